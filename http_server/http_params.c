@@ -174,6 +174,10 @@ static int read_body(const struct raw_request *raw, struct http_request *request
     struct content_type type;
     if (raw->body_length > REQUEST_MAX_BODY)
         return problem_set(problem, 413, "body", "a body has at most %d bytes", REQUEST_MAX_BODY);
+    if (http_request_sends(request, "text/csv")) {
+        request->csv = raw->body_length > 0 ? raw->body : "";
+        return 1;
+    }
     if (raw->body_length == 0)
         return 1;
     if (!content_type_read(raw->content_type, &type, problem))

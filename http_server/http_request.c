@@ -160,6 +160,16 @@ const char *http_request_param(const struct http_request *request, const char *n
     return json_object_get_string(value);
 }
 
+bool http_request_sends(const struct http_request *request, const char *type)
+{
+    size_t length = strlen(type);
+    if (request->content_type == NULL || strncasecmp(request->content_type, type, length) != 0)
+        return false;
+    const char *rest = request->content_type + length;
+    rest += strspn(rest, " \t");
+    return *rest == '\0' || *rest == ';';
+}
+
 /* The weight behind a media range, in thousandths (RFC 9110 section 12.4.2): "1", "0.8", "0.123". */
 static int weight_of(const char *range, size_t length)
 {

@@ -32,6 +32,7 @@ struct http_request {
         *if_none_match, *fetch_site; /* or NULL */
     const char *cookies;         /* as sent, or NULL; see http_request_token_cookie */
     size_t body_length;
+    const char *csv; /* of a POST of text/csv the body, body_length bytes as they came; or NULL */
     struct json_object *params;  /* those of the query and of the body (form or JSON object):
                                     strings, of a JSON body also other kinds; never NULL */
 };
@@ -62,6 +63,8 @@ const char *http_request_param(const struct http_request *request, const char *n
  * it is no token. */
 const char *http_request_token_cookie(const struct http_request *request, const char *name,
                                       size_t max_length);
+/* Whether Content-Type is that one, "application/json". */
+bool http_request_sends(const struct http_request *request, const char *type);
 /* Whether the client would rather have JSON than HTML (Accept). */
 bool http_request_wants_json(const struct http_request *request);
 

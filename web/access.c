@@ -56,14 +56,3 @@ bool access_origin_fits(const struct exchange *exchange)
     const char *name = strstr(origin, "://");
     return name != NULL && host != NULL && host[0] != '\0' && strcasecmp(name + 3, host) == 0;
 }
-
-bool access_sends_json(const struct exchange *exchange)
-{
-    static const char json[] = "application/json";
-    const char *content_type = exchange->request->content_type;
-    size_t length = sizeof json - 1;
-    if (content_type == NULL || strncasecmp(content_type, json, length) != 0)
-        return false;
-    const char *rest = content_type + length + strspn(content_type + length, " \t");
-    return *rest == '\0' || *rest == ';';
-}

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -21,6 +22,20 @@ static void add_reasons(const struct exchange *exchange, struct json_object *vie
     }
 }
 
+/* "new", "replaced", "same": how many entries were imported. */
+static bool add_imported(const struct exchange *exchange, struct json_object *view)
+{
+    static const char *const names[] = {"new", "replaced", "same"};
+    for (size_t i = 0; i < countof(names); i++) {
+        const char *text = http_request_param(exchange->request, names[i]);
+        size_t length = text != NULL ? strspn(text, "0123456789") : 0;
+        if (length < 1 || length > 6 || text[length] != '\0')
+            return false;
+        json_add_int(view, names[i], atoi(text));
+    }
+    return true;
+}
+
 int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
@@ -34,6 +49,8 @@ int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
         return answer;
     json_add_string(*view_r, "query", query != NULL ? query : "");
     if (done != NULL && (strcmp(done, "block") == 0 || strcmp(done, "unblock") == 0))
+        json_add_string(*view_r, "done", done);
+    if (done != NULL && strcmp(done, "import") == 0 && add_imported(exchange, *view_r))
         json_add_string(*view_r, "done", done);
     add_reasons(exchange, *view_r);
     return answer;

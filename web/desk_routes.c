@@ -406,6 +406,12 @@ const struct route desk_routes[] = {
     {METHOD_POST, "/appeals", "/appeals", NULL, ROLE_SUPPORT, answer_appeal},
     {METHOD_GET, "/blocks", "/blocks", "desk_blocks", ROLE_VIEWER, desk_blocks_view},
     {METHOD_POST, "/blocks", "/blocks", "desk_block", ROLE_SUPPORT, desk_blocks_act},
+    {METHOD_GET, "/blocks/export.csv", "/blocks/export.csv", NULL, ROLE_VIEWER,
+     desk_block_files_export},
+    {METHOD_GET, NULL, DESK_IMPORT_PATH, "desk_blocks_import", ROLE_SUPPORT,
+     desk_block_files_form},
+    {METHOD_POST, "/blocks/import", DESK_IMPORT_PATH, "desk_blocks_import", ROLE_SUPPORT,
+     desk_block_files_act},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},
@@ -451,6 +457,12 @@ static void run(struct exchange *exchange, const struct route *route)
         reply_page(exchange, 200, route->page, view);
 }
 
+/* Of a POST of the API. A page of another site can make a browser send a form, but neither of these. */
+static const char *body_type(const struct route *route)
+{
+    return route->view == desk_block_files_act ? "text/csv" : "application/json";
+}
+
 void desk_routes_answer(struct exchange *exchange, const char *path)
 {
     bool allowed = false;
@@ -463,6 +475,10 @@ void desk_routes_answer(struct exchange *exchange, const char *path)
     } else if (exchange->person.role < route->role) {
         reply_error(exchange, 403,
                     exchange->api ? "The token's role may not do this." : NULL);
+    } else if (exchange->api && route->method == METHOD_POST &&
+               !http_request_sends(exchange->request, body_type(route))) {
+        reply_error(exchange, 415, arena_printf(exchange->request->arena, "The body has to be %s.",
+                                                body_type(route)));
     } else {
         run(exchange, route);
     }
@@ -490,16 +506,34 @@ static void ask_to_sign_in(struct exchange *exchange)
                            arena_strdup(arena, text_string(&path)));
 }
 
+/* Too much was typed into it to be lost with a session. */
+static bool is_long_form(const struct exchange *exchange)
+{
+    return exchange->request->method == METHOD_POST &&
+           strcmp(exchange->request->path, "/desk" DESK_IMPORT_PATH) == 0;
+}
+
+/* Its session is another one. */
+static void refuse_form(struct exchange *exchange)
+{
+    if (is_long_form(exchange) && exchange->person.role >= ROLE_SUPPORT)
+        desk_block_files_again(exchange, 403);
+    else
+        reply_error(exchange, 403, NULL);
+}
+
 void desk_routes_handle(struct exchange *exchange)
 {
     const char *path = exchange->request->path + strlen("/desk");
     int known = access_by_session(exchange);
     if (known < 0)
         reply_no_store(exchange);
+    else if (known == 0 && is_long_form(exchange))
+        signin_keep_form(exchange);
     else if (known == 0)
         ask_to_sign_in(exchange);
     else if (exchange->request->method == METHOD_POST && !access_csrf_fits(exchange))
-        reply_error(exchange, 403, NULL);
+        refuse_form(exchange);
     else if (*path == '\0')
         desk_routes_redirect(exchange, "/", "", "");
     else

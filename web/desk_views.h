@@ -32,6 +32,16 @@ int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
 int desk_blocks_act(struct exchange *exchange, struct json_object **view_r,
                     struct problem *problem) must_check;
 
+#define DESK_IMPORT_PATH "/blocks/import" /* below /desk */
+int desk_block_files_export(struct exchange *exchange, struct json_object **view_r,
+                            struct problem *problem) must_check;
+int desk_block_files_form(struct exchange *exchange, struct json_object **view_r,
+                          struct problem *problem) must_check;
+/* The form with what was typed, which was not looked at: the session had ended. */
+void desk_block_files_again(struct exchange *exchange, int status);
+int desk_block_files_act(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem) must_check;
+
 int desk_deliveries_page(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
 int desk_deliveries_ask(struct exchange *exchange, struct json_object **view_r,

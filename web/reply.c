@@ -97,7 +97,17 @@ static const char *text_of(struct exchange *exchange, int status, const char *en
                           key, NULL);
 }
 
-static void send_error(struct exchange *exchange, int status, const char *where, const char *text)
+static void add_members(struct json_object *view, struct json_object *more)
+{
+    json_object_object_foreach(more, name, value)
+    {
+        json_object_object_add(view, name, json_object_get(value));
+    }
+}
+
+/* `more` may be NULL. */
+static void send_error(struct exchange *exchange, int status, const char *where, const char *text,
+                       struct json_object *more)
 {
     const char *title = text_of(exchange, status, "");
     if (title == NULL)
@@ -112,6 +122,8 @@ static void send_error(struct exchange *exchange, int status, const char *where,
         json_add_string(view, "detail", text != NULL ? text : title);
         if (where != NULL && where[0] != '\0')
             json_add_string(view, "where", where);
+        if (more != NULL)
+            add_members(view, more);
         send_json(exchange, status, "application/problem+json", view);
         return;
     }
@@ -125,13 +137,19 @@ static void send_error(struct exchange *exchange, int status, const char *where,
 
 void reply_error(struct exchange *exchange, int status, const char *text)
 {
-    send_error(exchange, status, NULL, text);
+    send_error(exchange, status, NULL, text, NULL);
+}
+
+void reply_problem_with(struct exchange *exchange, const struct problem *problem,
+                        struct json_object *more)
+{
+    send_error(exchange, problem->status > 0 ? problem->status : 400, problem->where,
+               problem->text[0] != '\0' ? problem->text : NULL, more);
 }
 
 void reply_problem(struct exchange *exchange, const struct problem *problem)
 {
-    send_error(exchange, problem->status > 0 ? problem->status : 400, problem->where,
-               problem->text[0] != '\0' ? problem->text : NULL);
+    reply_problem_with(exchange, problem, NULL);
 }
 
 static void note_no_store(struct exchange *exchange)

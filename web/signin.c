@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "base/json.h"
-#include "web/web.h"
+#include "web/desk_views.h"
 
 /* A segment . or .. of a path, as browsers know them: %2e is a dot. */
 static bool has_dot_segment(const char *path)
@@ -32,11 +32,28 @@ static const char *browser_of(const struct http_request *request)
     return cookie != NULL && staff_browser_well_formed(cookie) ? cookie : NULL;
 }
 
+/* "kept":[{"name":…,"value":…}]: of the import's form, that came when its session had ended. */
+static void add_kept(const struct exchange *exchange, struct json_object *view)
+{
+    static const char *const names[] = {"csv", "note"};
+    struct json_object *list = json_add_list(view, "kept");
+    for (size_t i = 0; i < countof(names); i++) {
+        const char *value = http_request_param(exchange->request, names[i]);
+        if (value == NULL)
+            continue;
+        struct json_object *field = json_object_new_object();
+        json_add_string(field, "name", names[i]);
+        json_add_string(field, "value", value);
+        json_object_array_add(list, field);
+    }
+}
+
 static void show_form(struct exchange *exchange, int status, bool failed)
 {
     struct json_object *view = json_object_new_object();
     json_add_bool(view, "failed", failed);
     json_add_string(view, "next", next_of(exchange->request));
+    add_kept(exchange, view);
     reply_page(exchange, status, "signin", view);
 }
 
@@ -91,7 +108,19 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
     log_line(LOG_INFO_LEVEL, "signed in", "name", name, "ip", exchange->request->address, NULL);
     http_response_header(exchange->response, "Set-Cookie",
                          cookie_header(exchange->request, cookie, SESSION_MS));
-    http_response_redirect(exchange->response, exchange->request, next != NULL ? next : "/desk/");
+    exchange->cookie = cookie;
+    if (http_request_param(exchange->request, "csv") != NULL && access_by_session(exchange) > 0 &&
+        exchange->person.role >= ROLE_SUPPORT)
+        desk_block_files_again(exchange, 200);
+    else
+        http_response_redirect(exchange->response, exchange->request,
+                               next != NULL ? next : "/desk/");
+}
+
+void signin_keep_form(struct exchange *exchange)
+{
+    name_browser(exchange);
+    show_form(exchange, 403, false);
 }
 
 /* A cookie that came with the request is ended, since another may have put it into the browser. 1, -1. */

@@ -37,7 +37,7 @@ void status_delivery_handle(struct exchange *exchange)
 {
     const char *mailbox = link_mailbox(exchange);
     exchange->api = true; /* programs ask: errors are JSON too */
-    if (!access_sends_json(exchange))
+    if (!http_request_sends(exchange->request, "application/json"))
         reply_error(exchange, 415, "The body has to be application/json.");
     else if (exchange->request->body_length > BODY_MAX_BYTES)
         reply_error(exchange, 413, NULL);

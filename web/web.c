@@ -79,6 +79,8 @@ static void run(struct exchange *exchange)
     } else if (!is_allowed(part, exchange->request->method)) {
         http_response_header(exchange->response, "Allow", part->allow);
         reply_error(exchange, 405, NULL);
+    } else if (exchange->request->csv != NULL && !exchange->api) {
+        reply_error(exchange, 415, NULL);
     } else if ((begins(path, "/desk") || part->handle == status_handle ||
                 part->handle == status_delivery_handle) &&
                exchange->request->method == METHOD_POST &&

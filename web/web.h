@@ -67,6 +67,9 @@ void status_handle(struct exchange *exchange);  /* GET, POST /status */
 void status_delivery_handle(struct exchange *exchange); /* POST /status/delivery */
 void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
+/* The import's form came when its session had ended: the form for signing in, which carries along
+ * what was typed. */
+void signin_keep_form(struct exchange *exchange);
 void desk_routes_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
 void api_handle(struct exchange *exchange);     /* below /api/v1/ */
 void metrics_handle(struct exchange *exchange); /* /metrics, /healthz, /readyz */
@@ -86,8 +89,6 @@ bool access_csrf_fits(const struct exchange *exchange);
 /* Whether a request's Origin, when it has one, is ours: scheme and host of web.base_url, or the
  * Host that was asked. "null" is not. Nor does it fit when Sec-Fetch-Site names another site. */
 bool access_origin_fits(const struct exchange *exchange);
-/* Whether the body is JSON. A page of another site can make a browser send a form, but not this. */
-bool access_sends_json(const struct exchange *exchange);
 
 /* ---- one table for desk and API ------------------------------------------------------------- */
 
@@ -131,5 +132,8 @@ void reply_busy(struct exchange *exchange);
 void reply_not_known(struct exchange *exchange);
 /* status and text of *problem, with where. */
 void reply_problem(struct exchange *exchange, const struct problem *problem);
+/* The same; as problem+json it has the members of `more`, an object, too. */
+void reply_problem_with(struct exchange *exchange, const struct problem *problem,
+                        struct json_object *more);
 
 #endif

@@ -111,13 +111,16 @@ def check_answer(document, path, method, answer):
     return answer
 
 
-def call(document, client, method, path, query=None, body=None, **variables):
+def call(document, client, method, path, query=None, body=None, csv=None, **variables):
     """One operation of the description, its answer checked."""
     url = ROOT + path.format(**{name: urllib.parse.quote(value, safe="")
                                 for name, value in variables.items()})
     if query:
         url += "?" + urllib.parse.urlencode(query)
-    answer = client.get(url) if method == "get" else client.post_json(url, body)
+    if csv is not None:
+        answer = client.post_csv(url, csv)
+    else:
+        answer = client.get(url) if method == "get" else client.post_json(url, body)
     return check_answer(document, path, method, answer)
 
 
@@ -156,6 +159,12 @@ def good_calls(provider):
                                       "reason": "No.", "note": "seen", "preview": True}}),
         ("get", "/blocks", {}),
         ("get", "/blocks", {"query": {"q": "trap", "after": "recipient\nsome"}}),
+        ("post", "/blocks/import", {"query": {"note": "a list", "preview": "true"},
+                                    "csv": "subject,reason,kind\n@example.test,No.,sender\n"}),
+        ("post", "/blocks/import", {"query": {"note": "a list"},
+                                    "csv": "subject,reason,scope\nt@x.test,No.,example.test\n"}),
+        ("get", "/blocks/export.csv", {}),
+        ("get", "/blocks/export.csv", {"query": {"q": "t@"}}),
         ("get", "/feedback", {}),
         ("get", "/spf", {}),
         ("get", "/spf", {"query": {"after": "example.test"}}),
@@ -304,6 +313,15 @@ WRONG = [
      "channel"),
     ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": people(10001, "x.test")}}, 413,
      None),
+    ("post", "/blocks/import", {"csv": "subject,reason\n"}, 400, "note"),
+    ("post", "/blocks/import", {"csv": "", "query": {"note": "x" * 256}}, 400, "note"),
+    ("post", "/blocks/import", {"csv": "", "query": {"note": "x", "preview": "1"}}, 400, "preview"),
+    ("post", "/blocks/import", {"csv": "", "query": {"note": "x", "prevew": "true"}}, 400, "prevew"),
+    ("post", "/blocks/import", {"csv": "", "query": {"note": "x"}}, 422, "body"),
+    ("post", "/blocks/import", {"csv": "x" * (1024 * 1024 + 1), "query": {"note": "x"}}, 413, "body"),
+    ("post", "/blocks/import", {"csv": "subject,reason\na@x.test,No.\n",
+                                "query": {"note": "x", "seen": "0000000000000000"}}, 409, "seen"),
+    ("post", "/blocks/import", {"body": {"csv": "x"}, "query": {"note": "x"}}, 415, None),
     ("post", "/actions", {"body": {}}, 400, "action"),
     ("post", "/actions", {"body": {"action": "lift", "subject": "a@b.test"}}, 400, "note"),
     ("post", "/actions", {"body": {"action": "lift", "note": "x"}}, 400, "subject"),
@@ -363,6 +381,8 @@ def test_only_json(provider, document):
         answer = provider.admin.post_form(ROOT + path, fields)
         check_answer(document, path, "post", answer)
         assert answer.status == 415
+    assert provider.admin.post_csv(ROOT + "/actions", "subject,reason\n").status == 415
+    assert provider.anyone.post_csv("/status", "subject,reason\n").status == 415
 
 
 def test_silent_store(store, folder):

@@ -110,6 +110,61 @@ def test_at_the_api(folder, store):
         web.stop()
 
 
+def test_a_file_at_the_api(folder, store):
+    web = Web(folder, store).start()
+    try:
+        viewer, support = (Program(web, web.token(role, role)) for role in ("viewer", "support"))
+        path, export = "/api/v1/blocks/import?note=a+list", "/api/v1/blocks/export.csv"
+        lines = [f"r{number:03}@x.test,=trap" for number in range(120)]
+        file = "\ufeffsubject,reason\r\n" + "\r\n".join(lines)
+        assert viewer.post_csv(path, file).status == 403
+        preview = support.post_csv(path + "&preview=true", file).json
+        assert (preview["done"], preview["new"], preview["all_mailboxes"]) == (False, 120, True)
+        assert viewer.get(export).text.count("\n") == 1
+        support.post_json("/api/v1/blocks", {"action": "block", "subject": "r007@x.test",
+                                             "reason": "other", "note": "meanwhile"})
+        late = support.post_csv(f"{path}&seen={preview['seen']}", file)
+        assert (late.status, late.json["where"]) == (409, "seen")
+        assert viewer.get(export).text.count("\n") == 2
+        preview = support.post_csv(path + "&preview=true", file).json
+        assert (preview["new"], preview["replaced"]) == (119, 1)
+        for told in (119, 1, 0), (0, 0, 120):  # as after a double click
+            done = support.post_csv(f"{path}&seen={preview['seen']}", file).json
+            assert (done["done"], done["new"], done["replaced"], done["same"]) == (True, *told)
+        rows = list(csv.DictReader(io.StringIO(viewer.get(export).text, newline="")))
+        assert [row["subject"] for row in rows] == [f"r{number:03}@x.test" for number in range(120)]
+        assert {(row["text"], row["by"], row["note"]) for row in rows} == {
+            ("'=trap", "token:support", "a list")}
+        assert viewer.get(export + "?q=r01").text.count("\n") == 11
+        assert support.post_csv(path, viewer.get(export).text).json["same"] == 120
+        actions = viewer.get("/api/v1/audit?subject=r001@x.test").json["actions"]
+        assert [(one["action"], one["by"], one["note"]) for one in actions] == [
+            ("block", "token:support", "a list")]
+        wrong = support.post_csv(path, "subject,reason\n" + "nobody@,No.\n" * 30 + "a@x.test,No.\n")
+        assert (wrong.status, wrong.json["wrong"], len(wrong.json["faults"])) == (422, 30, 20)
+        assert {name: wrong.json["faults"][0][name] for name in ("line", "column")} == {
+            "line": 2, "column": "subject"}
+        assert viewer.get(export + "?q=a@").text.count("\n") == 1
+    finally:
+        web.stop()
+
+
+def test_who_is_concerned_by_a_file(shell, both):
+    _, sender = both()()
+    sender.admitted(["bob@x.test"])
+    domain = sender.mailbox.split("@")[1]
+    file = shell.folder / "concerned.csv"
+    file.write_text(f"subject,reason,scope\nb@x.test,No.,{domain}\nc@x.test,No.,{domain}\n")
+    eventually(lambda: sender.mailbox in shell.ok("block", "--import", str(file), "--preview"),
+               "who is concerned")
+    preview = shell.json("block", "--import", str(file), "--preview")
+    assert [one["mailbox"] for one in preview["mailboxes"]] == [sender.mailbox]
+    assert (preview["all_mailboxes"], preview["more_mailboxes"]) == (False, False)
+    names = "\n".join(f"b@x.test,No.,d{number:02}.test" for number in range(21))
+    file.write_text("subject,reason,scope\n" + names)
+    assert shell.json("block", "--import", str(file), "--preview")["more_mailboxes"] is True
+
+
 def read_rows(shell):
     return list(csv.DictReader(io.StringIO(shell.ok("blocks", "--csv"))))
 

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import _running_store
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
-from programs import Guard
+from programs import Guard, eventually
 from stores import KINDS
 from web import BASE, Web
 
@@ -236,3 +236,126 @@ def test_signed_out(provider):
     assert path == "/desk/sign-in"
     assert urllib.parse.parse_qs(query)["next"] == ["/desk/mailboxes/a/b%40example.test"]
     assert browser.get(f"{path}?{query}").status == 200
+
+
+# ---- many entries of the block lists ---------------------------------------------------------------
+
+IMPORT = "/desk/blocks/import"
+
+
+def imported(browser, csv, **fields):
+    return browser.post_form(IMPORT, {"csrf": browser.csrf, "csv": csv, "note": "ticket 20", **fields})
+
+
+def seen_by(answer):
+    return html.unescape(re.search(r'name="seen" value="([^"]*)"', answer.text).group(1))
+
+
+def pasted(answer):
+    """What the page's text area has."""
+    text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", answer.text, re.S).group(1)
+    return html.unescape(text).replace("\r\n", "\n")
+
+
+def listed(browser, query):
+    return browser.get(f"/desk/blocks/export.csv?q={query}").text.splitlines()[1:]
+
+
+def new_lines(count=2, reason="A trap."):
+    names = [new_mailbox().split("@")[0] for _ in range(count)]
+    return names, "subject,reason\n" + "".join(f"{name}@trap.test,{reason}\n" for name in names)
+
+
+def test_lines_are_looked_at_and_then_imported(provider):
+    names, csv = new_lines()
+    preview = imported(provider.sam, csv)
+    assert preview.status == 200 and pasted(preview) == csv and "ticket 20" in preview.text
+    assert not listed(provider.sam, names[0])
+    seen = seen_by(preview)
+    for told in "new=2&replaced=0&same=0", "new=0&replaced=0&same=2":  # a double click
+        path, query = location(imported(provider.sam, csv, seen=seen, confirm="1"))
+        assert (path, query) == ("/desk/blocks", f"done=import&{told}")
+    assert "2 new, 0 replaced" in provider.sam.get("/desk/blocks?done=import&new=2&replaced=0&same=0").text
+    assert "Imported" not in provider.sam.get("/desk/blocks?done=import&new=2<&replaced=0&same=0").text
+    [line] = listed(provider.sam, names[0])
+    assert line.endswith(',"sam","ticket 20"')
+    assert "There is nothing to import" in imported(provider.sam, csv).text
+    assert pasted(imported(provider.sam, csv, change="1")) == csv
+
+
+def test_lines_that_are_wrong_stay_as_they_were_typed(provider):
+    names, csv = new_lines()
+    csv = "\n" + csv + "nobody@,<b>\n" * 25
+    answer = imported(provider.sam, csv, confirm="1")
+    assert answer.status == 422 and pasted(answer) == csv
+    assert "25 lines are wrong" in answer.text and "And 5 lines more" in answer.text
+    assert re.search(r"Line 5, <strong>subject</strong>: <span lang=\"en\">", answer.text)
+    assert 'name="confirm"' not in answer.text and not listed(provider.sam, names[0])
+    answer = imported(provider.sam, csv, note="")
+    assert answer.status == 400 and pasted(answer) == csv
+
+
+def test_lists_that_others_change_meanwhile_are_looked_at_again(provider):
+    names, csv = new_lines()
+    seen = seen_by(imported(provider.sam, csv))
+    assert provider.ada.post_form("/desk/blocks", {
+        "csrf": provider.ada.csrf, "action": "block", "subject": f"{names[0]}@trap.test",
+        "reason": "Mine.", "note": "x", "confirm": "1"}).status == 303
+    again = imported(provider.sam, csv, seen=seen, confirm="1")
+    assert again.status == 200 and "Others have changed" in again.text and pasted(again) == csv
+    assert "Mine." in listed(provider.sam, names[0])[0] and not listed(provider.sam, names[1])
+    location(imported(provider.sam, csv, seen=seen_by(again), confirm="1"))
+    assert "A trap." in listed(provider.sam, names[0])[0] and listed(provider.sam, names[1])
+
+
+def test_a_session_that_ends_loses_no_lines(provider):
+    names, csv = new_lines()
+    browser = provider.web.desk("sam")
+    csrf, seen = browser.csrf, seen_by(imported(browser, csv))
+    browser.post_form("/desk/sign-out", {"csrf": csrf})
+    fields = {"csrf": csrf, "csv": csv, "note": "ticket 20", "seen": seen, "confirm": "1"}
+    page = browser.post_form(IMPORT, fields)
+    assert page.status == 403 and "what you typed is kept" in page.text
+    kept = {html.unescape(name): html.unescape(value) for name, value in re.findall(
+        r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text)}
+    assert kept == {"csv": csv, "note": "ticket 20"}
+    wrong = browser.sign_in("sam", "no such password", **kept)
+    assert wrong.status == 403 and names[0] in wrong.text
+    form = browser.sign_in("sam", **kept)
+    assert form.status == 200 and pasted(form) == csv and 'value="ticket 20"' in form.text
+    assert not listed(browser, names[0])
+    late = browser.post_form(IMPORT, fields)  # from another tab, with the old session's token
+    assert late.status == 403 and pasted(late) == csv and "Nothing was done" in late.text
+    assert not listed(browser, names[0])
+    location(browser.post_form(IMPORT, {**fields, "csrf": browser.csrf}))
+    assert listed(browser, names[0])
+    foreign = browser.post_form(IMPORT, fields, headers={"Origin": "https://evil.test"})
+    assert foreign.status == 403 and names[0] not in foreign.text
+
+
+def test_lines_of_who_may_only_look_are_not_imported(provider):
+    names, csv = new_lines()
+    assert provider.vic.get(IMPORT).status == 403
+    answer = imported(provider.vic, csv, confirm="1")
+    assert answer.status == 403 and not listed(provider.vic, names[0])
+    page = provider.vic.get("/desk/blocks").text
+    assert "blocks/export.csv" in page and "blocks/import" not in page
+    again = provider.web.desk("vic")
+    assert location(again.sign_in("vic", csv=csv, note="x"))[0] == "/desk/"
+
+
+def test_the_same_lines_are_taken_when_the_store_is_back(store, folder):
+    """A browser that loads the page with the error again sends them again."""
+    web = Web(folder, store, {"store": {"timeout": "300ms"}}).start().hire()
+    sam = web.desk("sam")
+    names, csv = new_lines()
+    fields = {"csrf": sam.csrf, "csv": csv, "note": "x", "confirm": "1",
+              "seen": seen_by(imported(sam, csv))}
+    store.take_away()
+    try:
+        assert sam.post_form(IMPORT, fields).status == 503
+    finally:
+        store.bring_back()
+    eventually(lambda: sam.post_form(IMPORT, fields).status == 303, "the store is back")
+    assert listed(sam, names[0])
+    web.stop()

@@ -122,6 +122,10 @@ class Client:
                             {"Content-Type": "application/json", **(headers or {})}, **more)
 
 
+    def post_csv(self, path, text, **more):
+        return self.request("POST", path, text.encode(), {"Content-Type": "text/csv"}, **more)
+
+
 class Browser(Client):
     """Keeps the session's cookie and sends the tokens of its forms."""
 

@@ -1,5 +1,6 @@
 // From a refusal to sending again: what the user reads, what staff sees and does.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { assertKind, withVisitor } from './desk.mjs';
 import { until } from './stack.mjs';
 
@@ -220,7 +221,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
@@ -283,6 +284,96 @@ export const tests = {
       await staff.confirm();
       assert.match(await staff.text(), /Nothing on the list/);
     });
+  },
+
+  async 'support imports a list at the desk, by keyboard or on a phone, and exports it'({ stack }) {
+    const lines = 'subject,reason\nlist1@example.org,They asked us to stop.\nlist2@example.org,They asked us to stop.\n';
+    const languages = [['de', /Was der Import bewirken würde[^]*neu\s+2/, /2 Zeilen sind falsch[^]*Zeile 2, subject/],
+      ['fr', /Ce que l’importation ferait[^]*nouvelles\s+2/, /2 lignes sont incorrectes[^]*Ligne 2, subject/],
+      ['es', /Qué efecto tendría la importación[^]*nuevas\s+2/, /2 líneas son incorrectas[^]*Línea 2, subject/]];
+    for (const [locale, would, wrong] of languages) {
+      await withVisitor(stack, { locale, viewport: { width: 320, height: 900 } }, async (staff) => {
+        const shown = (name) => process.env.PICTURES && staff.page.screenshot({ path: `${process.env.PICTURES}/import-${name}-${locale}-320.png`, fullPage: true });
+        await staff.signIn();
+        await staff.go('blocks/import');
+        await shown('form');
+        await staff.page.fill('#import-csv', 'subject,reason\nnobody@,No.\nnoone@,No.\n');
+        await staff.page.fill('#import-note', 'ticket 20');
+        await staff.page.locator('main form button').click();
+        assert.match(await staff.text('#faults'), wrong);
+        await assertKind(staff.page, `lines that are wrong, ${locale}`);
+        await shown('wrong');
+        await staff.page.fill('#import-csv', lines);
+        await staff.page.locator('main form button').click();
+        assert.match(await staff.text(), would);
+        await assertKind(staff.page, `the preview of an import, ${locale}`);
+        await shown('preview');
+      });
+    }
+    await withVisitor(stack, {}, async (staff) => {
+      const { page } = staff;
+      const shown = (name) => process.env.PICTURES && page.screenshot({ path: `${process.env.PICTURES}/import-${name}.png`, fullPage: true });
+      await staff.signIn();
+      await page.getByRole('link', { name: 'Block lists' }).click();
+      await page.getByRole('link', { name: 'Import from CSV' }).focus();
+      await page.keyboard.press('Enter');
+      await page.locator('#import-csv').focus();
+      await page.keyboard.insertText(lines);
+      await page.keyboard.press('Tab');
+      await page.keyboard.type('ticket 20');
+      await shown('form');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Enter');
+      await page.locator('[name=confirm]').waitFor();
+      assert.match(await staff.text(), /new\s+2[^]*concerns all mailboxes[^]*ticket 20/);
+      await assertKind(page, 'the preview of an import');
+      await shown('preview');
+
+      // Meanwhile the session ends.
+      const session = await staff.context.cookies();
+      await staff.context.clearCookies({ name: 'sendguard_session' });
+      await page.locator('[name=confirm]').click();
+      assert.match(await staff.text('main [role=alert]'), /what you typed is kept/);
+      await assertKind(page, 'signing in again');
+      await shown('session');
+      await page.fill('#name', stack.ports.staff_name);
+      await page.fill('#password', stack.ports.staff_password);
+      await page.click('main button[type=submit]');
+      assert.equal(await page.locator('#import-csv').inputValue(), lines);
+      assert.equal(await page.locator('#import-note').inputValue(), 'ticket 20');
+      await assertKind(page, 'the form after signing in again');
+      assert.ok(session.length > 0);
+      await page.locator('main form button').click();
+      await page.locator('[name=confirm]').dblclick();
+      await page.locator('main [role=status]').waitFor();
+      assert.match(await staff.text('main [role=status]'), /^Imported: /);
+      assert.match(await staff.text('table'), /list1@example\.org[^]*list2@example\.org/);
+      await assertKind(page, 'what was imported');
+      await shown('done');
+      await page.fill('#blocks-q', 'list');
+      await page.locator('#blocks-q').press('Enter');
+      const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Export as CSV' }).click()]);
+      assert.equal(download.suggestedFilename(), 'sendguard-blocks.csv');
+      const exported = readFileSync(await download.path(), 'utf8').trim().split('\r\n');
+      assert.equal(exported.length, 3);
+      assert.match(exported[1], /"list1@example\.org","","staff","They asked us to stop\."/);
+      await page.setViewportSize({ width: 320, height: 900 });
+      await assertKind(page, 'the list with its buttons at 320');
+      await shown('blocks-320');
+    });
+    await withVisitor(stack, { javaScriptEnabled: false }, async (staff) => {
+      await staff.signIn();
+      await staff.go('blocks/import');
+      await staff.page.fill('#import-csv', lines.replaceAll('stop', 'stop at once'));
+      await staff.page.fill('#import-note', 'without a script');
+      await staff.page.locator('main form button').click();
+      await staff.page.locator('[name=change]').click();
+      await staff.page.locator('main form button').click();
+      assert.match(await staff.text(), /replaced\s+2/);
+      await staff.confirm();
+      assert.match(await staff.text('table'), /stop at once/);
+    });
+    for (const one of ['list1@example.org', 'list2@example.org']) stack.sendguard('unblock', one, '--note', 'for this test');
   },
 
   async 'a viewer sees, and has no form to action with'({ stack }) {
