@@ -21,6 +21,8 @@ static const struct check {
     {"settings", "The settings and what --check of each service says of them.", doctor_settings},
     {"store", "The database: whether it answers, and loses nothing.", doctor_store},
     {"clock", "This machine's clock beside the store's, and what keeps it right.", doctor_clock},
+    {"blocks", "The block lists: how many entries, and how long a service reads them at its start.",
+     doctor_blocks},
     {"sockets", "Whether each service answers, and who may connect to its socket file.",
      doctor_sockets},
     {"postfix_end_of_data",

@@ -54,6 +54,7 @@ int doctor_store_open(struct doctor *doctor, bool tells, struct store **store_r)
 void doctor_settings(struct doctor *doctor);
 void doctor_store(struct doctor *doctor);
 void doctor_clock(struct doctor *doctor);
+void doctor_blocks(struct doctor *doctor);
 void doctor_sockets(struct doctor *doctor);
 void doctor_tickets(struct doctor *doctor);
 void doctor_postfix_end_of_data(struct doctor *doctor);

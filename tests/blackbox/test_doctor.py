@@ -23,7 +23,7 @@ from stores import RedisServer
 OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
-ALL = ["settings", "store", "clock", "sockets", "postfix_end_of_data", "postfix_recipients",
+ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
        "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "ptr", "helo", "spf",
        "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
@@ -155,7 +155,7 @@ def test_text_for_people(doctor):
     assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
     assert lines[0].startswith("BAD   settings             ")
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
-    assert lines[1].startswith(" " * 27) and lines[-1].startswith(("15 ok, 1 bad, ", "16 ok, 1 bad, "))
+    assert lines[1].startswith(" " * 27) and lines[-1].startswith(("16 ok, 1 bad, ", "17 ok, 1 bad, "))
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
@@ -286,6 +286,28 @@ def test_the_owner_of_a_file(doctor):
     assert {"store"} <= red(found) <= {"store", "settings"}
     assert f"chown nobody: {database}*" in found["store"]["advice"]
     assert {path.owner() for path in database.parent.glob("sendguard.db*")} == {"nobody"}
+
+
+def test_the_block_lists(doctor):
+    def stored(statement):
+        with contextlib.closing(sqlite3.connect(doctor.folder / "guard/sendguard.db")) as database:
+            database.execute(statement)
+            database.commit()
+
+    blocked = "key LIKE '%count.test%' AND kind = 15"  # VALUE_BLOCKED of lib/store/values.h
+    for subject in ("trap@count.test", "count.test"):
+        doctor.stack.sendguard("block", subject, "--reason", "It is a trap.", "--note", "test")
+    try:
+        found = doctor.checks("blocks")["blocks"]
+        assert found["state"] == "ok"
+        assert re.match(r"2 entries of staff, 0 recipients that Sendguard blocked; a service reads them "
+                        r"in \d+ ms", found["found"])
+        stored(f"UPDATE value SET bytes = x'7f' WHERE {blocked} AND key LIKE 'domain%'")
+        found = doctor.checks("blocks")["blocks"]
+        assert (found["state"], found["found"]) == (
+            "warn", "entries that this version cannot read block nobody: 1")
+    finally:
+        stored(f"DELETE FROM value WHERE {blocked}")
 
 
 def test_a_wrong_clock(doctor, folder):
