@@ -82,6 +82,8 @@ class House(Lab):
                             f"MAIL_CONFIG={self.conf}"]
         self.follower = log_reader(self, "--once", "-o", f"feedback.source=file:{self.shifted}",
                                    environment=self.environment)
+        self.shell = [word.replace("/sendguard-feedback", "/sendguard")
+                      for word in log_reader(self, environment=self.environment)]
         self.start_policy_service()
         self.stack.stop("feedback")
         names = [f"{box}@{domain}" for domain in [*self.domains(), "alone.test", "thrice.test"]
@@ -207,6 +209,12 @@ class House(Lab):
     def entries(self, action, subject):
         actions = self.stack.sendguard("audit", "--max", "1000")["actions"]
         return [one for one in actions if (one["action"], one["subject"]) == (action, subject)]
+
+    def listed(self, recipient):
+        """The entries of the block lists that are found by that address, by its hash now."""
+        done = subprocess.run([*self.shell, "blocks", recipient, "--json"], check=True,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        return json.loads(done.stdout)
 
     def counts(self):
         """Of the log that is followed with the clock ahead."""
@@ -395,30 +403,29 @@ def fails_again(house, mailbox, recipient, later):
 def test_an_unknown_address_is_blocked_until_it_works(house, site):
     """A day after the first bounce; again by what is let through behind the end; open when it works."""
     mailbox, recipient = "box1@d11.test", f"nobody-{next(house.numbers)}@{site.name}"
-    listed = lambda: house.stack.sendguard("blocks", recipient)  # noqa: E731
     fails_again(house, mailbox, recipient, 0)
     fails_again(house, mailbox, recipient, HOUR)
-    assert listed() == []
+    assert house.listed(recipient) == []
     fails_again(house, "box2@d11.test", recipient, DAY)
-    entry, = listed()
+    entry, = house.listed(recipient)
     assert entry["subject"] == f"(recipient) at {site.address}" and entry["scope"] == "d11.test"
     assert (entry["reason"], entry["by"]) == ("address_unknown", "guard")
     assert entry["note"] == "3 messages failed, the first and the last 25 hours apart"
     told, = house.entries("block", entry["subject"])
     assert told["by"] == "guard" and told["note"] == entry["note"]
     refusal = refusal_of(house, mailbox, recipient)
-    assert refusal.code == 550 and "5.1.1" in refusal.text and recipient in refusal.text
+    assert "5.1.1" in refusal.text and recipient in refusal.text
     fails_again(house, "box1@d10.test", recipient, 0)  # of another domain
 
     fails_again(house, mailbox, recipient, 30 * DAY)
-    again, = listed()
+    again, = house.listed(recipient)
     assert again["note"] == "failed again after the end" and again["since"] > entry["since"]
-    assert refusal_of(house, mailbox, recipient).code == 550
+    assert "5.1.1" in refusal_of(house, mailbox, recipient).text
 
     site.stop()
     site.start(("kind_of(recipient):\n", 'kind_of(recipient):\n    return "ok"\n'))
     fails_again(house, mailbox, recipient, 30 * DAY)
-    assert listed() == []
+    assert house.listed(recipient) == []
     assert house.entries("unblock", entry["subject"])[0]["note"] == "delivered"
     fails_again(house, mailbox, recipient, 0)
 
@@ -437,7 +444,7 @@ def test_a_recipient_is_blocked_once_whatever_dies(house, site):
         inject = f"inject=pwrite64,sendto,write:signal=KILL:when={number}"
         house.follow(["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject])
     house.follow()
-    assert len(house.stack.sendguard("blocks", recipient)) == 1
+    assert len(house.listed(recipient)) == 1
     assert len(house.entries("block", f"(recipient) at {site.address}")) == 1
     assert house.counts()["recipients_blocked"] == before + 1
 
