@@ -59,12 +59,13 @@ LIB := $(call archives,$(LAYERS))
 
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
-PROGRAMS := fcgi web mta feedback http_server
-SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback
+PROGRAMS := fcgi web mta feedback auth http_server
+SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback sendguard-auth
 fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
 feedback_PARTS := $(filter-out feedback/main.c,$(call sources,feedback))
+auth_PARTS := $(filter-out auth/main.c,$(call sources,auth))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
 # The journal can be read where libsystemd is; `make JOURNAL=` builds without.
 JOURNAL ?= $(shell pkg-config --exists libsystemd && echo yes)
@@ -137,6 +138,8 @@ $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/par
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
 $(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
 $(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
+$(B)/sendguard-auth: LIBRARIES := -lmicrohttpd
+$(B)/sendguard-auth: $(call objects,auth/main.c http_server/server.c) $(B)/auth/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard: LIBRARIES := -lunbound
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
 $(SERVICES:%=$(B)/%) $(B)/sendguard:

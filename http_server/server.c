@@ -329,7 +329,7 @@ static void stay_quiet(void *context, const char *format, va_list arguments)
     (void)context, (void)format, (void)arguments;
 }
 
-struct server *server_start(server_answer *answers, void *context, int listen_fd)
+struct server *server_start(server_answer *answers, void *context, int listen_fd, int threads)
 {
     struct server *server = xcalloc(1, sizeof *server);
     server->answer = answers;
@@ -337,7 +337,7 @@ struct server *server_start(server_answer *answers, void *context, int listen_fd
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
         server, MHD_OPTION_EXTERNAL_LOGGER, stay_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)SERVER_THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT,
         connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,

@@ -14,7 +14,6 @@
 #include "http_server/http_response.h"
 
 enum {
-    SERVER_THREADS = 16,
     SERVER_CONNECTIONS = 16384,
     SERVER_IDLE_S = 15,
     SERVER_HEADER_BYTES = 16 * 1024,
@@ -30,9 +29,9 @@ typedef void server_answer(void *context, const struct raw_request *raw,
                            const struct problem *refused, struct arena *arena, int64_t now_ms,
                            struct http_response *response);
 
-/* Serves on a listening socket, which stays the caller's. NULL: it cannot be started, with a log
- * line. Signals are the caller's: threads inherit its mask. */
-struct server *server_start(server_answer *answers, void *context, int listen_fd);
+/* Serves on a listening socket, which stays the caller's, with so many threads. NULL: it cannot be
+ * started, with a log line. Signals are the caller's: threads inherit its mask. */
+struct server *server_start(server_answer *answers, void *context, int listen_fd, int threads);
 
 /* No new connections; requests that are here as a whole are answered. 1 all were, 0 some
  * were not sent within timeout_ms. */

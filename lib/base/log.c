@@ -156,3 +156,10 @@ int log_changed(struct log_once *once, int state)
 {
     return atomic_exchange(&once->state, state) != state;
 }
+
+int log_is_due(_Atomic int64_t *told_ms, int64_t now_ms)
+{
+    int64_t last_ms = *told_ms;
+    bool lately = last_ms != 0 && now_ms >= last_ms && now_ms - last_ms < HOUR_MS;
+    return !lately && atomic_compare_exchange_strong(told_ms, &last_ms, now_ms);
+}

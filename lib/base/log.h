@@ -34,5 +34,8 @@ struct log_once {
     _Atomic int state;
 };
 int log_changed(struct log_once *once, int state);
+/* What is told once an hour at most: whether to tell it now. *told_ms is when it was told last, 0 at
+ * the start. Returns 1 to one caller alone. */
+int log_is_due(_Atomic int64_t *told_ms, int64_t now_ms);
 
 #endif

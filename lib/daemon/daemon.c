@@ -33,6 +33,14 @@ static void log_warnings(const struct program *program, const struct settings *s
     }
 }
 
+static const char *mode_of(const struct daemon_program *daemon_program,
+                           const struct settings *settings)
+{
+    bool observes = daemon_program->observes != NULL ? daemon_program->observes(settings)
+                                                     : settings->guard_mode == MODE_OBSERVE;
+    return observes ? "observe" : "enforce";
+}
+
 static int serve(const struct daemon_program *daemon_program,
                  const struct program_options *options, const struct daemon *daemon,
                  const char *where)
@@ -41,8 +49,7 @@ static int serve(const struct daemon_program *daemon_program,
     if (serving == NULL)
         return PROGRAM_FAILED;
     log_line(LOG_INFO_LEVEL, where != NULL ? "listening" : "started", "listen", where, "mode",
-             daemon->settings->guard_mode == MODE_OBSERVE ? "observe" : "enforce", "version",
-             SENDGUARD_VERSION, NULL);
+             mode_of(daemon_program, daemon->settings), "version", SENDGUARD_VERSION, NULL);
     program_wait(&daemon_program->program, options, daemon->guard, daemon_program->each_second,
                  serving);
     log_line(LOG_INFO_LEVEL, "ending", NULL);
@@ -74,7 +81,7 @@ static int run(const struct daemon_program *daemon_program, const struct program
 {
     freed_by(token_key_free) struct token_key *key = NULL;
     freed_by(store_free) struct store *store = NULL;
-    int opened = program_open(settings, daemon_program->program.seals_links ? &key : NULL, &store);
+    int opened = program_open(&daemon_program->program, settings, &key, &store);
     if (opened >= 0) {
         settings_free(&settings);
         catalogue_free(&catalogue);

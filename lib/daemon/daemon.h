@@ -26,6 +26,8 @@ struct daemon_program {
     /* Where it listens, and the mode of the file if that is a path. NULL, and one that answers NULL:
      * nowhere. */
     const char *(*listen)(const struct settings *settings, mode_t *mode_r);
+    /* Whether it observes alone, for the log; NULL: where guard.mode is observe. */
+    bool (*observes)(const struct settings *settings);
     /* Begins to serve, on threads of its own. NULL: it cannot, and has logged why. */
     void *(*start)(const struct daemon *daemon);
     void (*each_second)(void *serving); /* NULL: nothing */

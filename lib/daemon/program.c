@@ -244,14 +244,17 @@ struct store_options program_store_options(const struct settings *settings)
         .tls_key_file = settings->store_tls_key_file};
 }
 
-int program_open(const struct settings *settings, struct token_key **key_r,
-                 struct store **store_r)
+int program_open(const struct program *program, const struct settings *settings,
+                 struct token_key **key_r, struct store **store_r)
 {
     struct problem problem;
     const struct store_options options = program_store_options(settings);
     bool made = false;
     int status = -1;
-    if (key_r != NULL && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
+    if (program->seals_links && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
+        status = refuse_start(problem.where, problem.text);
+    if (program->secret_file != NULL &&
+        program->secret_examine(program->secret_file(settings), &problem) < 1)
         status = refuse_start(problem.where, problem.text);
     if (store_open(settings->store_url, &options, store_r, &problem) < 1)
         return refuse_start(problem.where, problem.text);

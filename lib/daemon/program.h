@@ -31,6 +31,10 @@ struct program {
     const char *once;    /* what --once makes it do, for the usage; NULL: there is no such option */
     bool takes_words;    /* words may follow the options; options behind the first are its own */
     bool seals_links;       /* its start reads web.secret_file */
+    /* Another file with a secret that its start reads, and what would be wrong with it (1; 0 with
+     * *problem filled). NULL: none. */
+    const char *(*secret_file)(const struct settings *settings);
+    int (*secret_examine)(const char *path, struct problem *problem);
     /* That its unit gives it beside those of its user (SupplementaryGroups=): --check by root looks
      * with them too. NULL-ended; NULL: none. */
     const char *const *groups;
@@ -83,11 +87,11 @@ int program_begin(const struct program *program, int argc, char **argv,
 
 /* How the store is used. */
 struct store_options program_store_options(const struct settings *settings);
-/* Opens the secret (key_r NULL: not that) and the store. -1: go on with both; or the exit status,
- * and each reason that stands against a start has been logged. A store that does not answer now is
- * logged, and no reason. */
-int program_open(const struct settings *settings, struct token_key **key_r,
-                 struct store **store_r) must_check;
+/* Opens the secret of a program that `seals_links`, examines its other one, and opens the store. -1:
+ * go on with both; or the exit status, and each reason that stands against a start has been logged.
+ * A store that does not answer now is logged, and no reason. */
+int program_open(const struct program *program, const struct settings *settings,
+                 struct token_key **key_r, struct store **store_r) must_check;
 
 /* Tells a service manager that the start is done, so call it when the program listens; then waits
  * until SIGTERM or SIGINT. SIGHUP reads settings and texts again into the guard; bad ones are refused

@@ -197,13 +197,13 @@ static void warn_unchecked(const struct checking *checking, const char *path)
 
 /* ---- secret and store --------------------------------------------------------------- */
 
-static void check_secret(struct checking *checking)
+static void check_secret(struct checking *checking, const char *path,
+                         int (*examine)(const char *path, struct problem *problem))
 {
-    const char *path = checking->settings->web_secret_file;
     struct problem problem;
     if (is_not_for_us(checking, path, R_OK))
         warn_unchecked(checking, path);
-    else if (token_key_examine(path, &problem) < 1)
+    else if (examine(path, &problem) < 1)
         refuse(checking, path, problem.text);
 }
 
@@ -283,8 +283,11 @@ static void check_surroundings(struct checking *checking)
     warn_of_settings(checking, checking->program->warnings);
     if (checking->status != PROGRAM_OK)
         return;
-    if (checking->program->seals_links)
-        check_secret(checking);
+    const struct program *program = checking->program;
+    if (program->seals_links)
+        check_secret(checking, checking->settings->web_secret_file, token_key_examine);
+    if (program->secret_file != NULL)
+        check_secret(checking, program->secret_file(checking->settings), program->secret_examine);
     check_store(checking);
 }
 

@@ -1,6 +1,5 @@
 #include "guard/store_watch.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 
 void store_watch_saw(struct store_watch *watch, const struct store *store, int answer)
@@ -17,17 +16,9 @@ void store_watch_saw(struct store_watch *watch, const struct store *store, int a
     }
 }
 
-/* Whether to tell it now: not within an hour. */
-static bool is_due(_Atomic int64_t *told_ms, int64_t now_ms)
-{
-    int64_t last_ms = *told_ms;
-    bool lately = last_ms != 0 && now_ms >= last_ms && now_ms - last_ms < HOUR_MS;
-    return !lately && atomic_compare_exchange_strong(told_ms, &last_ms, now_ms);
-}
-
 void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_ms)
 {
-    if (ahead_ms <= 0 || !is_due(&watch->told_ahead_ms, now_ms))
+    if (ahead_ms <= 0 || !log_is_due(&watch->told_ahead_ms, now_ms))
         return;
     char seconds[24];
     snprintf(seconds, sizeof seconds, "%lld", (long long)(ahead_ms / SECOND_MS));
@@ -37,7 +28,7 @@ void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_
 
 void store_watch_damaged(struct store_watch *watch, const char *mailbox, int64_t now_ms)
 {
-    if (is_due(&watch->told_damaged_ms, now_ms))
+    if (log_is_due(&watch->told_damaged_ms, now_ms))
         log_line(LOG_ERROR_LEVEL, "what is kept of a block for failed mail is damaged, and blocks "
                  "nobody", "mailbox", mailbox, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "base/problem.h"
 #include "rules/failure_window.h"
+#include "rules/login.h"
 #include "rules/rules.h"
 #include "rules/suspension.h"
 
@@ -68,6 +69,13 @@ struct settings {
     char *feedback_source;               /* of log_source_open */
     char *feedback_listen;               /* "" for nowhere */
     int64_t feedback_socket_mode;        /* octal; when feedback_listen is a path */
+    /* [auth] */
+    char *auth_listen;
+    int64_t auth_socket_mode; /* octal; when auth_listen is a path */
+    char *auth_key_file;
+    /* [logins] */
+    int logins_mode; /* enum mode; observe also where guard_mode is */
+    struct login_limits login_limits;
     /* [desk]: what role support may do at most */
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
     int64_t desk_max_extra_for_ms;   /* how long an extra or a limit may last */

@@ -30,6 +30,13 @@ static const char *const failure_blocks_names[] = {
                offsetof(struct limits, of) + (rule) * sizeof(int32_t),                 \
      .min = 0, .max = LIMIT_MAX, .standard = standard_value, .unit = counted, .sentence = text}
 
+#define LOGIN_LIMIT(rule, key_name, standard_value, text)                              \
+    {NAMED("logins", key_name), .type = &settings_type_limit,                          \
+     .offset = offsetof(struct settings, login_limits) +                               \
+               offsetof(struct login_limits, of) + (rule) * sizeof(int32_t),           \
+     .min = 1, .max = LOGIN_TRIES_MAX, .standard = standard_value, .unit = "in an hour", \
+     .sentence = text}
+
 /* The limits of one message, by a channel's defaults. */
 #define MESSAGE_LIMITS(channel, section, which, message, field, domain, chars)                 \
     LIMIT(channel, section, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message", message,    \
@@ -192,6 +199,35 @@ const struct setting settings_table[] = {
     {NAMED("feedback", "socket_mode"), .type = &settings_type_octal, MEMBER(feedback_socket_mode),
      .min = 0600, .max = 0666, .standard = "0660",
      .sentence = "File mode of the socket when `listen` is a path."},
+
+    {NAMED("auth", "listen"), .type = &settings_type_listen, MEMBER(auth_listen),
+     .standard = "127.0.0.1:9404",
+     .sentence = "Where Dovecot asks whether somebody may sign in (auth policy, HTTP)."},
+    {NAMED("auth", "socket_mode"), .type = &settings_type_octal, MEMBER(auth_socket_mode),
+     .min = 0600, .max = 0666, .standard = "0660",
+     .sentence = "File mode of the socket when `listen` is a path."},
+    {NAMED("auth", "key_file"), .type = &settings_type_path, MEMBER(auth_key_file),
+     .standard = "/var/lib/sendguard/auth-key",
+     .sentence = "A file with the key that Dovecot shows, one line; mode 0600, and belongs to the "
+                 "user of the services."},
+
+    {NAMED("logins", "mode"), .type = &settings_type_choice, MEMBER(logins_mode),
+     .standard = "observe", .choices = mode_names,
+     .sentence = "`observe` counts wrong passwords and logs what would be blocked, and keeps nobody "
+                 "out. So does `enforce` while `guard.mode` is `observe`."},
+    LOGIN_LIMIT(LOGIN_WRONG_PER_MAILBOX_AND_IP, "wrong_passwords_per_mailbox_and_ip", "10",
+                "So many different wrong passwords for a mailbox from one IPv4 address or IPv6 /64 "
+                "keep the mailbox closed to it for an hour."),
+    LOGIN_LIMIT(LOGIN_MAILBOXES_PER_IP, "mailboxes_per_ip", "10",
+                "So many mailboxes that somebody at one IPv4 address or IPv6 /64 has a wrong password "
+                "for, or a tenth of those that sign in there if that is more, keep all mailboxes "
+                "closed to it for an hour, but for those that have signed in there within 30 days."),
+    LOGIN_LIMIT(LOGIN_WRONG_PER_IP, "wrong_passwords_per_ip", "50",
+                "So many different wrong passwords from one IPv4 address or IPv6 /64, whatever the "
+                "mailboxes, do the same."),
+    LOGIN_LIMIT(LOGIN_WRONG_PER_MAILBOX, "wrong_passwords_per_mailbox", "100",
+                "So many different wrong passwords for a mailbox, from everywhere, close it for an "
+                "hour, but not to where it has signed in within 30 days."),
 
     {NAMED("desk", "max_extra"), .type = &settings_type_integer, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",

@@ -40,6 +40,12 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->web_time_zone, "UTC");
     ck_assert_uint_eq(settings->web_trusted_proxies.count, 2);
     ck_assert_uint_eq(settings->web_monitoring.count, 2);
+    static const struct login_limits logins = LOGIN_DEFAULT_LIMITS;
+    ck_assert_mem_eq(&settings->login_limits, &logins, sizeof logins);
+    ck_assert_int_eq(settings->logins_mode, MODE_OBSERVE);
+    ck_assert_str_eq(settings->auth_listen, "127.0.0.1:9404");
+    ck_assert_int_eq(settings->auth_socket_mode, 0660);
+    ck_assert_str_eq(settings->auth_key_file, "/var/lib/sendguard/auth-key");
     ck_assert_int_eq(settings->desk_max_extra, 500);
     ck_assert_int_eq(settings->desk_max_extra_for_ms, 7 * DAY_MS);
     ck_assert_int_eq(settings->desk_max_resets_per_day, 20);
@@ -244,6 +250,14 @@ static const struct {
     {"feedback", "listen", "/run/sendguard/feedback/lmtp.sock",
      "/run/sendguard/feedback/lmtp.sock"},
     {"feedback", "socket_mode", "0600", "0600"},
+    {"auth", "listen", "/run/sendguard/auth/auth.sock", "/run/sendguard/auth/auth.sock"},
+    {"auth", "socket_mode", "0600", "0600"},
+    {"auth", "key_file", "/etc/sendguard/auth-key", "/etc/sendguard/auth-key"},
+    {"logins", "mode", "enforce", "enforce"},
+    {"logins", "wrong_passwords_per_mailbox_and_ip", "1", "1"},
+    {"logins", "mailboxes_per_ip", "off", "off"},
+    {"logins", "wrong_passwords_per_ip", "4096", "4096"},
+    {"logins", "wrong_passwords_per_mailbox", "20", "20"},
     {"complaints", "authserv_id", "mx.example.test", "mx.example.test"},
     {"complaints", "loops", "Yahoo.test, Staff@Hotmail.test", "yahoo.test\nstaff@hotmail.test"},
     {"complaints", "count", "10", "10"},
@@ -291,6 +305,11 @@ END_TEST
 static const struct {
     const char *override, *expected;
 } bad_values[] = {
+    {"logins.mode=on", "expected enforce or observe"},
+    {"logins.mailboxes_per_ip=0", "is out of range"},
+    {"logins.wrong_passwords_per_ip=4097", "is out of range"},
+    {"auth.key_file=key", "absolute path"},
+    {"auth.listen=", "auth.listen"},
     {"limits.webmail.messages_per_day=6oo",
      "limits.webmail.messages_per_day: \"6oo\" is no number; expected 0 to 1000000000 or off"},
     {"limits.smtp.messages_per_day=1000000001", "\"1000000001\" is out of range"},

@@ -1,0 +1,101 @@
+#include "auth/login_exchanger.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+enum { ROUND_MS = 250, LOOK_MS = 10 };
+
+struct login_exchanger {
+    pthread_t thread;
+    struct guard *guard;
+    struct store *store;
+    struct logins *logins;
+    struct log_once away, alarm;
+    uint64_t told_lost, told_no_room;
+    _Atomic bool ending, ended;
+};
+
+static void exchange(struct login_exchanger *exchanger)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(exchanger->guard);
+    int answer = logins_exchange(exchanger->logins, exchanger->store,
+                                 &snapshot_settings(snapshot)->login_limits, clock_wall_ms());
+    if (log_changed(&exchanger->away, answer < 0))
+        log_line(answer < 0 ? LOG_ERROR_LEVEL : LOG_INFO_LEVEL,
+                 answer < 0 ? "store does not answer: sign-ins are judged by memory alone"
+                            : "store answers again",
+                 "error", answer < 0 ? store_error(exchanger->store) : NULL, NULL);
+}
+
+static void wait_a_round(const struct login_exchanger *exchanger)
+{
+    int64_t until_ms = clock_monotonic_ms() + ROUND_MS;
+    while (!exchanger->ending && clock_monotonic_ms() < until_ms)
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+}
+
+static void *run(void *context)
+{
+    struct login_exchanger *exchanger = context;
+    while (!exchanger->ending) {
+        wait_a_round(exchanger);
+        exchange(exchanger);
+    }
+    exchanger->ended = true;
+    return NULL;
+}
+
+struct login_exchanger *login_exchanger_start(const struct daemon *daemon, struct logins *logins)
+{
+    struct login_exchanger *exchanger = xcalloc(1, sizeof *exchanger);
+    exchanger->guard = daemon->guard;
+    exchanger->store = daemon->store;
+    exchanger->logins = logins;
+    exchange(exchanger);
+    if (pthread_create(&exchanger->thread, NULL, run, exchanger) == 0)
+        return exchanger;
+    log_line(LOG_ERROR_LEVEL, "no thread for sign-ins", NULL);
+    free(exchanger);
+    return NULL;
+}
+
+int login_exchanger_stop(struct login_exchanger **exchanger, int timeout_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    (*exchanger)->ending = true;
+    while (!(*exchanger)->ended && clock_monotonic_ms() < until_ms)
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+    if (!(*exchanger)->ended)
+        return -1;
+    pthread_join((*exchanger)->thread, NULL);
+    free(*exchanger);
+    *exchanger = NULL;
+    return 1;
+}
+
+static void tell_count(uint64_t count, uint64_t *told, const char *message)
+{
+    char digits[TEXT_DIGITS_SIZE];
+    if (count != *told)
+        log_line(LOG_ERROR_LEVEL, message, "tries", text_digits(digits, (int64_t)count), NULL);
+    *told = count;
+}
+
+void login_exchanger_tell(struct login_exchanger *exchanger)
+{
+    struct logins_state state = logins_state(exchanger->logins, clock_wall_ms());
+    if (log_changed(&exchanger->alarm, state.alarm))
+        log_line(state.alarm ? LOG_ERROR_LEVEL : LOG_INFO_LEVEL,
+                 state.alarm ? "many mailboxes have wrong passwords at once, as when Dovecot's "
+                               "password database does not answer: they count less, or not at all"
+                             : "wrong passwords count again",
+                 NULL);
+    tell_count(state.unwritten_lost, &exchanger->told_lost,
+               "too many tries wait for the store: further ones count in this program alone");
+    tell_count(state.no_room, &exchanger->told_no_room,
+               "too many mailboxes or networks are tried: further ones do not count");
+}

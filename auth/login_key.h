@@ -1,0 +1,24 @@
+/* The key that Dovecot shows: who has it can keep people out, and learns who signs in from where. */
+#ifndef SENDGUARD_LOGIN_KEY_H
+#define SENDGUARD_LOGIN_KEY_H
+
+#include <stdbool.h>
+
+#include "base/problem.h"
+
+enum { LOGIN_KEY_MIN = 16, LOGIN_KEY_MAX = 256, LOGIN_KEY_HASH_BYTES = 32 };
+
+struct login_key {
+    unsigned char hash[LOGIN_KEY_HASH_BYTES];
+};
+
+/* Reads it from a file as secret_file_open wants it: one line of LOGIN_KEY_MIN to LOGIN_KEY_MAX
+ * printable characters without a blank. 1; or 0 with *problem filled (where = path). */
+int login_key_read(const char *path, struct login_key *key_r, struct problem *problem) must_check;
+/* The same, for who only asks. */
+int login_key_examine(const char *path, struct problem *problem) must_check;
+/* Whether the value of an Authorization header (NULL: there is none) is "Bearer KEY"; it takes as
+ * long for any other of its length. */
+bool login_key_fits(const struct login_key *key, const char *authorization);
+
+#endif

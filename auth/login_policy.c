@@ -1,0 +1,138 @@
+#include "auth/login_policy.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "auth/login_request.h"
+#include "base/text.h"
+
+enum { MINUTE_S = 60 };
+
+bool login_policy_enforces(const struct settings *settings)
+{
+    return settings->logins_mode == MODE_ENFORCE && settings->guard_mode == MODE_ENFORCE;
+}
+
+/* ---- a question ------------------------------------------------------------------------------ */
+
+/* Until the next whole minute, in one line of ASCII, which ends up in the logs of mail servers. */
+static void say_until(struct text *body, int64_t until_ms)
+{
+    time_t seconds = (time_t)((until_ms + MINUTE_MS - 1) / MINUTE_MS * MINUTE_S);
+    char clock[sizeof "14:05"];
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(clock, sizeof clock, "%H:%M", &utc);
+    text_addf(body, "{\"status\":-1,\"msg\":\"Too many wrong passwords; try again after %s UTC\"}",
+              clock);
+}
+
+static void answer_question(struct login_policy *policy, const struct settings *settings,
+                            const struct login_request *request, const struct logins_try *attempt,
+                            int64_t now_ms, struct text *body)
+{
+    struct login_block block;
+    if (!login_policy_enforces(settings) ||
+        logins_allow(policy->logins, attempt, now_ms, &block) > 0)
+        text_add(body, "{\"status\":0,\"msg\":\"\"}");
+    else if (request->after)
+        text_add(body, "{\"status\":-1}");
+    else
+        say_until(body, block.until_ms);
+}
+
+/* ---- a report -------------------------------------------------------------------------------- */
+
+static void log_block(enum login_rule rule, const struct logins_try *attempt,
+                      const struct logins_taken *taken, bool enforces)
+{
+    freed_by(text_free) struct text until = {0};
+    bool of_mailbox = rule == LOGIN_WRONG_PER_MAILBOX_AND_IP || rule == LOGIN_WRONG_PER_MAILBOX;
+    text_add_time(&until, taken->until_ms);
+    log_line(LOG_WARNING_LEVEL, enforces ? "sign-ins are blocked" : "sign-ins would be blocked",
+             "rule", login_rule_names[rule], "mailbox", of_mailbox ? attempt->mailbox : NULL,
+             "network", rule != LOGIN_WRONG_PER_MAILBOX ? taken->network : NULL, "until",
+             text_string(&until), NULL);
+}
+
+static void take_report(struct login_policy *policy, const struct settings *settings,
+                        const struct login_request *request, const struct logins_try *attempt,
+                        int64_t now_ms)
+{
+    struct logins_taken taken;
+    if (!request->right && !request->counts)
+        return;
+    if (logins_report(policy->logins, attempt, request->right, &settings->login_limits, now_ms,
+                      &taken) < 1)
+        return;
+    for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
+        if ((taken.begun & 1U << rule) != 0)
+            log_block((enum login_rule)rule, attempt, &taken, login_policy_enforces(settings));
+}
+
+/* ---- a request ------------------------------------------------------------------------------- */
+
+static void fail(struct http_response *response, const struct problem *problem)
+{
+    response->status = problem->status;
+    text_add(&response->body, "{\"error\":");
+    text_add_json(&response->body, problem->text);
+    text_add(&response->body, "}");
+}
+
+static bool is_webmail_host(struct login_policy *policy, const struct settings *settings,
+                            const char *ip, int64_t now_ms)
+{
+    if (ip[0] == '\0' || !settings_network_holds(&settings->mta_webmail_hosts, ip))
+        return false;
+    if (log_is_due(&policy->told_webmail_ms, now_ms))
+        log_line(LOG_WARNING_LEVEL, "sign-ins come from a webmail host: without the browser's "
+                 "address only wrong_passwords_per_mailbox counts", "ip", ip, NULL);
+    return true;
+}
+
+static int read_request(struct login_policy *policy, const struct raw_request *raw,
+                        const struct problem *refused, struct arena *arena, int64_t now_ms,
+                        struct login_request *request_r, struct problem *problem)
+{
+    if (!login_key_fits(&policy->key, raw->authorization)) {
+        if (log_is_due(&policy->told_key_ms, now_ms))
+            log_line(LOG_WARNING_LEVEL, "a request without the key is refused", "peer", raw->peer,
+                     NULL);
+        return problem_set(problem, 401, "Authorization", "expected Bearer, and the key");
+    }
+    if (refused != NULL)
+        *problem = *refused;
+    else if (login_request_read(raw, arena, request_r, problem))
+        return 1;
+    if (log_is_due(&policy->told_request_ms, now_ms))
+        log_line(LOG_WARNING_LEVEL, "a request cannot be read", "where", problem->where, "error",
+                 problem->text, NULL);
+    return 0;
+}
+
+void login_policy_answer(void *context, const struct raw_request *raw,
+                         const struct problem *refused, struct arena *arena, int64_t now_ms,
+                         struct http_response *response)
+{
+    struct login_policy *policy = context;
+    struct login_request request;
+    struct problem problem = {0};
+    response->type = "application/json";
+    if (!read_request(policy, raw, refused, arena, now_ms, &request, &problem)) {
+        fail(response, &problem);
+        return;
+    }
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(policy->guard);
+    const struct settings *settings = snapshot_settings(snapshot);
+    const struct logins_try attempt = {
+        .mailbox = request.mailbox, .ip = request.ip, .fingerprint = request.fingerprint,
+        .webmail_host = is_webmail_host(policy, settings, request.ip, now_ms)};
+    if (request.reports) {
+        take_report(policy, settings, &request, &attempt, now_ms);
+        text_add(&response->body, "{\"status\":0,\"msg\":\"\"}");
+    } else {
+        answer_question(policy, settings, &request, &attempt, now_ms, &response->body);
+    }
+}

@@ -1,0 +1,31 @@
+/* What Dovecot is answered. A question is answered from memory (guard/logins.h): whoever a block
+ * keeps out is refused before the password is looked at, with one line that says until when, the
+ * same for right and wrong passwords and for mailboxes that there are not. Where the block began
+ * after that, it is refused without a word, as a wrong password is. */
+#ifndef SENDGUARD_LOGIN_POLICY_H
+#define SENDGUARD_LOGIN_POLICY_H
+
+#include "auth/login_key.h"
+#include "base/log.h"
+#include "guard/guard.h"
+#include "guard/logins.h"
+#include "http_server/http_request.h"
+#include "http_server/http_response.h"
+
+/* What all requests share. */
+struct login_policy {
+    struct logins *logins;
+    struct guard *guard; /* for its settings */
+    struct login_key key;
+    _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms; /* when the log had it last */
+};
+
+/* As server_answer wants it; `policy` is a struct login_policy. */
+void login_policy_answer(void *policy, const struct raw_request *raw,
+                         const struct problem *refused, struct arena *arena, int64_t now_ms,
+                         struct http_response *response);
+
+/* Whether blocks keep people out: neither logins.mode nor guard.mode is observe. */
+bool login_policy_enforces(const struct settings *settings);
+
+#endif

@@ -1,0 +1,257 @@
+"""sendguard-auth, a private Dovecot that asks it, and people who sign in there."""
+
+import concurrent.futures
+import imaplib
+import re
+import shutil
+import smtplib
+import socket
+import subprocess
+
+from programs import BUILD, PATIENCE, Guard, eventually, free_port
+
+PROGRAM = BUILD / "sendguard-auth"
+KEY = "a-key-of-the-tests-that-nobody-else-has"
+RIGHT = "correct-horse"
+
+CONFIGURATION = """
+base_dir = {folder}/run
+state_dir = {folder}/state
+instance_name = sendguard-logins
+log_path = {folder}/dovecot.log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:{folder}/mail/%u
+first_valid_uid = 1
+auth_mechanisms = plain login
+auth_verbose = yes
+auth_failure_delay = 0
+login_trusted_networks = 127.0.0.99
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+  service_count = 0
+  client_limit = 1000
+}}
+service auth {{
+  unix_listener auth-postfix {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {folder}/passwd
+  override_fields = sendguard=1
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={folder}/mail/%u
+}}
+auth_policy_server_url = http://127.0.0.1:{policy_port}/
+auth_policy_server_api_header = Authorization: Bearer {key}
+auth_policy_server_timeout_msecs = {timeout}
+auth_policy_hash_nonce = tests
+auth_policy_request_attributes = login=%{{requested_username}} pwhash=%{{hashed_password}} \
+remote=%{{rip}} protocol=%s session_id=%{{session}} stage=%{{passdb:sendguard}}
+"""
+
+
+class Auth(Guard):
+    """sendguard-auth on a port of its own. Shares folder, store and secret with a Guard there."""
+
+    def __init__(self, folder, store, settings=None, **more):
+        self.port = free_port()
+        super().__init__(folder, store, **more)
+        self.config_path = self.folder / f"auth{self.port}.conf"
+        key = self.folder / "auth-key"
+        key.write_text(KEY + "\n")
+        key.chmod(0o600)
+        self.configure({"auth": {"listen": f"127.0.0.1:{self.port}", "key_file": key},
+                        "logins": {"mode": "enforce"}})
+        self.configure(settings or {})
+
+    def command(self, *more):
+        return [*self.wrapper, str(PROGRAM), "-c", str(self.config_path), *more]
+
+    def connect(self, timeout=PATIENCE):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def _ready(self):
+        assert self.process.poll() is None, f"exit {self.process.returncode}: {self.finished_log()}"
+        try:
+            self.connect(1).close()
+            return True
+        except OSError:
+            return False
+
+
+class Dovecot:
+    """A private one, whose mailboxes all have the password RIGHT."""
+
+    def __init__(self, folder, policy_port):
+        self.folder, self.port = folder / f"dovecot{policy_port}", free_port()
+        self.folder.mkdir()
+        self.folder.chmod(0o755)
+        (self.folder / "mail").mkdir()
+        shutil.chown(self.folder / "mail", "mail", "mail")
+        (self.folder / "dovecot.conf").write_text(CONFIGURATION.format(
+            folder=self.folder, port=self.port, policy_port=policy_port, key=KEY, timeout=PATIENCE * 1000))
+        self.process, self.names = None, []
+        self.passwords = self.folder / "passwd"
+        self.passwords.write_text("")
+
+    def add(self, *names):
+        """Mailboxes. All at once: Dovecot looks no more than once a second whether the file changed."""
+        self.names += names
+        self.passwords.write_text("".join(f"{name}:{{PLAIN}}{RIGHT}::::::\n" for name in self.names))
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(self._ready, "Dovecot greets")
+        return self
+
+    def _ready(self):
+        assert self.process.poll() is None, self.log()
+        try:
+            self.connect("127.0.0.1").shutdown()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def log(self):
+        path = self.folder / "dovecot.log"
+        return path.read_text() if path.exists() else ""
+
+    def connect(self, address):
+        """A connection from that address."""
+        class From(imaplib.IMAP4):
+            def _create_socket(self, timeout):
+                return socket.create_connection((self.host, self.port), timeout, (address, 0))
+
+        return From("127.0.0.1", self.port, PATIENCE)
+
+    def sign_in(self, name, password=RIGHT, address="127.0.0.1"):
+        """What it is answered: "" when it is let in."""
+        link = self.connect(address)
+        try:
+            link.login(name, password)
+            link.logout()
+            return ""
+        except imaplib.IMAP4.error as error:
+            link.shutdown()
+            return str(error.args[0], "ascii") if isinstance(error.args[0], bytes) else str(error)
+
+    def sign_in_all(self, tries):
+        """Tries, (name, password, address) each, all at the same time."""
+        with concurrent.futures.ThreadPoolExecutor(len(tries)) as pool:
+            return list(pool.map(lambda one: self.sign_in(*one), tries))
+
+    def checked(self, name):
+        """How many passwords of that mailbox the password database compared and found wrong."""
+        return len(re.findall(rf"\({re.escape(name)},[^)]*\): Password mismatch", self.log()))
+
+
+POSTFIX = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+daemon_directory = /usr/lib/postfix/sbin
+command_directory = /usr/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/postfix.log
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.example.test
+mydestination =
+mynetworks =
+alias_maps =
+alias_database =
+smtpd_peername_lookup = no
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {socket}
+smtpd_sasl_auth_enable = yes
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+"""
+SERVICES = """
+127.0.0.1:{port} inet n - n - - smtpd
+rewrite unix - - n - - trivial-rewrite
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix:
+    """A private one that lets people sign in through that Dovecot, and takes no mail."""
+
+    def __init__(self, dovecot):
+        self.folder, self.port = dovecot.folder / "postfix", free_port()
+        for name in ("conf", "data", "queue/pid", "queue/private", "queue/public", "queue/maildrop"):
+            (self.folder / name).mkdir(parents=True)
+        for name in ("data", "queue/private", "queue/public", "queue/maildrop"):
+            shutil.chown(self.folder / name, "postfix")
+        shutil.chown(self.folder / "queue/public", "postfix", "postdrop")
+        (self.folder / "queue/private").chmod(0o700)
+        (self.folder / "conf/main.cf").write_text(
+            POSTFIX.format(folder=self.folder, socket=dovecot.folder / "run/auth-postfix"))
+        (self.folder / "conf/master.cf").write_text(SERVICES.format(port=self.port))
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["/usr/lib/postfix/sbin/master", "-d", "-c", str(self.folder / "conf")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(self._ready, "Postfix greets")
+        return self
+
+    def _ready(self):
+        assert self.process.poll() is None
+        try:
+            self.connect("127.0.0.1").close()
+            return True
+        except (OSError, smtplib.SMTPException):
+            return False
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def connect(self, address):
+        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=PATIENCE,
+                            source_address=(address, 0))
+
+    def sign_in(self, name, password=RIGHT, address="127.0.0.1"):
+        """What it is answered: "" when it is let in."""
+        link = self.connect(address)
+        try:
+            link.ehlo()
+            link.user, link.password = name, password
+            code, text = link.auth("PLAIN", link.auth_plain)
+            return "" if code == 235 else f"{code} {text.decode('ascii')}"
+        except smtplib.SMTPAuthenticationError as error:
+            return f"{error.smtp_code} {error.smtp_error.decode('ascii')}"
+        finally:
+            link.close()

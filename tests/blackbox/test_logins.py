@@ -1,0 +1,266 @@
+"""Wrong passwords, and whom they keep out: sendguard-auth behind a real Dovecot, asked by IMAP, and by
+Postfix for SMTP. Networks are addresses of the loopback interface."""
+
+import http.client
+import os
+import re
+import subprocess
+
+import pytest
+
+from clock import HOUR, SECOND, Clock
+from logins import KEY, PROGRAM, RIGHT, Auth, Dovecot, Postfix
+from programs import PATIENCE, eventually
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot runs as several users"),
+    pytest.mark.skipif(not subprocess.run(["dovecot", "--version"], capture_output=True, text=True,
+                                          check=False).stdout.startswith("2.3"),
+                       reason="the configuration of these tests is that of Dovecot 2.3"),
+]
+
+HERE, ELSEWHERE = "127.0.0.5", "127.0.0.6"
+BROKEN = "[UNAVAILABLE]"
+WRONG = "[AUTHENTICATIONFAILED] Authentication failed."
+
+
+@pytest.fixture
+def logins(folder, store):
+    """A program whose clock stands, and a Dovecot that asks it."""
+    servers = []
+
+    def make(*names, settings=None, clock=True):
+        clock = Clock(folder) if clock else None
+        auth = Auth(folder, store, settings,
+                    environment=clock.environment if clock is not None else None).start()
+        servers.append(auth)
+        dovecot = Dovecot(folder, auth.port)
+        servers.append(dovecot)
+        dovecot.add(*names)
+        dovecot.start()
+        return auth, dovecot, clock
+
+    yield make
+    for server in reversed(servers):
+        server.stop()
+
+
+def wrong_ones(count, name, address):
+    return [(name, f"wrong{number}", address) for number in range(count)]
+
+
+def test_ten_wrong_passwords(logins):
+    """They close the mailbox to where they came from, right passwords too, for an hour to the
+    millisecond, with a text that says until when; trying on prolongs nothing."""
+    auth, dovecot, clock = logins("alice@example.test", "bob@example.test")
+    first_ms = clock.now_ms
+    for one in wrong_ones(9, "alice@example.test", HERE):
+        assert dovecot.sign_in(*one) == WRONG
+        clock.advance(SECOND)
+    assert dovecot.sign_in("alice@example.test", RIGHT, ELSEWHERE) == ""
+    assert dovecot.sign_in("alice@example.test", "wrong9", HERE) == WRONG
+    line = auth.log.wait('msg="sign-ins are blocked"')[0]
+    assert "rule=wrong_passwords_per_mailbox_and_ip mailbox=alice@example.test" in line
+    assert f"network={HERE}" in line
+    minute = -(-(first_ms + 9 * SECOND + HOUR) // (60 * SECOND)) % (24 * 60)
+    told = f"[ALERT] Too many wrong passwords; try again after {minute // 60:02}:{minute % 60:02} UTC"
+    for password in (RIGHT, "wrong10", "wrong1"):
+        assert dovecot.sign_in("alice@example.test", password, HERE) == told
+    assert dovecot.checked("alice@example.test") == 10
+    assert dovecot.sign_in("alice@example.test", RIGHT, ELSEWHERE) == ""
+    assert dovecot.sign_in("bob@example.test", RIGHT, HERE) == ""
+    clock.set(first_ms + 9 * SECOND + HOUR - 1)
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == told
+    clock.advance(1)
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == ""
+
+
+def test_names_that_are_tried(logins):
+    """A wrong password for ten mailboxes, whether there are such or not, closes all to that network, but
+    not to who has signed in there before."""
+    auth, dovecot, clock = logins("alice@example.test", "bob@example.test")
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == ""
+    clock.advance(SECOND)
+    for number in range(10):
+        assert dovecot.sign_in(f"nobody{number}@example.test", "guess", HERE) == WRONG
+    assert "rule=mailboxes_per_ip" in auth.log.wait('msg="sign-ins are blocked"')[0]
+    assert "try again after" in dovecot.sign_in("bob@example.test", RIGHT, HERE)
+    assert "try again after" in dovecot.sign_in("nobody@example.test", "guess", HERE)
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == ""
+    assert dovecot.sign_in("bob@example.test", RIGHT, ELSEWHERE) == ""
+
+
+def test_many_at_once(logins):
+    """Of 200 at the same moment those are looked at that are under way when the tenth is known."""
+    auth, dovecot, _ = logins("alice@example.test")
+    answers = dovecot.sign_in_all(wrong_ones(200, "alice@example.test", HERE))
+    checked = dovecot.checked("alice@example.test")
+    refused = sum("try again after" in answer for answer in answers)
+    assert refused + answers.count(WRONG) == 200
+    assert checked + refused == 200
+    # Dovecot has no more than 100 connections to us, and so that many questions under way
+    assert 10 <= checked <= 110, checked
+    print(f"{checked} of 200 reached the password database")
+    assert "try again after" in dovecot.sign_in("alice@example.test", RIGHT, HERE)
+    assert len(auth.log.matching('msg="sign-ins are blocked"')) == 1
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "empty"])
+def test_the_password_database_is_broken(logins, known):
+    """Everybody's right password fails for five minutes: nobody is kept out, and the log says so."""
+    names = [f"user{number}@example.test" for number in range(25)]
+    auth, dovecot, clock = logins(*names)
+    everybody = [(name, RIGHT, HERE) for name in names]
+    if known:
+        assert dovecot.sign_in_all(everybody) == [""] * len(names)
+        clock.advance(HOUR)
+    good = dovecot.passwords.read_text()
+    dovecot.passwords.write_text(good + "\n")
+    dovecot.passwords.chmod(0)
+    eventually(lambda: BROKEN in dovecot.sign_in(*everybody[0]), "Dovecot reads the file again")
+    for _ in range(5):
+        answers = dovecot.sign_in_all(everybody)
+        assert all(BROKEN in answer for answer in answers), answers
+        auth.log.wait('level=error msg="many mailboxes have wrong passwords at once')
+        clock.advance(60 * SECOND)
+    dovecot.passwords.write_text(good)
+    dovecot.passwords.chmod(0o644)
+    eventually(lambda: dovecot.sign_in(*everybody[0]) == "", "Dovecot reads the file again")
+    assert dovecot.sign_in_all(everybody) == [""] * len(names)
+    assert not auth.log.matching("sign-ins are blocked")
+
+
+def test_observe(logins):
+    """By default nobody is kept out, and the log says who would have been."""
+    auth, dovecot, _ = logins("alice@example.test", settings={"logins": {"mode": "observe"}})
+    for one in wrong_ones(12, "alice@example.test", HERE):
+        assert dovecot.sign_in(*one) == WRONG
+    auth.log.wait('msg="sign-ins would be blocked" rule=wrong_passwords_per_mailbox_and_ip')
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == ""
+    auth.reload({"logins": {"mode": "enforce"}})
+    for one in wrong_ones(10, "alice@example.test", ELSEWHERE):
+        dovecot.sign_in(*one)
+    assert "try again after" in dovecot.sign_in("alice@example.test", RIGHT, ELSEWHERE)
+
+
+def test_mail_programs(logins):
+    """Postfix asks Dovecot, and Dovecot us: one count for both."""
+    _, dovecot, _ = logins("alice@example.test")
+    postfix = Postfix(dovecot).start()
+    try:
+        assert postfix.sign_in("alice@example.test", RIGHT, HERE) == ""
+        for one in wrong_ones(5, "alice@example.test", ELSEWHERE):
+            assert postfix.sign_in(*one).startswith("535 5.7.8 Error: authentication failed")
+        for number in range(5, 10):
+            assert dovecot.sign_in("alice@example.test", f"wrong{number}", ELSEWHERE) == WRONG
+        answer = postfix.sign_in("alice@example.test", RIGHT, ELSEWHERE)
+        assert re.fullmatch(r"535 5\.7\.8 Error: authentication failed: Too many wrong passwords; try "
+                            r"again after \d\d:\d\d UTC", answer), answer
+        assert postfix.sign_in("alice@example.test", RIGHT, HERE) == ""
+    finally:
+        postfix.stop()
+
+
+def test_two_machines(logins):
+    """What one counts, the other knows within a second; and they add up."""
+    _, one_dovecot, _ = logins("alice@example.test")
+    _, other_dovecot, _ = logins("alice@example.test")
+    for attempt in wrong_ones(5, "alice@example.test", HERE):
+        assert one_dovecot.sign_in(*attempt) == WRONG
+    for number in range(5, 10):
+        assert other_dovecot.sign_in("alice@example.test", f"wrong{number}", HERE) == WRONG
+    for dovecot in (one_dovecot, other_dovecot):
+        eventually(lambda: "try again" in dovecot.sign_in("alice@example.test", "wrong1", HERE),
+                   "the block is known", 1)
+
+
+def test_after_a_crash(logins, store):
+    """A block is there again after kill -9 of the program, and ends when it would have."""
+    auth, dovecot, clock = logins("alice@example.test")
+    for one in wrong_ones(10, "alice@example.test", HERE):
+        dovecot.sign_in(*one)
+    told = dovecot.sign_in("alice@example.test", RIGHT, HERE)
+    assert "try again after" in told
+    other = Auth(auth.folder, store, environment=clock.environment)
+    other.start()
+    try:
+        eventually(lambda: refuses(other, "alice@example.test", HERE), "another one knows of it")
+    finally:
+        other.stop()
+    auth.kill()
+    auth.start()
+    clock.advance(HOUR - 1)
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == told
+    clock.advance(1)
+    assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == ""
+
+
+def refuses(auth, name, address):
+    body = f'{{"login":"{name}","remote":"{address}","pwhash":"001","protocol":"imap"}}'
+    status, answer = post(auth, body)
+    assert status == 200, answer
+    return '"status":-1' in answer
+
+
+def post(auth, body, key=KEY, command="allow"):
+    link = http.client.HTTPConnection("127.0.0.1", auth.port, timeout=PATIENCE)
+    headers = {"Content-Type": "application/json"}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    link.request("POST", f"/?command={command}", body, headers)
+    answer = link.getresponse()
+    text = answer.read().decode()
+    link.close()
+    return answer.status, text
+
+
+def test_the_store_is_away(logins, store):
+    """Sign-ins are judged by what is in memory, the log says so once, and nothing is lost."""
+    auth, dovecot, clock = logins("alice@example.test", settings={"store": {"timeout": "100ms"}})
+    store.silence()
+    for one in wrong_ones(10, "alice@example.test", HERE):
+        assert dovecot.sign_in(*one) == WRONG
+    assert "try again after" in dovecot.sign_in("alice@example.test", RIGHT, HERE)
+    auth.log.wait('level=error msg="store does not answer: sign-ins are judged by memory alone"')
+    store.speak()
+    auth.log.wait('msg="store answers again"')
+    assert len(auth.log.matching("store does not answer: sign-ins")) == 1
+    other = Auth(auth.folder, store, environment=clock.environment).start()
+    try:
+        eventually(lambda: refuses(other, "alice@example.test", HERE), "what was counted is written")
+    finally:
+        other.stop()
+
+
+def test_who_has_no_key(logins):
+    auth, _, _ = logins()
+    for key in (None, KEY[:-1], KEY + "x"):
+        assert post(auth, '{"login":"a"}', key)[0] == 401
+    assert post(auth, '{"login":"a"}') == (200, '{"status":0,"msg":""}')
+    auth.stop()
+    assert len(auth.log.matching("a request without the key is refused")) == 1
+
+
+def test_what_stops_the_start(folder, store):
+    """--check and the start say the same of the file of the key."""
+    auth = Auth(folder, store)
+    key = auth.settings["auth"]["key_file"]
+    for change, fault in ((lambda: key.chmod(0o644), "is open to others"),
+                          (lambda: key.write_text("short"), "holds no key"),
+                          (key.unlink, "openssl rand -hex 32")):
+        key.chmod(0o600)
+        change()
+        for more in (["--check"], []):
+            done = subprocess.run(auth.command(*more), capture_output=True, text=True, timeout=PATIENCE,
+                                  check=False)
+            assert done.returncode == 78, done.stderr
+            assert str(key) in done.stderr and fault in done.stderr
+    key.write_text(KEY)
+    key.chmod(0o600)
+    for listen, warns in (("0.0.0.0:9404", True), ("[::1]:9404", False), ("/run/x", False)):
+        done = subprocess.run(auth.command("-o", f"auth.listen={listen}", "--check"), capture_output=True,
+                              text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("auth.listen: is on an address that others may reach" in done.stderr) == warns
+    done = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True)
+    assert "Dovecot" in done.stdout
