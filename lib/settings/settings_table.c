@@ -14,6 +14,8 @@ static const char *const null_sender_names[] = {
 static const char *const on_limit_names[] = {
     [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
 
+static const char *const on_domain_limit_names[] = {[ON_LIMIT_REFUSE] = "refuse", NULL};
+
 static const char *const off_on_names[] = {"off", "on", NULL};
 static const char *const spf_mode_names[] = {
     [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn", NULL};
@@ -273,7 +275,12 @@ const struct setting settings_table[] = {
     ON_LIMIT(RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", "suspend"),
     ON_LIMIT(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", "refuse"),
     ON_LIMIT(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "refuse"),
-    ON_LIMIT(RULE_MESSAGES_PER_HOUR_PER_DOMAIN, "messages_per_hour_per_domain", "refuse"),
+    {NAMED("on_limit", "messages_per_hour_per_domain"), .type = &settings_type_domain_limit,
+     .offset = offsetof(struct settings, on_limit) +
+               (RULE_MESSAGES_PER_HOUR_PER_DOMAIN - RULE_FIRST_OVER_TIME) * sizeof(int),
+     .standard = "refuse", .choices = on_domain_limit_names,
+     .sentence = "A message over this limit suspends nobody: all mailboxes of the domain fill it, "
+                 "and the one that sends next would pay for the others."},
 
     {NAMED("domains", "own_domains"), .type = &settings_type_groups, MEMBER(own_domains),
      .standard = "",

@@ -38,6 +38,7 @@ extern const struct setting_type
     settings_type_duration,  /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */
     settings_type_durations, /* struct durations: such durations or "permanent", the repeats in order */
     settings_type_choice,    /* int: index in `choices` */
+    settings_type_domain_limit, /* the same, of a limit that the mailboxes of a domain share */
     /* settings_type_texts.c, char * */
     settings_type_text,   /* at most max bytes of UTF-8 */
     settings_type_path,   /* absolute path of a file */

@@ -229,3 +229,15 @@ static void describe_choice(const struct setting *setting, struct text *text)
 
 const struct setting_type settings_type_choice = {
     .parse = parse_choice, .print = print_choice, .describe = describe_choice};
+
+static int parse_domain_limit(struct settings_value *value)
+{
+    return strcmp(value->text, "suspend") == 0
+               ? settings_value_fails(value, "would suspend the mailbox that sends next; a domain "
+                                             "is not suspended")
+               : parse_choice(value);
+}
+
+/* What happens at a limit that all mailboxes of a domain share. */
+const struct setting_type settings_type_domain_limit = {
+    .parse = parse_domain_limit, .print = print_choice, .describe = describe_choice};

@@ -412,6 +412,8 @@ static const struct {
                                    "nothing"},
     {"store.tls_key_file=/etc/ssl/", "is no absolute path of a file"},
     {"store.on_failure=Allow", "\"Allow\" is no choice; expected refuse or allow"},
+    {"on_limit.messages_per_hour_per_domain=suspend",
+     "would suspend the mailbox that sends next; a domain is not suspended; expected refuse"},
     {"support.contact=a ;b", "holds a ';' that begins a comment"},
     {"support.contact=;b", "holds a ';' that begins a comment"},
     {"domains.own_domains=a.test b..test", "domains.own_domains: \"b..test\": "},
