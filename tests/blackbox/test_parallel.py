@@ -88,6 +88,27 @@ def test_the_last_recipient_of_an_ip(race):
 
 @pytest.mark.sanitized
 @pytest.mark.threads
+def test_the_last_message_of_a_domain(store, start):
+    """Of different mailboxes, each from an IP of its own; the refused ones count nowhere."""
+    guard = start(store, {"limits.webmail": {"messages_per_hour_per_domain": 3}})
+    starters = Starters(guard, CLIENTS)
+    with Endpoint(guard) as endpoint:
+        for number in range(ROUNDS):
+            senders = [Sender(endpoint, f"sender{n}@round{number}.test", new_ip())
+                       for n in range(CLIENTS)]
+            senders[0].admitted(["bob@x.test"])
+            answers = starters.race([sender.body(["bob@x.test"]) for sender in senders])
+            assert statuses(answers) == {200: 2, 429: CLIENTS - 2}
+            assert [sender.used() for sender in senders] == [
+                (answer.status == 200) + (sender is senders[0])
+                for sender, answer in zip(senders, answers)]
+            again = senders[1].send(["bob@x.test"])
+            assert again.status == 429 and again.json["reasons"][0]["count"] == 4
+    starters.close()
+
+
+@pytest.mark.sanitized
+@pytest.mark.threads
 def test_the_same_submission_at_once_counts_once(race):
     race, endpoint = race
     for _ in range(ROUNDS):
