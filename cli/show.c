@@ -159,10 +159,13 @@ static void print_near_list(struct cli *cli, struct json_object *view, const cha
 
 static void print_near(struct cli *cli, struct json_object *view)
 {
-    if (views_list_length(view, "near") + views_list_length(view, "ips") == 0)
+    if (views_list_length(view, "near") + views_list_length(view, "ips") +
+            views_list_length(view, "domains") ==
+        0)
         puts("Nobody is above four fifths of a limit.");
     print_near_list(cli, view, "near", "MAILBOX");
     print_near_list(cli, view, "ips", "IP");
+    print_near_list(cli, view, "domains", "DOMAIN");
 }
 
 int cli_run_near(struct cli *cli)

@@ -106,6 +106,7 @@ static int count_expensive(const struct desk *desk, int64_t now_ms, struct metri
         return -1;
     count_near(json_member(view, "near"), memory);
     count_near(json_member(view, "ips"), memory);
+    count_near(json_member(view, "domains"), memory);
     return 1;
 }
 

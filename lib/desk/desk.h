@@ -123,7 +123,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* {"now":…, "appeals":as desk_appeals, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
- *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "actions":[ACTION ≤ 10],
+ *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs],
+ *  "domains":[NEAR ≤ 20; sender domains], "actions":[ACTION ≤ 10],
  *  "blocked" and "outages" as desk_feedback has them}
  * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"channel": of those
  * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
@@ -137,7 +138,7 @@ int desk_appeals(const struct desk *desk, int64_t now_ms, struct json_object **v
 /* {"suspended":[SUSPENDED…],"next":"last mailbox"|null}: pass next as `after`. */
 int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
                    struct json_object **view_r) must_check;
-/* {"near":[NEAR…],"ips":[NEAR…]}, at most 200 together. */
+/* {"near":[NEAR…],"ips":[NEAR…],"domains":[NEAR…]}, at most 200 together. */
 int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* {"now":…,"mailbox":…,"domain":…,"state":…,"retry_at":…,"suspension":SUSPENSION,

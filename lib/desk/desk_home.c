@@ -178,7 +178,7 @@ static int add_suspended(const struct context *context, struct json_object *view
 
 struct near_row {
     const struct near_limit *seen;
-    const char *key; /* mailbox or IP */
+    const char *key; /* mailbox, IP or sender domain */
     enum channel channel;
     int32_t limit;
     uint64_t used;
@@ -199,7 +199,7 @@ static enum channel tightest_channel(const int32_t (*limit_of)[RULE_COUNT], enum
     return tightest;
 }
 
-/* The history that was seen, and the limits of its mailbox or IP, `key`. 1 or -1. */
+/* The history that was seen, and the limits of its mailbox, IP or domain, `key`. 1 or -1. */
 static int read_subject(const struct context *context, const struct near_limit *seen,
                         const char *key,
                         struct history *history_r, int32_t (*limit_of_r)[RULE_COUNT],
@@ -208,8 +208,9 @@ static int read_subject(const struct context *context, const struct near_limit *
     struct forecast forecast = {.at_ms = context->now_ms};
     const char *at = strrchr(key, '@');
     enum subject subject = rule_table[seen->rule].subject;
-    if (subject == SUBJECT_MAILBOX &&
-        forecast_read(context, key, at != NULL ? at + 1 : "", &forecast) < 0)
+    if (subject != SUBJECT_IP &&
+        forecast_read(context, subject == SUBJECT_MAILBOX ? key : "", at != NULL ? at + 1 : "",
+                      &forecast) < 0)
         return -1;
     if (store_history(context->desk->store, context->arena, subject, seen->key, context->now_ms,
                       &forecast.account.history) < 0)
@@ -219,9 +220,8 @@ static int read_subject(const struct context *context, const struct near_limit *
     *at_ms_r = forecast.at_ms;
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
         memcpy(limit_of_r[channel],
-               rule_table[seen->rule].subject == SUBJECT_MAILBOX
-                   ? forecast.limits[channel].limits.of
-                   : context->settings->limits[channel].of,
+               subject != SUBJECT_IP ? forecast.limits[channel].limits.of
+                                     : context->settings->limits[channel].of,
                sizeof limit_of_r[channel]);
     return 1;
 }
@@ -267,7 +267,7 @@ static int fullest_first(const void *left, const void *right)
 static struct json_object *json_of_near(const struct near_row *row)
 {
     struct json_object *view = json_object_new_object();
-    json_add_string(view, "key", row->key);
+    json_add_string(view, "key", row->key[0] == '@' ? row->key + 1 : row->key);
     json_add_string(view, "rule", rule_table[row->seen->rule].name);
     json_add_string(view, "channel", channel_names[row->channel]);
     json_add_int(view, "limit", row->limit);
@@ -288,7 +288,7 @@ static void add_rows(struct json_object *view, const char *name, struct near_row
         json_object_array_add(list, json_of_near(&rows[i]));
 }
 
-/* "near" and "ips": of the `looked_at` windows seen last, at most `max` of each. 1 or -1. */
+/* "near", "ips" and "domains": of the `looked_at` windows seen last, at most `max` of each. 1 or -1. */
 static int add_near(const struct context *context, size_t looked_at, size_t max,
                     struct json_object *view)
 {
@@ -313,6 +313,7 @@ static int add_near(const struct context *context, size_t looked_at, size_t max,
     }
     add_rows(view, "near", rows[SUBJECT_MAILBOX], counts[SUBJECT_MAILBOX]);
     add_rows(view, "ips", rows[SUBJECT_IP], counts[SUBJECT_IP]);
+    add_rows(view, "domains", rows[SUBJECT_DOMAIN], counts[SUBJECT_DOMAIN]);
     return 1;
 }
 

@@ -235,6 +235,7 @@ void judgement_fill_verdict(struct judgement *judgement)
     struct verdict *verdict = judgement->verdict;
     const struct judge_result *result = &judgement->result;
     verdict->decision = result->decision;
+    verdict->domain_key = judgement->request.group;
     verdict->brought = result->brought;
     verdict->ahead_ms = result->ahead_ms;
     verdict->block_damaged = result->block_damaged;

@@ -134,19 +134,24 @@ static void note_near(struct recorder *recorder, enum rule rule, const char *key
     snprintf(near->key, sizeof near->key, "%s", key);
 }
 
+/* NULL: none. The name of a very long domain is not known (history_domain_key). */
+static const char *key_of(const struct verdict *verdict, enum subject subject)
+{
+    if (subject == SUBJECT_DOMAIN)
+        return verdict->domain_key != NULL && verdict->domain_key[1] != '#' ? verdict->domain_key
+                                                                            : NULL;
+    return subject == SUBJECT_MAILBOX ? verdict->submission->mailbox
+                                      : sender_ip(verdict->submission);
+}
+
 static void note_windows(struct recorder *recorder, const struct verdict *verdict)
 {
     for (size_t i = 0; i < verdict->window_count; i++) {
         const struct verdict_window *window = &verdict->windows[i];
         enum subject subject = rule_table[window->rule].subject;
         char text[HISTORY_NAME_SIZE];
-        if (subject == SUBJECT_DOMAIN) /* the domain's page has its window */
-            continue;
         const char *name = history_name(subject, verdict->submission->channel,
-                                        subject == SUBJECT_MAILBOX
-                                            ? verdict->submission->mailbox
-                                            : sender_ip(verdict->submission),
-                                        text);
+                                        key_of(verdict, subject), text);
         if (name != NULL && is_near(window))
             note_near(recorder, window->rule, name, verdict->now_ms);
     }

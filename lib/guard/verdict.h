@@ -76,6 +76,7 @@ struct verdict {
     int64_t now_ms;
     uint64_t decision; /* 0: none was kept (dry run, no store) */
     const struct submission *submission;
+    const char *domain_key; /* of the history of its sender domain; NULL: it counts in none */
     struct reason *reasons;
     size_t reason_count;
     struct verdict_window windows[OVER_TIME_COUNT];

@@ -88,7 +88,7 @@ def test_a_mailbox_never_seen(shell):
     assert shell.ok("suspended") == "Nobody is suspended.\n"
     assert shell.json("suspended") == {"suspended": [], "next": None}
     assert shell.ok("near").startswith("Nobody is above")
-    assert shell.json("near") == {"near": [], "ips": []}
+    assert shell.json("near") == {"near": [], "ips": [], "domains": []}
     assert shell.ok("log") == "" and shell.json("log") == {"decisions": []}
     assert shell.ok("audit") == "" and shell.json("audit") == {"actions": []}
     assert shell.ok("staff", "list").startswith("There are no accounts")
@@ -161,6 +161,23 @@ def test_near_a_limit(store, shell, start, sender_at):
     entry, = eventually(seen, "the guard has told of a full window")
     assert (entry["key"], entry["used"], entry["percent"]) == (sender.mailbox, 4, 80)
     assert re.search(rf"{sender.mailbox} +80 +4 +5 +messages_per_day", shell.ok("near", *options))
+
+
+@pytest.mark.sanitized
+def test_a_domain_near_its_limit(store, shell, start, sender_at):
+    """Which none of its mailboxes is."""
+    limit = {"messages_per_hour_per_domain": 5}
+    guard = start(store, {"limits.webmail": limit, "limits.smtp": limit})
+    for number in range(4):
+        sender_at(guard, f"sender{number}@campaign.test").admitted()
+    options = [word for channel in ("webmail", "smtp") for word in
+               ("-o", f"limits.{channel}.messages_per_hour_per_domain=5")]
+    entry, = eventually(lambda: shell.json("near", *options)["domains"],
+                        "the guard has told of a full window")
+    assert (entry["key"], entry["used"], entry["percent"]) == ("campaign.test", 4, 80)
+    told = shell.ok("near", *options)
+    assert re.search(r"campaign\.test +80 +4 +5 +messages_per_hour_per_domain", told), told
+    assert "MAILBOX" not in told and shell.json("near", *options)["near"] == []
 
 
 def test_search(shell):

@@ -98,7 +98,8 @@ START_TEST(quiet)
     ck_assert_str_eq(json_object_to_json_string_ext(home(NOW), JSON_C_TO_STRING_PLAIN),
                      "{\"now\":\"2025-11-22T05:40:00Z\",\"appeals\":[],\"bypassed_today\":0,"
                      "\"locked_by_users\":[],\"suspended\":[],"
-                     "\"more_suspended\":false,\"blocked\":[],\"outages\":[],\"near\":[],\"ips\":[],\"actions\":[]}");
+                     "\"more_suspended\":false,\"blocked\":[],\"outages\":[],"
+                     "\"near\":[],\"ips\":[],\"domains\":[],\"actions\":[]}");
 }
 END_TEST
 
@@ -199,6 +200,29 @@ START_TEST(near)
     do_action(&admin, "{'action':'extra','subject':'" BOB "','note':'n','messages':2}", NOW);
     check_member(home(NOW + MINUTE_MS), "near.0.key", ALICE);
     ck_assert_uint_eq(length_of(home(NOW + MINUTE_MS), "near"), 1);
+}
+END_TEST
+
+/* Under the name that its group has, with what staff adjusted. */
+START_TEST(near_domain)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_hour_per_domain=10",
+                       "domains.own_domains=example.test other.test"));
+    for (int i = 0; i < 8; i++)
+        send_from(i < 4 ? ALICE : "bob@other.test", "192.0.2.1", arena_printf(arena, "%d", i), 1,
+                  NOW);
+    see_near("@example.test", RULE_MESSAGES_PER_HOUR_PER_DOMAIN, NOW);
+    struct json_object *view = home(NOW + MINUTE_MS);
+    check_member(view, "domains",
+                 "[{'key':'example.test','rule':'messages_per_hour_per_domain','channel':'webmail',"
+                 "'limit':10,'used':8,'percent':80,'full':false,'retry_at':null}]");
+    check_member(view, "near", "[]");
+    do_action(&admin, "{'action':'limit','subject':'@example.test','note':'n','rule':"
+                      "'messages_per_hour_per_domain','value':8}", NOW);
+    view = VIEW(desk_near(rig_desk(), NOW + MINUTE_MS, &made));
+    check_member(view, "domains.0.full", "true");
+    check_member(view, "domains.0.retry_at", "2025-11-22T06:40:00Z");
+    check_member(home(NOW + HOUR_MS), "domains", "[]");
 }
 END_TEST
 
@@ -376,7 +400,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {search, long_search, quiet, bypassed, suspended, near, near_by_channel,
+    const TTest *const tests[] = {search, long_search, quiet, bypassed, suspended, near, near_domain, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);

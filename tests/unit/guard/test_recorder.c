@@ -328,6 +328,7 @@ static const struct {
     {"four fifths", RULE_MESSAGES_PER_DAY, 600, 480, ALICE},
     {"over", RULE_OFF_DOMAIN_PER_DAY, 1000, 1200, ALICE},
     {"of an IP", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, 5, 4, "192.0.2.1"},
+    {"of a domain", RULE_MESSAGES_PER_HOUR_PER_DOMAIN, 5, 4, "@example.test"},
     {"off", RULE_MESSAGES_PER_HOUR, LIMIT_OFF, 1000, NULL},
     {"forbidden", RULE_MESSAGES_PER_HOUR, 0, 0, NULL},
 };
@@ -344,6 +345,7 @@ START_TEST(test_near)
                                                  .limit = nears[number].limit,
                                                  .used = nears[number].used};
     verdict.window_count = 1;
+    verdict.domain_key = "@example.test";
     saw(&verdict);
     saw(&verdict);
     tell();
