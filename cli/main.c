@@ -50,6 +50,10 @@ const struct command cli_commands[] = {
      "Of a mailbox those of 30 days, and why one does not count; else the reports that wait for\n"
      "staff. --count REPORT, with a --note why, makes one count: as one of MAILBOX where it does\n"
      "not say whose, about --message or as sent when it came. --drop REPORT lets it go.\n"},
+    {"logins", "MAILBOX|IP", 1, 1, TAKES(OPTION_JSON) | TAKES(OPTION_END) | TAKES(OPTION_NOTE),
+     NEEDS_DESK, cli_run_logins, "wrong passwords, and whom they keep from signing in",
+     "Of a mailbox also where it signed in, and where an old password is still used.\n"
+     "--end, with a --note why, opens it again: ends all blocks of the mailbox, or of the network.\n"},
     {"log", "[MAILBOX]", 0, 1,
      TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",

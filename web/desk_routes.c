@@ -374,6 +374,27 @@ static int answer_report(struct exchange *exchange, struct json_object **view_r,
     return 1;
 }
 
+/* ---- sign-ins ------------------------------------------------------------------------------ */
+
+static int view_logins(struct exchange *exchange, struct json_object **view_r,
+                       struct problem *problem)
+{
+    return desk_logins(&exchange->web->desk, http_request_param(exchange->request, "mailbox"),
+                       http_request_param(exchange->request, "ip"), exchange->now_ms, view_r,
+                       problem);
+}
+
+static int end_logins(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
+{
+    int answer = desk_logins_end(&exchange->web->desk, &exchange->person,
+                                 exchange->request->params, exchange->now_ms, view_r, problem);
+    if (answer >= 0)
+        return answer;
+    reply_not_known(exchange);
+    return 1;
+}
+
 /* ---- the table --------------------------------------------------------------------------- */
 
 const struct route desk_routes[] = {
@@ -412,6 +433,8 @@ const struct route desk_routes[] = {
      desk_block_files_form},
     {METHOD_POST, "/blocks/import", DESK_IMPORT_PATH, "desk_blocks_import", ROLE_SUPPORT,
      desk_block_files_act},
+    {METHOD_GET, "/logins", NULL, NULL, ROLE_VIEWER, view_logins},
+    {METHOD_POST, "/logins", NULL, NULL, ROLE_SUPPORT, end_logins},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},

@@ -342,6 +342,27 @@ int desk_complaints_answer(const struct desk *desk, const char *by, const char *
 void desk_delivery_add_words(struct json_object *view, const struct catalogue *catalogue,
                              struct arena *arena, const char *language);
 
+/* ---- sign-ins (guard/login_values.h) ---------------------------------------------------------- */
+
+/* Wrong passwords and blocks of a mailbox, or of the network of an IP; one of both is not NULL:
+ * {"now":…,"mailbox":…|null,"network":…|null (of the IP that was asked for),"mode":"enforce"|"observe",
+ *  "blocks":[{"rule":…,"mailbox":…|null,"network":…|null,"since":moment,"until":moment}…],
+ *  "counts":[{"rule":…,"limit":100|null,"count":12}…] in the last hour; of an IP also
+ *  "known_mailboxes":7 (that signed in there within 30 days); of a mailbox also
+ *  "open_until":moment|null,
+ *  "wrong":[{"network":…|null (not known),"count":9,"last_at":moment}…], the last first, 50 at most,
+ *  "known":[{"network":…,"last_at":moment}…], where it signed in,
+ *  "old_passwords":[{"network":…|null,"tries":312,"since":moment (when it was right last),
+ *     "last_at":moment}…]} */
+int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
+                struct json_object **view_r, struct problem *problem) must_check;
+/* Ends all its blocks: {"mailbox":…} or {"ip":…}, with "note":… why, which goes to the audit log as
+ * "logins_end". One of the mailbox as a whole does not come again for a day. The view is the same;
+ * 409: none holds. */
+int desk_logins_end(const struct desk *desk, const struct person *person,
+                    struct json_object *words, int64_t now_ms, struct json_object **view_r,
+                    struct problem *problem) must_check;
+
 /* ---- the block lists ---------------------------------------------------------------------------
  *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,
  *     "hash":…|null (of a recipient that Sendguard blocked, whose subject is "(recipient) at SITE";

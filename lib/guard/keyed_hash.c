@@ -90,8 +90,9 @@ uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain)
 
 uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name)
 {
-    if (!keys->has_logins)
+    if (!keys->has_logins) { /* threads share it from then on, and only read */
         derive(keys->key, "sendguard logins", keys->logins);
-    keys->has_logins = true;
+        keys->has_logins = true;
+    }
     return hash(keys->logins, name, strlen(name));
 }

@@ -30,7 +30,8 @@ uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address,
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
 /* Never 0. Of the domain that a complaint comes from. */
 uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain);
-/* Of the name of a mailbox that somebody tries to sign in to, whether there is one or not. */
+/* Of the name of a mailbox that somebody tries to sign in to, whether there is one or not. Any thread
+ * once its key is made. */
 uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name);
 
 #endif

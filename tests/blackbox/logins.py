@@ -1,7 +1,9 @@
 """sendguard-auth, a private Dovecot that asks it, and people who sign in there."""
 
 import concurrent.futures
+import http.client
 import imaplib
+import json
 import re
 import shutil
 import smtplib
@@ -94,6 +96,28 @@ class Auth(Guard):
             return True
         except OSError:
             return False
+
+    def post(self, body, key=KEY, command="allow"):
+        """As Dovecot asks and reports: the status and the answer."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        headers = {"Content-Type": "application/json"}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        link.request("POST", f"/?command={command}", body, headers)
+        answer = link.getresponse()
+        text = answer.read().decode()
+        link.close()
+        return answer.status, text
+
+    def report(self, name, address, number, right):
+        body = {"login": name, "remote": address, "pwhash": f"{number:03x}", "protocol": "imap",
+                "success": right, "policy_reject": False}
+        assert self.post(json.dumps(body), command="report")[0] == 200
+
+    def refuses(self, name, address):
+        status, answer = self.post(json.dumps({"login": name, "remote": address, "pwhash": "001"}))
+        assert status == 200, answer
+        return '"status":-1' in answer
 
 
 class Dovecot:

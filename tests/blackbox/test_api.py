@@ -11,6 +11,7 @@ import urllib.parse
 import jsonschema
 import pytest
 
+import logins
 from conftest import _running_store
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
 from programs import BUILD, TREE, Guard, eventually
@@ -33,6 +34,7 @@ class Provider:
         self.guard = Guard(folder, store, LIMITS).start()
         self.web = Web(folder, store, LIMITS).start()
         self.reports = Reports(folder, store, LIMITS).start()
+        self.auth = logins.Auth(folder, store, LIMITS).start()
         self.anyone = Client(self.web)
         self.viewer, self.support, self.admin = (
             Program(self.web, self.web.token(role, role))
@@ -53,11 +55,23 @@ class Provider:
     def sender(self):
         return Sender(self.endpoint, new_mailbox(), new_ip())
 
+    def guessed(self, count=10):
+        """A mailbox and an address that is kept from signing in to it."""
+        mailbox, ip = new_mailbox(), new_ip()
+        self.auth.report(mailbox, ip, 4000, True)
+        self.auth.report(mailbox, ip, 4000, False)
+        for number in range(count):
+            self.auth.report(mailbox, ip, number, False)
+        eventually(lambda: self.viewer.get(f"{ROOT}/logins?mailbox={mailbox}").json["blocks"],
+                   "the block is in the store")
+        return mailbox, ip
+
     def waiting_report(self):
         self.reports.about_nobody()
         return self.viewer.get(ROOT + "/complaints").json["reports"][0]["report"]
 
     def stop(self):
+        self.auth.stop()
         self.reports.stop()
         self.endpoint.close()
         self.web.stop()
@@ -128,6 +142,7 @@ def good_calls(provider):
     """Every operation at least once, so that each shape is seen with something in it."""
     mailbox, ip = provider.busy.mailbox, provider.busy.ip
     action = {"subject": mailbox, "note": "asked by telephone", "preview": True}
+    guessed, network = provider.guessed()
     return [
         ("get", "/overview", {}),
         ("get", "/search", {"query": {"q": mailbox}}),
@@ -165,6 +180,10 @@ def good_calls(provider):
                                     "csv": "subject,reason,scope\nt@x.test,No.,example.test\n"}),
         ("get", "/blocks/export.csv", {}),
         ("get", "/blocks/export.csv", {"query": {"q": "t@"}}),
+        ("get", "/logins", {"query": {"mailbox": guessed}}),
+        ("get", "/logins", {"query": {"ip": network}}),
+        ("get", "/logins", {"query": {"ip": "2001:db8::7"}}),
+        ("post", "/logins", {"body": {"mailbox": guessed, "note": "by telephone"}}),
         ("get", "/feedback", {}),
         ("get", "/spf", {}),
         ("get", "/spf", {"query": {"after": "example.test"}}),
@@ -295,6 +314,16 @@ WRONG = [
     ("post", "/mailboxes/{mailbox}/delivery/addresses",
      {"mailbox": "a@b.test", "body": {"message_id": 7}}, 400, "message_id"),
     ("get", "/domains/{domain}/delivery", {"domain": "a b"}, 400, "domain"),
+    ("get", "/logins", {}, 400, "mailbox"),
+    ("get", "/logins", {"query": {"mailbox": "a@b.test", "ip": "192.0.2.1"}}, 400, "mailbox"),
+    ("get", "/logins", {"query": {"mailbox": "nobody"}}, 400, "mailbox"),
+    ("get", "/logins", {"query": {"ip": "300.1.1.1"}}, 400, "ip"),
+    ("post", "/logins", {"body": {"mailbox": "a@b.test"}}, 400, "note"),
+    ("post", "/logins", {"body": {"mailbox": "a@b.test", "note": "x" * 256}}, 400, "note"),
+    ("post", "/logins", {"body": {"mailbox": "a@b.test", "note": "x", "by": "me"}}, 400, "by"),
+    ("post", "/logins", {"body": {"note": "x"}}, 400, "mailbox"),
+    ("post", "/logins", {"body": {"mailbox": "a@b.test", "note": "x"}}, 409, "mailbox"),
+    ("post", "/logins", {"body": {"ip": "192.0.2.1", "note": "x"}}, 409, "ip"),
     ("get", "/ips/{ip}", {"ip": "300.1.1.1"}, 400, None),
     ("get", "/domains/{domain}", {"domain": "a b"}, 400, None),
     ("get", "/audit", {"query": {"before": "x"}}, 400, "before"),

@@ -1,7 +1,7 @@
 """Wrong passwords, and whom they keep out: sendguard-auth behind a real Dovecot, asked by IMAP, and by
 Postfix for SMTP. Networks are addresses of the loopback interface."""
 
-import http.client
+import json
 import os
 import re
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from clock import HOUR, SECOND, Clock
 from logins import KEY, PROGRAM, RIGHT, Auth, Dovecot, Postfix
-from programs import PATIENCE, eventually
+from programs import BUILD, PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot runs as several users"),
@@ -19,6 +19,7 @@ pytestmark = [
                        reason="the configuration of these tests is that of Dovecot 2.3"),
 ]
 
+CLI = BUILD / "sendguard"
 HERE, ELSEWHERE = "127.0.0.5", "127.0.0.6"
 BROKEN = "[UNAVAILABLE]"
 WRONG = "[AUTHENTICATIONFAILED] Authentication failed."
@@ -184,7 +185,7 @@ def test_after_a_crash(logins, store):
     other = Auth(auth.folder, store, environment=clock.environment)
     other.start()
     try:
-        eventually(lambda: refuses(other, "alice@example.test", HERE), "another one knows of it")
+        eventually(lambda: other.refuses("alice@example.test", HERE), "another one knows of it")
     finally:
         other.stop()
     auth.kill()
@@ -193,25 +194,6 @@ def test_after_a_crash(logins, store):
     assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == told
     clock.advance(1)
     assert dovecot.sign_in("alice@example.test", RIGHT, HERE) == ""
-
-
-def refuses(auth, name, address):
-    body = f'{{"login":"{name}","remote":"{address}","pwhash":"001","protocol":"imap"}}'
-    status, answer = post(auth, body)
-    assert status == 200, answer
-    return '"status":-1' in answer
-
-
-def post(auth, body, key=KEY, command="allow"):
-    link = http.client.HTTPConnection("127.0.0.1", auth.port, timeout=PATIENCE)
-    headers = {"Content-Type": "application/json"}
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
-    link.request("POST", f"/?command={command}", body, headers)
-    answer = link.getresponse()
-    text = answer.read().decode()
-    link.close()
-    return answer.status, text
 
 
 def test_the_store_is_away(logins, store):
@@ -227,7 +209,7 @@ def test_the_store_is_away(logins, store):
     assert len(auth.log.matching("store does not answer: sign-ins")) == 1
     other = Auth(auth.folder, store, environment=clock.environment).start()
     try:
-        eventually(lambda: refuses(other, "alice@example.test", HERE), "what was counted is written")
+        eventually(lambda: other.refuses("alice@example.test", HERE), "what was counted is written")
     finally:
         other.stop()
 
@@ -235,8 +217,8 @@ def test_the_store_is_away(logins, store):
 def test_who_has_no_key(logins):
     auth, _, _ = logins()
     for key in (None, KEY[:-1], KEY + "x"):
-        assert post(auth, '{"login":"a"}', key)[0] == 401
-    assert post(auth, '{"login":"a"}') == (200, '{"status":0,"msg":""}')
+        assert auth.post('{"login":"a"}', key)[0] == 401
+    assert auth.post('{"login":"a"}') == (200, '{"status":0,"msg":""}')
     auth.stop()
     assert len(auth.log.matching("a request without the key is refused")) == 1
 
@@ -264,3 +246,64 @@ def test_what_stops_the_start(folder, store):
         assert ("auth.listen: is on an address that others may reach" in done.stderr) == warns
     done = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True)
     assert "Dovecot" in done.stdout
+
+
+def test_staff_looks_and_opens(logins):
+    """What the command line shows of a mailbox and a network, and the end of a block by it, which the
+    running program knows of within a second."""
+    auth, dovecot, clock = logins("alice@example.test", "bob@example.test")
+    assert dovecot.sign_in("alice@example.test", RIGHT, ELSEWHERE) == ""
+    for one in wrong_ones(10, "alice@example.test", HERE):
+        assert dovecot.sign_in(*one) == WRONG
+    shown = shell(auth, "logins", "alice@example.test", until=lambda view: view["blocks"])
+    block, = shown["blocks"]
+    assert block["rule"] == "wrong_passwords_per_mailbox_and_ip"
+    assert (block["mailbox"], block["network"]) == ("alice@example.test", HERE)
+    assert [one["network"] for one in shown["known"]] == [ELSEWHERE]
+    assert [(one["network"], one["count"]) for one in shown["wrong"]] == [(HERE, 10)]
+    assert shown["counts"] == [{"rule": "wrong_passwords_per_mailbox", "limit": 100, "count": 10}]
+    network = shell(auth, "logins", HERE)
+    assert network["network"] == HERE and network["blocks"] == []
+    assert {one["rule"]: one["count"] for one in network["counts"]} == {
+        "mailboxes_per_ip": 1, "wrong_passwords_per_ip": 10}
+    assert shell(auth, "logins", ELSEWHERE)["known_mailboxes"] == 1
+    opened = shell(auth, "logins", "alice@example.test", "--end", "--note", "by telephone")
+    assert opened["blocks"] == []
+    eventually(lambda: dovecot.sign_in("alice@example.test", RIGHT, HERE) == "", "it is open", 1)
+    entry = shell(auth, "audit", "alice@example.test")["actions"][0]
+    assert (entry["action"], entry["note"]) == ("logins_end", "by telephone")
+    again = subprocess.run([CLI, "-c", auth.config_path, "logins", "alice@example.test", "--end", "--note",
+                            "x"], env=environment(clock), capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "no block of sign-ins holds" in again.stderr
+    told = subprocess.run([CLI, "-c", auth.config_path, "logins", "alice@example.test"],
+                          env=environment(clock), capture_output=True, text=True, check=True).stdout
+    assert "Nothing is closed." in told and ELSEWHERE in told
+
+
+def test_a_network_is_opened(logins):
+    auth, dovecot, _ = logins("alice@example.test")
+    assert dovecot.sign_in("alice@example.test", RIGHT, ELSEWHERE) == ""
+    for number in range(10):
+        dovecot.sign_in(f"nobody{number}@example.test", "guess", HERE)
+    assert "try again after" in dovecot.sign_in("alice@example.test", RIGHT, HERE)
+    shown = shell(auth, "logins", HERE, until=lambda view: view["blocks"])
+    assert shown["blocks"][0]["rule"] == "mailboxes_per_ip"
+    assert shell(auth, "logins", HERE, "--end", "--note", "an office")["blocks"] == []
+    eventually(lambda: dovecot.sign_in("alice@example.test", RIGHT, HERE) == "", "it is open", 1)
+
+
+def environment(clock):
+    return {**os.environ, **clock.environment, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def shell(auth, *words, until=lambda view: True):
+    """What the command line prints as JSON, by the clock of the program, once it is so."""
+    def ask():
+        done = subprocess.run([CLI, "-c", auth.config_path, *words, "--json"], capture_output=True,
+                              text=True, check=False, timeout=PATIENCE,
+                              env={**os.environ, **auth.environment, "LC_ALL": "C.UTF-8"})
+        assert done.returncode == 0, done.stderr
+        view = json.loads(done.stdout)
+        return (view,) if until(view) else None
+
+    return eventually(ask, f"{words}")[0]

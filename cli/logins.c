@@ -1,0 +1,94 @@
+/* The command logins: wrong passwords, and the blocks that they brought. */
+#include <string.h>
+
+#include "cli/views.h"
+
+static void print_blocks(struct cli *cli, struct json_object *view)
+{
+    struct json_object *block;
+    bool observes = strcmp(json_string(view, "mode", ""), "observe") == 0;
+    each_of(block, view, "blocks")
+        printf("%s until %s (%s)%s%s\n",
+               observes ? "Would be closed" : "Closed",
+               print_moment(cli->arena, block, "until", cli->now_ms, "?"),
+               print_member(cli->arena, block, "rule", "?"),
+               json_member(block, "network") != NULL ? " to " : " to all networks that are not known",
+               print_member(cli->arena, block, "network", ""));
+    if (views_list_length(view, "blocks") == 0)
+        puts("Nothing is closed.");
+}
+
+static void print_counts(struct cli *cli, struct json_object *view)
+{
+    struct json_object *count;
+    each_of(count, view, "counts")
+        printf("  %s: %s of %s in the last hour\n", print_member(cli->arena, count, "rule", "?"),
+               print_number(cli->arena, count, "count", "?"),
+               print_number(cli->arena, count, "limit", "no limit"));
+}
+
+static void print_networks(struct cli *cli, struct json_object *view, const char *list,
+                           const char *title, const char *number)
+{
+    struct json_object *one;
+    struct print_table table;
+    if (views_list_length(view, list) == 0)
+        return;
+    printf("%s:\n", title);
+    print_table_begin(&table, 3, 1U << 2);
+    each_of(one, view, list)
+        print_table_row(&table, print_member(cli->arena, one, "network", "(not known)"),
+                        print_moment(cli->arena, one, "last_at", 0, ""),
+                        number != NULL ? print_number(cli->arena, one, number, "") : "");
+    print_table_end(&table, stdout);
+}
+
+static void print_logins(struct cli *cli, struct json_object *view)
+{
+    print_blocks(cli, view);
+    print_counts(cli, view);
+    if (json_member(view, "known_mailboxes") != NULL)
+        printf("  mailboxes that signed in there within 30 days: %s\n",
+               print_number(cli->arena, view, "known_mailboxes", "?"));
+    if (json_member(view, "open_until") != NULL)
+        printf("  open to everywhere until %s\n",
+               print_moment(cli->arena, view, "open_until", cli->now_ms, "?"));
+    print_networks(cli, view, "wrong", "Wrong passwords of the last hour", "count");
+    print_networks(cli, view, "old_passwords", "An old password is still used", "tries");
+    print_networks(cli, view, "known", "Signed in within 30 days", NULL);
+}
+
+/* A mailbox has an '@', an address of the network has none. */
+static bool is_mailbox(const char *word) { return strchr(word, '@') != NULL; }
+
+static int end_blocks(struct cli *cli, struct json_object **view_r)
+{
+    freed_by(json_put) struct json_object *words = json_object_new_object();
+    struct action action;
+    struct problem problem = {0};
+    int status = cli_read_note(cli, &action);
+    if (status >= 0)
+        return status;
+    json_add_string(words, is_mailbox(cli->words[0]) ? "mailbox" : "ip", cli->words[0]);
+    json_add_string(words, "note", action.note);
+    return cli_answer(cli, desk_logins_end(&cli->desk, &cli->person, words, cli->now_ms, view_r,
+                                           &problem),
+                      &problem);
+}
+
+static int run(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    struct problem problem = {0};
+    const char *word = cli->words[0];
+    int status = cli->given[OPTION_END] != NULL
+                     ? end_blocks(cli, &view)
+                     : cli_answer(cli, desk_logins(&cli->desk, is_mailbox(word) ? word : NULL,
+                                                   is_mailbox(word) ? NULL : word, cli->now_ms,
+                                                   &view, &problem),
+                                  &problem);
+    return status >= 0 ? status : views_show(cli, view, print_logins);
+}
+
+/* By the key mailboxes are found. */
+int cli_run_logins(struct cli *cli) { return cli_with_key(cli, run); }

@@ -1,0 +1,331 @@
+/* Wrong passwords as staff see them, and the end of the blocks that they brought. */
+#include <string.h>
+
+#include "base/json.h"
+#include "desk/input.h"
+#include "guard/keyed_hash.h"
+#include "guard/login_values.h"
+
+enum { NETWORKS_SHOWN = 50, END_ATTEMPTS = 20, NOTE_MAX_BYTES = 255 };
+
+/* Of a mailbox, or of a network. */
+struct login_subject {
+    const char *mailbox; /* NULL: it is a network */
+    uint64_t network;
+    char network_text[LOGIN_NETWORK_SIZE];
+    struct value value, newest;
+    struct login_mailbox of_mailbox;
+    struct login_network of_network;
+};
+
+static void free_subject(struct login_subject *subject)
+{
+    login_mailbox_free(&subject->of_mailbox);
+    login_network_free(&subject->of_network);
+}
+
+/* ---- whose ----------------------------------------------------------------------------------- */
+
+/* An address, or the network of IPv6 as it is shown. */
+static int set_network(const struct context *context, const char *ip,
+                       struct login_subject *subject, struct problem *problem)
+{
+    const char *key;
+    if (!input_ip(context, ip, "ip", &key, problem))
+        return 0;
+    const char *address = arena_strndup(context->arena, key, strcspn(key, "/"));
+    if (login_network_of(address, &subject->network) == 0)
+        return problem_set(problem, 400, "ip", "expected an IP address");
+    login_network_text(subject->network, subject->network_text);
+    return 1;
+}
+
+static int read_subject(const struct context *context, const char *mailbox, const char *ip,
+                        struct login_subject *subject, struct problem *problem)
+{
+    *subject = (struct login_subject){0};
+    if ((mailbox == NULL) == (ip == NULL))
+        return problem_set(problem, 400, "mailbox", "expected one of mailbox and ip");
+    if (ip != NULL)
+        return set_network(context, ip, subject, problem);
+    if (!input_mailbox(context, mailbox, "mailbox", &subject->mailbox, problem))
+        return 0;
+    return context->desk->key != NULL ||
+           problem_set(problem, 409, "", "the key that mailboxes are found by (web.secret_file) "
+                                         "cannot be read");
+}
+
+static int read_state(const struct context *context, struct login_subject *subject)
+{
+    struct value values[2];
+    enum value_kind kind = subject->mailbox != NULL ? VALUE_LOGINS : VALUE_LOGIN_NETWORK;
+    uint64_t id = subject->network;
+    free_subject(subject);
+    if (subject->mailbox != NULL) {
+        freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
+        id = keyed_hash_login(&keys, subject->mailbox);
+    }
+    values[0] = login_values_of(context->arena, kind, id);
+    values[1] = login_values_newest();
+    if (store_values_get(context->desk->store, context->arena, values, 2, context->now_ms) < 0)
+        return -1;
+    subject->value = values[0];
+    subject->newest = values[1];
+    if (subject->mailbox != NULL)
+        login_values_mailbox(&values[0], &subject->of_mailbox);
+    else
+        login_values_network(&values[0], &subject->of_network);
+    login_mailbox_forget(&subject->of_mailbox, context->now_ms);
+    login_network_forget(&subject->of_network, context->now_ms);
+    return 1;
+}
+
+/* ---- the view -------------------------------------------------------------------------------- */
+
+static void add_network(struct json_object *view, uint64_t network)
+{
+    char text[LOGIN_NETWORK_SIZE];
+    login_network_text(network, text);
+    json_add_string(view, "network", network != 0 ? text : NULL);
+}
+
+static void add_block(const struct login_subject *subject, const struct login_block *block,
+                      int64_t now_ms, struct json_object *list)
+{
+    if (now_ms >= block->until_ms)
+        return;
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "rule", login_rule_names[block->rule]);
+    json_add_string(view, "mailbox", subject->mailbox);
+    add_network(view, subject->mailbox != NULL ? block->network : subject->network);
+    json_add_moment(view, "since", block->from_ms);
+    json_add_moment(view, "until", block->until_ms);
+    json_object_array_add(list, view);
+}
+
+static void add_blocks(const struct context *context, const struct login_subject *subject,
+                       struct json_object *view)
+{
+    struct json_object *list = json_add_list(view, "blocks");
+    for (size_t i = 0; i < subject->of_mailbox.block_count; i++)
+        add_block(subject, &subject->of_mailbox.blocks[i], context->now_ms, list);
+    if (subject->mailbox == NULL)
+        add_block(subject, &subject->of_network.block, context->now_ms, list);
+}
+
+static void add_count(enum login_rule rule, uint32_t limit, bool off, uint32_t count,
+                      struct json_object *list)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "rule", login_rule_names[rule]);
+    if (off)
+        json_add_null(view, "limit");
+    else
+        json_add_int(view, "limit", limit);
+    json_add_int(view, "count", count);
+    json_object_array_add(list, view);
+}
+
+/* That of a pair stands with its network. */
+static void add_counts(const struct context *context, const struct login_subject *subject,
+                       struct json_object *view)
+{
+    const struct login_limits *limits = &context->settings->login_limits;
+    struct json_object *list = json_add_list(view, "counts");
+    if (subject->mailbox != NULL) {
+        enum login_rule rule = LOGIN_WRONG_PER_MAILBOX;
+        add_count(rule, (uint32_t)limits->of[rule], limits->of[rule] == LIMIT_OFF,
+                  login_mailbox_count(&subject->of_mailbox, rule, 0, context->now_ms), list);
+        return;
+    }
+    for (int i = LOGIN_MAILBOXES_PER_IP; i <= LOGIN_WRONG_PER_IP; i++) {
+        enum login_rule rule = (enum login_rule)i;
+        add_count(rule,
+                  login_network_limit(&subject->of_network, limits, rule, context->now_ms),
+                  limits->of[rule] == LIMIT_OFF,
+                  login_network_count(&subject->of_network, rule, context->now_ms), list);
+    }
+}
+
+static bool is_shown(const uint64_t *shown, size_t count, uint64_t network)
+{
+    for (size_t i = 0; i < count; i++)
+        if (shown[i] == network)
+            return true;
+    return false;
+}
+
+/* Where the wrong passwords of the last hour came from, the last first. */
+static void add_wrong(const struct context *context, const struct login_mailbox *mailbox,
+                      struct json_object *view)
+{
+    uint64_t shown[NETWORKS_SHOWN];
+    size_t count = 0;
+    struct json_object *list = json_add_list(view, "wrong");
+    for (size_t i = mailbox->tries.count; i-- > 0 && count < NETWORKS_SHOWN;) {
+        uint64_t network = mailbox->tries.of[i].other;
+        if (is_shown(shown, count, network))
+            continue;
+        struct json_object *one = json_object_new_object();
+        shown[count++] = network;
+        add_network(one, network);
+        json_add_int(one, "count", login_mailbox_count(mailbox, LOGIN_WRONG_PER_MAILBOX_AND_IP,
+                                                       network, context->now_ms));
+        json_add_moment(one, "last_at", mailbox->tries.of[i].at_ms);
+        json_object_array_add(list, one);
+    }
+}
+
+static void add_known(const struct login_mailbox *mailbox, struct json_object *view)
+{
+    struct json_object *known = json_add_list(view, "known");
+    for (size_t i = 0; i < mailbox->known.count; i++) {
+        struct json_object *one = json_object_new_object();
+        add_network(one, mailbox->known.of[i].other);
+        json_add_moment(one, "last_at", mailbox->known.of[i].last_ms);
+        json_object_array_add(known, one);
+    }
+    struct json_object *old = json_add_list(view, "old_passwords");
+    for (size_t i = 0; i < mailbox->password_count; i++) {
+        const struct login_password *password = &mailbox->passwords[i];
+        if (password->tries == 0)
+            continue;
+        struct json_object *one = json_object_new_object();
+        add_network(one, password->tried_network);
+        json_add_int(one, "tries", password->tries);
+        json_add_moment(one, "since", password->right_ms);
+        json_add_moment(one, "last_at", password->tried_ms);
+        json_object_array_add(old, one);
+    }
+}
+
+static struct json_object *view_of(const struct context *context,
+                                   const struct login_subject *subject)
+{
+    struct json_object *view = json_object_new_object();
+    const struct settings *settings = context->settings;
+    bool enforces = settings->logins_mode == MODE_ENFORCE && settings->guard_mode == MODE_ENFORCE;
+    json_add_moment(view, "now", context->now_ms);
+    json_add_string(view, "mailbox", subject->mailbox);
+    json_add_string(view, "network", subject->mailbox == NULL ? subject->network_text : NULL);
+    json_add_string(view, "mode", enforces ? "enforce" : "observe");
+    add_blocks(context, subject, view);
+    add_counts(context, subject, view);
+    if (subject->mailbox == NULL) {
+        json_add_int(view, "known_mailboxes", (int64_t)subject->of_network.known.count);
+        return view;
+    }
+    json_add_moment(view, "open_until", subject->of_mailbox.open_until_ms > context->now_ms
+                                            ? subject->of_mailbox.open_until_ms
+                                            : 0);
+    add_wrong(context, &subject->of_mailbox, view);
+    add_known(&subject->of_mailbox, view);
+    return view;
+}
+
+int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
+                struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(free_subject) struct login_subject subject = {0};
+    if (!read_subject(&context, mailbox, ip, &subject, problem))
+        return 0;
+    if (read_state(&context, &subject) < 0)
+        return -1;
+    *view_r = view_of(&context, &subject);
+    return 1;
+}
+
+/* ---- ending blocks --------------------------------------------------------------------------- */
+
+/* All that hold; false: there is none. A mailbox that was closed to everywhere stays open a day. */
+static bool end_blocks(struct login_subject *subject, int64_t now_ms)
+{
+    bool ended = false;
+    if (subject->mailbox == NULL)
+        return login_unblock_network(&subject->of_network, now_ms) > 0;
+    for (size_t i = 0; i < subject->of_mailbox.block_count; i++) {
+        const struct login_block *block = &subject->of_mailbox.blocks[i];
+        if (now_ms >= block->until_ms)
+            continue;
+        ended = true;
+        if (block->rule == LOGIN_WRONG_PER_MAILBOX)
+            login_open(&subject->of_mailbox, now_ms);
+        else if (login_unblock_mailbox(&subject->of_mailbox, block->rule, block->network,
+                                       now_ms) == 0)
+            subject->of_mailbox.blocks[i].until_ms = now_ms; /* by a clock that was ahead */
+    }
+    return ended;
+}
+
+/* 1; 0 others were faster; -1. */
+static int write_end(const struct context *context, const struct login_subject *subject,
+                     const struct action *action)
+{
+    struct value_change changes[1 + LOGIN_VALUES_EXTRA];
+    const struct audited audited = {
+        "logins_end", subject->mailbox != NULL ? subject->mailbox : subject->network_text, "{}",
+        action};
+    changes[0] = subject->mailbox != NULL
+                     ? login_values_mailbox_change(context->arena, &subject->value,
+                                                   &subject->of_mailbox, context->now_ms)
+                     : login_values_network_change(context->arena, &subject->value,
+                                                   &subject->of_network, context->now_ms);
+    login_values_tell(context->arena, &subject->newest, changes, 1, context->now_ms);
+    return store_values_change(context->desk->store,
+                               &(struct values_step){.changes = changes,
+                                                     .count = countof(changes),
+                                                     .audited = &audited,
+                                                     .audited_count = 1,
+                                                     .now_ms = context->now_ms},
+                               NULL);
+}
+
+static int read_words(const struct context *context, struct json_object *words,
+                      struct login_subject *subject, const char **note_r,
+                      struct problem *problem)
+{
+    const char *mailbox = NULL, *ip = NULL;
+    *note_r = NULL;
+    json_object_object_foreach(words, name, value)
+    {
+        const char **word_r = strcmp(name, "mailbox") == 0 ? &mailbox
+                              : strcmp(name, "ip") == 0    ? &ip
+                              : strcmp(name, "note") == 0  ? note_r
+                                                           : NULL;
+        if (word_r == NULL)
+            return problem_set(problem, 400, name, "there is no such member");
+        if (!input_word(context, value, name, word_r, problem))
+            return 0;
+    }
+    if (*note_r == NULL || strlen(*note_r) > NOTE_MAX_BYTES)
+        return problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
+    return read_subject(context, mailbox, ip, subject, problem);
+}
+
+int desk_logins_end(const struct desk *desk, const struct person *person,
+                    struct json_object *words, int64_t now_ms, struct json_object **view_r,
+                    struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(free_subject) struct login_subject subject = {0};
+    const char *note;
+    if (!read_words(&context, words, &subject, &note, problem))
+        return 0;
+    if (person->role < ROLE_SUPPORT)
+        return problem_set(problem, 403, "", "your role may look, but not act");
+    const struct action action = {now_ms, person->name, note};
+    for (int attempt = 0; attempt < END_ATTEMPTS; attempt++) {
+        if (read_state(&context, &subject) < 0)
+            return -1;
+        if (!end_blocks(&subject, now_ms))
+            return problem_set(problem, 409, subject.mailbox != NULL ? "mailbox" : "ip",
+                               "no block of sign-ins holds");
+        int written = write_end(&context, &subject, &action);
+        if (written > 0)
+            *view_r = view_of(&context, &subject);
+        if (written != 0)
+            return written;
+    }
+    return problem_set(problem, 409, "", "passwords are counted at the same moment; try again");
+}
