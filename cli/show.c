@@ -176,6 +176,34 @@ int cli_run_near(struct cli *cli)
     return views_show(cli, view, print_near);
 }
 
+/* Of a domain that is near its limit of an hour. */
+static void print_campaign(struct cli *cli, struct json_object *view)
+{
+    struct json_object *campaign = json_member(view, "campaign"), *one;
+    struct json_object *same = json_member(campaign, "same_recipients");
+    struct print_table table;
+    if (campaign == NULL)
+        return;
+    puts("\nIn the last hour");
+    print_table_begin(&table, 3, 1u << 1);
+    print_table_row(&table, "MAILBOX", "MESSAGES", "");
+    each_of(one, campaign, "mailboxes")
+        print_table_row(&table, print_member(cli->arena, one, "mailbox", ""),
+                        print_number(cli->arena, one, "messages", "0"),
+                        json_is_true(one, "suspended") ? "suspended" : "");
+    print_table_end(&table, stdout);
+    if (json_is_true(campaign, "more_mailboxes"))
+        puts("and others");
+    each_of(one, campaign, "numbered")
+        printf("%s: %lld mailboxes whose names differ by a number sent %lld messages.\n",
+               print_member(cli->arena, one, "name", ""), (long long)json_int(one, "mailboxes", 0),
+               (long long)json_int(one, "messages", 0));
+    if (same != NULL)
+        printf("%lld of these mailboxes wrote to the same %lld recipients.\n",
+               (long long)json_int(same, "mailboxes", 0),
+               (long long)json_int(same, "recipients", 0));
+}
+
 static void print_senders(struct cli *cli, struct json_object *view)
 {
     size_t count = views_list_length(view, "mailboxes");
@@ -183,6 +211,7 @@ static void print_senders(struct cli *cli, struct json_object *view)
            print_member(cli->arena, view, "key", "there"));
     views_print_mailboxes(cli, view);
     views_print_windows(cli, view);
+    print_campaign(cli, view);
     views_print_limits(cli, view);
 }
 

@@ -178,9 +178,16 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
 
 /* Who sent from an IP or of a domain within a day: {"of":"ip"|"domain","key":…,
  *  "windows":[WINDOW] (of the IP, one of each channel with a limit; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
- *  "exempt":bool, "failures":FAILURES (both only of a domain),
+ *  "exempt":bool, "failures":FAILURES, "campaign":CAMPAIGN|null (all three only of a domain; null:
+ *     it is not near its limit of messages an hour),
  *  "mailboxes":[{"mailbox":…,"last_at":moment,"messages":12,"off_domain":80,"suspended":bool}…],
  *  "next":…|null}
+ * CAMPAIGN, of the last hour, of the group of own domains:
+ * {"mailboxes":[{"mailbox":…,"messages":12,"suspended":bool}…] most messages first, ≤ 20,
+ *  "more_mailboxes":bool, "numbered":[{"name":"sender#@example.test","mailboxes":9,"messages":200}…]
+ *     names that differ by numbers alone, of 3 mailboxes and more, most messages first, ≤ 5,
+ *  "same_recipients":{"recipients":40,"mailboxes":8}|null (those that 3 and more of these mailboxes
+ *     wrote to, as far as the mail server's log was followed)}
  * FAILURES, of its sender domain:
  * {"sender_domain":…,"window_s":3600,"percent":50|null (off),"at_least":10,"min_messages":2,
  *  "enforced":bool (not in mode observe),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "desk/campaign.h"
 #include "desk/context.h"
 #include "desk/desk_senders.h"
 #include "desk/failing.h"
@@ -84,7 +85,7 @@ static int add_failures(const struct context *context, const char *domain,
 /* Its window, for each channel that has a limit for it. 1 or -1. */
 static int add_domain_window(const struct context *context, const char *domain,
                              enum channel channel, const struct effective_limits *limits,
-                             struct json_object *windows)
+                             struct json_object *windows, bool *near)
 {
     const enum rule rule = RULE_MESSAGES_PER_HOUR_PER_DOMAIN;
     struct forecast forecast = {0};
@@ -95,22 +96,36 @@ static int add_domain_window(const struct context *context, const char *domain,
                       &forecast.of_domain) < 0)
         return -1;
     forecast_settle(context, &forecast);
-    json_object_array_add(windows, view_window(rule, channel, limits->limits.of[rule],
-                                               &forecast.of_domain, forecast.at_ms));
+    int32_t limit = limits->limits.of[rule];
+    json_object_array_add(windows, view_window(rule, channel, limit, &forecast.of_domain,
+                                               forecast.at_ms));
+    *near = *near || 5 * window_used(&forecast.of_domain, MEASURE_MESSAGES, HOUR_MS,
+                                     context->now_ms) >= 4 * (uint64_t)limit;
+    return 1;
+}
+
+/* "campaign" where the domain is near its limit. 1 or -1. */
+static int add_campaign(const struct context *context, const char *domain, bool near,
+                        struct json_object *view)
+{
+    struct json_object *campaign = NULL;
+    if (near && campaign_view(context, domain, &campaign) < 0)
+        return -1;
+    json_add(view, "campaign", campaign);
     return 1;
 }
 
 /* What staff adjusted for the domain, and how its mail fails. */
 static int add_domain(const struct context *context, const char *domain, struct json_object *view)
 {
-    bool exempt = false;
+    bool exempt = false, near = false;
     struct json_object *windows = json_add_list(view, "windows");
     struct json_object *list = json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct effective_limits limits;
         if (guard_limits(context->desk->guard, (enum channel)channel, "", domain, context->now_ms,
                          &limits) < 0 ||
-            add_domain_window(context, domain, (enum channel)channel, &limits, windows) < 0)
+            add_domain_window(context, domain, (enum channel)channel, &limits, windows, &near) < 0)
             return -1;
         exempt = limits.exempt;
         if (!forecast_names(context, &(struct forecast){0}, (enum channel)channel))
@@ -121,7 +136,8 @@ static int add_domain(const struct context *context, const char *domain, struct 
                     list, view_limit(context, (enum rule)rule, (enum channel)channel, &limits));
     }
     json_add_bool(view, "exempt", exempt);
-    return add_failures(context, domain, view);
+    return add_campaign(context, domain, near, view) < 0 ? -1
+                                                         : add_failures(context, domain, view);
 }
 
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,

@@ -1,6 +1,7 @@
 """The policy service with its default numbers: the last message that fits, and the next. And
 one store with the webmail."""
 
+import re
 import threading
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from clock import HOUR, Clock
 from endpoint import NOT_SENT, crowd, people, rules
 from mta import DUNNO, Connection, User, both, question, start_mta  # noqa: F401 (fixtures)
+from programs import eventually
+from test_cli import Shell
 
 REFUSE = {"on_limit": {"off_domain_per_day": "refuse", "messages_per_day": "refuse"}}
 VOLUME = "REJECT 5.7.1 The message was rejected for the following reason: Permanent Failure: " \
@@ -135,6 +138,24 @@ def test_an_hour_of_a_domain_is_counted_by_both_channels(both):
     assert "message 4 of the last hour from all mailboxes of your domain" in answer
     webmail.admitted(["colleague@example.test"])
     assert webmail.send(["colleague@example.test"]).status == 429
+
+
+def test_who_is_behind_a_domain_at_its_limit(both, folder, store):
+    """In the shell, as the desk shows it."""
+    rule = "messages_per_hour_per_domain"
+    new_user, shell = both({"limits.smtp": {rule: 5}}), Shell(folder, store)
+    for _ in range(4):
+        user, _webmail = new_user()
+        assert user.end(1) == DUNNO
+    words = ["-o", f"limits.smtp.{rule}=5", "-o", "domains.own_domains=example.test example.net",
+             "senders", "@example.test"]
+    out = eventually(lambda: (shown := shell.ok(*words)).count(user.mailbox) == 2 and shown,
+                     "all that sent are known")
+    head, tail = out.split("In the last hour")
+    assert re.search(rf"^ *{rule} +smtp +4 +5 ", head, re.M), out
+    assert re.search(rf"^ *{user.mailbox} +1", tail, re.M), out
+    name = re.sub(r"[0-9]+", "#", user.mailbox.split("@")[0])
+    assert f"{name}@example.test: 4 mailboxes whose names differ by a number sent 4 messages." in tail
 
 
 @pytest.mark.sanitized
