@@ -1,7 +1,7 @@
 // Sending: what goes out, what is refused and how that reads, and what is
 // counted for it. Each test uses a mailbox whose numbers nobody else changes meanwhile.
 import assert from 'node:assert/strict';
-import { violations } from './desk.mjs';
+import { tooWide, violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
 const readers = (count) => Array.from({ length: count }, (_, i) => `reader${i}@example${i % 3}.org`);
@@ -152,6 +152,58 @@ export const tests = {
     } finally {
       stack.sendguard('lift', 'alice@example.test', '--note', 'for this test');
       await alice.page.setViewportSize({ width: 1280, height: 800 });
+    }
+  },
+
+  async 'what staff blocked is refused in each language, on a phone, and read aloud'({ stack, alice }) {
+    const why = ['--reason', 'They asked us to stop.', '--note', 'for this test'];
+    const says = {
+      de_DE: [/E-Mail an tired@example\.org \(An\) ist blockiert: They asked us to stop\. Bitte/, /Von diesem Postfach wird keine E-Mail angenommen: They asked/],
+      fr_FR: [/Les messages à tired@example\.org \(À\) sont bloqués : They asked us to stop\. Retirez/, /Les messages de cette boîte ne sont pas acceptés : They asked/],
+      es_ES: [/El correo a tired@example\.org \(Para\) está bloqueado: They asked us to stop\. Quite/, /No se acepta correo de este buzón: They asked/],
+      en_US: [/Mail to tired@example\.org \(To\) is blocked: They asked us to stop\. Remove/, /Mail from this mailbox is not accepted: They asked/],
+    };
+    const blocked = (to, rule) => until('the block in force', async () => {
+      const { reasons } = await stack.ask('alice@example.test', to);
+      return reasons?.some((reason) => reason.rule === rule);
+    });
+    const refused = async (to, wanted, what) => {
+      await alice.compose({ to, subject: what, text: 'Dear all' });
+      await alice.page.setViewportSize({ width: 360, height: 640 });
+      await alice.page.evaluate(() => { rcmail.command('send', '', null, new Event('click')); });
+      const { box } = await alice.refusal();
+      assert.equal(await box.getAttribute('role'), 'alertdialog');
+      const described = await box.getAttribute('aria-describedby');
+      assert.match(await alice.page.locator(`[id="${described}"]`).innerText(), wanted, what);
+      assert.ok(await tooWide(alice.page) <= 0, `${what}: not wider than the phone`);
+      const { hidden, beside } = await box.evaluate((dialog) => {
+        const { left, right } = dialog.getBoundingClientRect();
+        const text = dialog.querySelector('.ui-dialog-content');
+        return { hidden: text.scrollWidth - text.clientWidth, beside: Math.max(-left, right - window.innerWidth) };
+      });
+      assert.ok(hidden <= 0 && beside <= 0, `${what}: nothing is cut`);
+      const found = (await violations(alice.page, '.ui-dialog')).filter((one) => !/^color-contrast .*<button[^<]*<\/button>$/.test(one));
+      assert.deepEqual(found, [], what);
+      if (process.env.PICTURES) await alice.page.screenshot({ path: `${process.env.PICTURES}/refused-${what}.png` });
+      await alice.dismiss(box);
+      assert.equal(await alice.page.inputValue('#composebody'), 'Dear all', 'what was written stays');
+      await alice.page.setViewportSize({ width: 1280, height: 800 });
+    };
+    try {
+      for (const [language, [recipient, sender]] of Object.entries(says)) {
+        await alice.preference('language', language);
+        stack.sendguard('block', 'tired@example.org', ...why);
+        await blocked('tired@example.org', 'recipient_blocked');
+        await refused('tired@example.org', recipient, `recipient-${language}`);
+        stack.sendguard('unblock', 'tired@example.org', '--note', 'for this test');
+        stack.sendguard('block', '--sender', 'alice@example.test', ...why);
+        await blocked('bob@example.test', 'sender_blocked');
+        await refused('bob@example.test', sender, `sender-${language}`);
+        stack.sendguard('unblock', '--sender', 'alice@example.test', '--note', 'for this test');
+      }
+    } finally {
+      await alice.page.setViewportSize({ width: 1280, height: 800 });
+      await alice.preference('language', 'en_US');
     }
   },
 

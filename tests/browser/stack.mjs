@@ -48,12 +48,12 @@ export class Stack {
 
   guardLog() { return readFileSync(`${this.dir}/log/guard.log`, 'utf8'); }
 
-  // What the guard would say to a message of this mailbox to itself; counts nothing.
-  async ask(mailbox) {
+  // What the guard would say to a message of this mailbox, to itself or another one; counts nothing.
+  async ask(mailbox, to = mailbox) {
     const answer = await fetch(`http://127.0.0.1:${this.ports.submissions_port}/sendguard/submissions?dry_run=1`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ mailbox, ip: '127.0.0.1', from: mailbox, to: [mailbox] }),
+      body: JSON.stringify({ mailbox, ip: '127.0.0.1', from: mailbox, to: [to] }),
     });
     return { status: answer.status, ...await answer.json() };
   }
