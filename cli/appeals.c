@@ -33,6 +33,10 @@ static void print_appeals(struct cli *cli, struct json_object *view)
         puts("Nobody waits for an answer.");
     each_of(appeal, view, "appeals")
         print_appeal(cli, appeal);
+    long long beyond = (long long)json_int(view, "appeals_waiting", 0) -
+                       (long long)views_list_length(view, "appeals");
+    if (beyond > 0)
+        printf("and %lld more, who wait less long\n", beyond);
 }
 
 int cli_run_appeals(struct cli *cli)

@@ -5,6 +5,8 @@
 #include "web/desk_views.h"
 #include "web/failure_pages.h"
 
+enum { APPEALS_AT_HOME = 10 };
+
 /* ---- views: what is asked, from the request's words ------------------------------------ */
 
 /* Whether a machine that looks at SPF records gets no answer of the DNS; and of how many domains the
@@ -34,6 +36,17 @@ static int add_spf_to_home(struct exchange *exchange, struct json_object *view)
     return 1;
 }
 
+/* Of those that wait the first `shown` at most; "appeals_beyond": how many more there are. */
+static void shorten_appeals(struct json_object *view, size_t shown)
+{
+    struct json_object *list = json_member(view, "appeals");
+    size_t count = json_object_array_length(list);
+    if (count > shown)
+        json_object_array_del_idx(list, shown, count - shown);
+    json_add_int(view, "appeals_beyond", json_int(view, "appeals_waiting", 0) -
+                                             (int64_t)json_object_array_length(list));
+}
+
 static int view_home(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
@@ -42,6 +55,7 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
     if (answer < 1 || exchange->api)
         return answer;
     json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
+    shorten_appeals(*view_r, APPEALS_AT_HOME);
     freed_by(json_put) struct json_object *waiting = NULL;
     if (desk_complaints_waiting(&exchange->web->desk, exchange->now_ms, &waiting) < 0)
         return -1;
@@ -244,7 +258,10 @@ static int view_appeals(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem)
 {
     (void)problem;
-    return desk_appeals(&exchange->web->desk, exchange->now_ms, view_r);
+    int answer = desk_appeals(&exchange->web->desk, exchange->now_ms, view_r);
+    if (answer > 0 && !exchange->api)
+        shorten_appeals(*view_r, DESK_APPEALS_MAX);
+    return answer;
 }
 
 static int answer_appeal(struct exchange *exchange, struct json_object **view_r,
@@ -423,7 +440,7 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/complaints", "/complaints", "desk_reports", ROLE_VIEWER, view_reports},
     {METHOD_POST, "/complaints/{report}", "/complaints/{report}", "desk_reports", ROLE_SUPPORT,
      answer_report},
-    {METHOD_GET, "/appeals", NULL, NULL, ROLE_VIEWER, view_appeals},
+    {METHOD_GET, "/appeals", "/appeals", "desk_appeals_page", ROLE_VIEWER, view_appeals},
     {METHOD_POST, "/appeals", "/appeals", NULL, ROLE_SUPPORT, answer_appeal},
     {METHOD_GET, "/blocks", "/blocks", "desk_blocks", ROLE_VIEWER, desk_blocks_view},
     {METHOD_POST, "/blocks", "/blocks", "desk_block", ROLE_SUPPORT, desk_blocks_act},

@@ -207,16 +207,18 @@ static void add_gauges(struct text *out, const struct metrics_memory *memory)
 }
 
 /* Who waits longest is the first. */
-static void add_appeals(struct text *out, struct json_object *appeals, int64_t now_ms)
+static void add_appeals(struct text *out, struct json_object *view, int64_t now_ms)
 {
-    size_t count = json_object_array_length(appeals);
+    struct json_object *appeals = json_member(view, "appeals");
     int64_t since_ms = now_ms;
-    if (count > 0 && zone_moment_read(json_string(json_object_array_get_idx(appeals, 0), "at", ""),
+    if (json_object_array_length(appeals) > 0 &&
+        zone_moment_read(json_string(json_object_array_get_idx(appeals, 0), "at", ""),
                                       &since_ms) < 1)
         since_ms = now_ms;
     add_family(out, "appeals_waiting", "gauge",
-               "Appeals of users that nobody has answered; about 200 are counted.");
-    text_addf(out, "sendguard_appeals_waiting %zu\n", count);
+               "Appeals of users that nobody has answered.");
+    text_addf(out, "sendguard_appeals_waiting %" PRId64 "\n",
+              json_int(view, "appeals_waiting", 0));
     add_family(out, "appeals_waiting_seconds", "gauge",
                "For how long the oldest of them waits; 0 when there is none.");
     text_addf(out, "sendguard_appeals_waiting_seconds %" PRId64 "\n",
@@ -350,7 +352,7 @@ static void metrics(struct exchange *exchange)
     add_counts(out, &counts);
     add_gauges(out, &memory);
     add_failing(out, feedback);
-    add_appeals(out, json_member(appeals, "appeals"), exchange->now_ms);
+    add_appeals(out, appeals, exchange->now_ms);
     add_feedback(out, json_member(feedback, "sources"));
     add_spf(out, json_member(spf, "checkers"));
 }

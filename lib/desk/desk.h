@@ -121,7 +121,7 @@ enum { DESK_PAGE = 50 };
 int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
                 struct problem *problem) must_check;
 
-/* {"now":…, "appeals":as desk_appeals, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
+/* {"now":…, "appeals" and "appeals_waiting" as desk_appeals, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs],
  *  "domains":[NEAR ≤ 20; sender domains], "actions":[ACTION ≤ 10],
@@ -131,7 +131,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
  * "full":bool,"retry_at":moment|null} */
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
-/* {"appeals":[APPEAL that waits, with "mailbox"; who waits longest first]}, about DESK_APPEALS_MAX. */
+/* {"appeals":[APPEAL that waits, with "mailbox"; who waits longest first ≤ DESK_APPEALS_MAX],
+ *  "appeals_waiting":300 (all)} */
 enum { DESK_APPEALS_MAX = 200 };
 int desk_appeals(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 

@@ -15,7 +15,7 @@
 #include "store/records.h"
 #include "store/values.h"
 
-enum { KEPT_MAX = 16, A_DAY_MAX = 5, ATTEMPTS = 5, PAGE = 50 };
+enum { KEPT_MAX = 16, A_DAY_MAX = 5, ATTEMPTS = 5 };
 #define WAITING_KEPT_MS (90 * DAY_MS)
 
 /* ---- what there is to be against ----------------------------------------------------------------- */
@@ -309,43 +309,53 @@ int desk_appeal_add(const struct context *context, const char *mailbox,
     return 1;
 }
 
-/* Those of the value that wait. */
-static void add_waiting(const struct value *value, struct json_object *list)
-{
-    freed_by(put_appeals) struct appeals appeals = appeals_of(value);
-    struct json_object *kept = list_of(&appeals);
-    for (size_t i = 0; i < json_object_array_length(kept); i++) {
-        struct json_object *appeal = json_object_array_get_idx(kept, i);
-        if (!waits(appeal))
-            continue;
-        struct json_object *view = view_of(appeal, true);
-        json_add_string(view, "mailbox", value->key);
-        json_object_array_add(list, view);
-    }
-}
-
 static int longest_first(const void *left, const void *right)
 {
     struct json_object *const *a = left, *const *b = right;
     return strcmp(json_string(*a, "at", ""), json_string(*b, "at", ""));
 }
 
+/* Those that wait longest, and how many there are. */
+struct waiting_appeals {
+    struct json_object *list;
+    int64_t count;
+};
+
+static void keep_longest(struct waiting_appeals *waiting)
+{
+    size_t count = json_object_array_length(waiting->list);
+    json_object_array_sort(waiting->list, longest_first);
+    if (count > DESK_APPEALS_MAX)
+        json_object_array_del_idx(waiting->list, DESK_APPEALS_MAX, count - DESK_APPEALS_MAX);
+}
+
+/* Those of the value that wait. */
+static void add_waiting(const struct context *context, const struct value *value, void *pointer)
+{
+    struct waiting_appeals *waiting = pointer;
+    freed_by(put_appeals) struct appeals appeals = appeals_of(value);
+    struct json_object *kept = list_of(&appeals);
+    (void)context;
+    for (size_t i = 0; i < json_object_array_length(kept); i++) {
+        struct json_object *appeal = json_object_array_get_idx(kept, i);
+        if (!waits(appeal))
+            continue;
+        struct json_object *view = view_of(appeal, true);
+        json_add_string(view, "mailbox", value->key);
+        json_object_array_add(waiting->list, view);
+        waiting->count++;
+    }
+    if (json_object_array_length(waiting->list) > 2 * DESK_APPEALS_MAX)
+        keep_longest(waiting);
+}
+
 int desk_appeal_add_waiting(const struct context *context, struct json_object *view)
 {
-    struct json_object *list = json_add_list(view, "appeals");
-    struct value *values = arena_alloc(context->arena, PAGE * sizeof *values);
-    struct store_page page = {.max = PAGE, .more = true};
-    const char *after = "";
-    while (page.more && json_object_array_length(list) < DESK_APPEALS_MAX) {
-        if (store_values(context->desk->store, context->arena, VALUE_APPEAL, after,
-                         context->now_ms, values, &page) < 0)
-            return -1;
-        for (size_t i = 0; i < page.count; i++)
-            add_waiting(&values[i], list);
-        if (page.count > 0)
-            after = values[page.count - 1].key;
-    }
-    json_object_array_sort(list, longest_first);
+    struct waiting_appeals waiting = {.list = json_add_list(view, "appeals")};
+    if (failing_each_value(context, VALUE_APPEAL, add_waiting, &waiting) < 0)
+        return -1;
+    keep_longest(&waiting);
+    json_add_int(view, "appeals_waiting", waiting.count);
     return 1;
 }
 

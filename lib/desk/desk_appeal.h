@@ -13,7 +13,7 @@ int desk_appeal_add(const struct context *context, const char *mailbox,
                 const struct suspensions *suspensions, bool staff,
                 struct json_object *view) must_check;
 
-/* Adds "appeals": of all mailboxes those that wait (desk_appeals). 1 or -1. */
+/* Adds "appeals" and "appeals_waiting": of all mailboxes those that wait (desk_appeals). 1 or -1. */
 int desk_appeal_add_waiting(const struct context *context, struct json_object *view) must_check;
 
 #endif

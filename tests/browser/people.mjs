@@ -221,7 +221,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'appeals', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
@@ -266,10 +266,7 @@ export const tests = {
       await staff.page.setViewportSize({ width: 1280, height: 900 });
       await shown('desk-blocks');
 
-      await until('the block in force', async () => {
-        const judged = stack.sendguardInput(JSON.stringify({ mailbox: alices, to: 'tired@example.org' }), 'simulate', '--json');
-        return judged.includes('recipient_blocked');
-      });
+      await until('the block in force', async () => (await stack.ask(alices, 'tired@example.org')).status === 422);
       await alice.compose({ to: 'tired@example.org', subject: 'once more' });
       await alice.pressSend();
       const { box, text } = await alice.refusal();

@@ -193,12 +193,10 @@ START_TEST(many)
 }
 END_TEST
 
-/* Against the block of a domain each of its mailboxes may write. */
-START_TEST(against_a_block)
+static void block_it(void)
 {
     static struct values_done done;
     uint8_t bytes[FAILURE_IN_FORCE_BYTES];
-    rig_begin(_i, WITH(SMALL));
     failure_in_force_put(bytes, &(struct failure_in_force){
                                     .from_ms = NOW, .until_ms = NOW + HOUR_MS, .block = 7,
                                     .bad = 10, .all = 20, .messages = 10});
@@ -207,6 +205,13 @@ START_TEST(against_a_block)
                   .length = sizeof bytes, .until_ms = NOW + HOUR_MS}};
     ck_assert_int_eq(store_values_change(store, &(struct values_step){.changes = &change, .count = 1,
                                                                       .now_ms = NOW - 1}, &done), 1);
+}
+
+/* Against the block of a domain each of its mailboxes may write. */
+START_TEST(against_a_block)
+{
+    rig_begin(_i, WITH(SMALL));
+    block_it();
     check_member(view_status(ALICE, 0, NOW - 1), "can_appeal", "[]");
     check_member(view_status(ALICE, 0, NOW), "can_appeal",
                  "[{'about':'block-7','cause':'domain_failures'}]");
@@ -219,12 +224,34 @@ START_TEST(against_a_block)
 }
 END_TEST
 
+/* Who waits longest is the first, wherever the name stands among hundreds. */
+START_TEST(of_many_mailboxes)
+{
+    enum { MAILBOXES = 450 };
+    rig_begin(_i, WITH(SMALL));
+    block_it();
+    for (int i = 0; i < MAILBOXES; i++)
+        write_it(arena_printf(arena, "user%03d@example.test", i), "block-7", "not my fault",
+                 NOW + (MAILBOXES - i) * SECOND_MS);
+    struct json_object *view = view_appeals(NOW + HOUR_MS);
+    ck_assert_uint_eq(length_of(view, "appeals"), DESK_APPEALS_MAX);
+    check_member(view, "appeals_waiting", "450");
+    check_member(view, "appeals.0.mailbox", "user449@example.test");
+    check_member(view, "appeals.199.mailbox", "user250@example.test");
+    answer_it("{'mailbox':'user449@example.test','number':1,'text':'seen'}", NOW + HOUR_MS);
+    view = view_appeals(NOW + HOUR_MS);
+    check_member(view, "appeals_waiting", "449");
+    check_member(view, "appeals.0.mailbox", "user448@example.test");
+    check_member(view, "appeals.199.mailbox", "user249@example.test");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk appeal");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {the_whole_round, answers_stay_a_while, one_for_each, texts,
-                                  some_a_day, many, against_a_block};
+                                  some_a_day, many, against_a_block, of_many_mailboxes};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     return backends_run(suite);

@@ -96,7 +96,7 @@ START_TEST(quiet)
 {
     rig_begin(_i, WITH(SMALL));
     ck_assert_str_eq(json_object_to_json_string_ext(home(NOW), JSON_C_TO_STRING_PLAIN),
-                     "{\"now\":\"2025-11-22T05:40:00Z\",\"appeals\":[],\"bypassed_today\":0,"
+                     "{\"now\":\"2025-11-22T05:40:00Z\",\"appeals\":[],\"appeals_waiting\":0,\"bypassed_today\":0,"
                      "\"locked_by_users\":[],\"suspended\":[],"
                      "\"more_suspended\":false,\"blocked\":[],\"outages\":[],"
                      "\"near\":[],\"ips\":[],\"domains\":[],\"actions\":[]}");

@@ -244,7 +244,7 @@ START_TEST(test_every_page)
                            "/mailboxes/carol@example.test", "/mailboxes/nobody@example.test",
                            "/mailboxes/" ALICE "/delivery", "/mailboxes/" ALICE "/complaints",
                            "/mailboxes/" BOB "/complaints", "/complaints", "/complaints?done=1",
-                           "/decisions",
+                           "/appeals", "/blocks", "/blocks/import", "/decisions",
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/simulate", "/actions", "/search?q=x%20y",
@@ -763,6 +763,41 @@ START_TEST(test_bypassed_comes_first)
 }
 END_TEST
 
+static void appeal(int number)
+{
+    const struct action action = {NOW, "ada", "seen"};
+    const struct durations durations = {1, {DAY_MS}};
+    const char *mailbox = arena_printf(arena, "user%03d@example.test", number);
+    struct suspension suspension;
+    struct problem problem = {0};
+    ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_TERMS, &durations, &action, &suspension),
+                     1);
+    const char *about = arena_printf(arena, "suspension-%lld", (long long)suspension.id);
+    ck_assert_int_eq(desk_appeal(rig_desk(), mailbox, about, "Not me.", NOW, &problem), 1);
+}
+
+START_TEST(test_hundreds_of_appeals)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    rig_check_has(get("/appeals"), "Nobody waits for an answer.");
+    for (int i = 0; i < 10; i++)
+        appeal(i);
+    ck_assert_ptr_null(strstr(get("/"), "/desk/appeals"));
+    for (int i = 10; i < 201; i++)
+        appeal(i);
+    const char *html = get("/");
+    rig_check_has(html, "<a href=\"/sending/desk/appeals\">Show all 201</a>");
+    size_t shown = 0;
+    for (const char *at = html; (at = strstr(at, "written\">Not me.")) != NULL; at++)
+        shown++;
+    ck_assert_uint_eq(shown, 10);
+    rig_check_has(get("/appeals"), "One more came later; it stands here when");
+    appeal(201);
+    rig_check_has(get_in("/appeals", "fr"), "2 autres sont arrivées plus tard");
+    end();
+}
+END_TEST
+
 int main(void)
 {
     staff_password_cost = (struct staff_password_cost){crypto_pwhash_OPSLIMIT_MIN,
@@ -788,6 +823,7 @@ int main(void)
     tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
                         2 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hundreds_of_appeals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);
     tcase_add_loop_test(cases, test_bypassed_comes_first, 0, BACKEND_KINDS);
