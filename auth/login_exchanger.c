@@ -13,6 +13,7 @@ struct login_exchanger {
     pthread_t thread;
     struct guard *guard;
     struct store *store;
+    struct recorder *recorder;
     struct logins *logins;
     struct log_once away, alarm;
     uint64_t told_lost, told_no_room;
@@ -54,6 +55,7 @@ struct login_exchanger *login_exchanger_start(const struct daemon *daemon, struc
     struct login_exchanger *exchanger = xcalloc(1, sizeof *exchanger);
     exchanger->guard = daemon->guard;
     exchanger->store = daemon->store;
+    exchanger->recorder = daemon->recorder;
     exchanger->logins = logins;
     exchange(exchanger);
     if (pthread_create(&exchanger->thread, NULL, run, exchanger) == 0)
@@ -94,6 +96,8 @@ void login_exchanger_tell(struct login_exchanger *exchanger)
                                "password database does not answer: they count less, or not at all"
                              : "wrong passwords count again",
                  NULL);
+    if (state.alarm)
+        recorder_login_alarm(exchanger->recorder);
     tell_count(state.unwritten_lost, &exchanger->told_lost,
                "too many tries wait for the store: further ones count in this program alone");
     tell_count(state.no_room, &exchanger->told_no_room,

@@ -13,7 +13,7 @@ struct login_exchanger;
 struct login_exchanger *login_exchanger_start(const struct daemon *daemon, struct logins *logins);
 /* Exchanges a last time. 1; or -1: the thread is still at work after timeout_ms. */
 int login_exchanger_stop(struct login_exchanger **exchanger, int timeout_ms) must_check;
-/* Logs what staff has to know; each second. */
+/* Logs and counts what staff has to know; each second. */
 void login_exchanger_tell(struct login_exchanger *exchanger);
 
 #endif

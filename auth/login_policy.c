@@ -34,9 +34,13 @@ static void answer_question(struct login_policy *policy, const struct settings *
 {
     struct login_block block;
     if (!login_policy_enforces(settings) ||
-        logins_allow(policy->logins, attempt, now_ms, &block) > 0)
+        logins_allow(policy->logins, attempt, now_ms, &block) > 0) {
         text_add(body, "{\"status\":0,\"msg\":\"\"}");
-    else if (request->after)
+        return;
+    }
+    if (policy->recorder != NULL)
+        recorder_login_refused(policy->recorder);
+    if (request->after)
         text_add(body, "{\"status\":-1}");
     else
         say_until(body, block.until_ms);
@@ -66,9 +70,13 @@ static void take_report(struct login_policy *policy, const struct settings *sett
     if (logins_report(policy->logins, attempt, request->right, &settings->login_limits, now_ms,
                       &taken) < 1)
         return;
-    for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
-        if ((taken.begun & 1U << rule) != 0)
-            log_block((enum login_rule)rule, attempt, &taken, login_policy_enforces(settings));
+    for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++) {
+        if ((taken.begun & 1U << rule) == 0)
+            continue;
+        log_block((enum login_rule)rule, attempt, &taken, login_policy_enforces(settings));
+        if (policy->recorder != NULL)
+            recorder_login_blocked(policy->recorder, (enum login_rule)rule);
+    }
 }
 
 /* ---- a request ------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "guard/guard.h"
 #include "guard/logins.h"
+#include "guard/recorder.h"
 #include "http_server/http_request.h"
 #include "http_server/http_response.h"
 
@@ -16,6 +17,7 @@
 struct login_policy {
     struct logins *logins;
     struct guard *guard; /* for its settings */
+    struct recorder *recorder; /* or NULL */
     struct login_key key;
     _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms; /* when the log had it last */
 };

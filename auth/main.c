@@ -44,6 +44,7 @@ static void *start(const struct daemon *daemon)
     struct login_program *serving = xcalloc(1, sizeof *serving);
     struct problem problem;
     serving->policy.guard = daemon->guard;
+    serving->policy.recorder = daemon->recorder;
     if (login_key_read(daemon->settings->auth_key_file, &serving->policy.key, &problem) < 1) {
         log_line(LOG_ERROR_LEVEL, "cannot start", "where", problem.where, "error", problem.text,
                  NULL);

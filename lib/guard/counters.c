@@ -17,6 +17,7 @@ static const char *verdict_of(size_t number) { return verdict_labels[number]; }
 static const char *rule_of(size_t number) { return rule_table[number].name; }
 static const char *cause_of(size_t number) { return cause_names[number]; }
 static const char *result_of(size_t number) { return report_result_names[number]; }
+static const char *login_rule_of(size_t number) { return login_rule_names[number]; }
 static const char *bound_of(size_t number)
 {
     static const char *const bounds[] = {"250",   "500",   "1000",   "2500",   "5000", "10000",
@@ -29,6 +30,7 @@ static const struct counter_label by_verdict = {"verdict", VERDICT_LABELS, verdi
 static const struct counter_label by_rule = {"rule", RULE_NAMED_COUNT, rule_of};
 static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
 static const struct counter_label by_result = {"result", REPORT_RESULTS, result_of};
+static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, login_rule_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
 
 #define OF(member) offsetof(struct counts, member)
@@ -47,6 +49,11 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
     {"user_locks", "Mailboxes that their own users locked on the status page.", OF(user_locks),
      {NULL}},
     {"reports", "Reports of complaints, by what came of them.", OF(reports), {&by_result}},
+    {"login_blocks", "Blocks of sign-ins that wrong passwords brought, or would have.",
+     OF(login_blocks), {&by_login_rule}},
+    {"login_refusals", "Sign-ins that a block kept out.", OF(login_refusals), {NULL}},
+    {"login_alarm_seconds", "Seconds in which wrong passwords were so many that the password "
+                            "database may not answer.", OF(login_alarm_seconds), {NULL}},
 };
 
 size_t counters_values(const struct counter_row *row)

@@ -5,6 +5,7 @@
 #define SENDGUARD_COUNTERS_H
 
 #include "guard/verdict.h"
+#include "rules/login.h"
 #include "store/observations.h"
 
 enum { JUDGE_BOUNDS = 10 };
@@ -34,6 +35,9 @@ struct counts {
     uint64_t suspensions[CAUSE_COUNT]; /* those that messages and reports brought */
     uint64_t user_locks;
     uint64_t reports[REPORT_RESULTS];
+    uint64_t login_blocks[LOGIN_RULE_COUNT];
+    uint64_t login_refusals;
+    uint64_t login_alarm_seconds; /* login_outage_alarms */
 };
 
 /* By what a counter is divided: the label's name, and its values by number. */
@@ -50,7 +54,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 9 };
+enum { COUNTER_ROWS = 12 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

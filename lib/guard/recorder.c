@@ -221,20 +221,38 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     pthread_mutex_unlock(&recorder->lock);
 }
 
-void recorder_recipient_blocked(struct recorder *recorder, enum channel channel)
+/* `counter` is of its counts. */
+static void count_one(struct recorder *recorder, uint64_t *counter)
 {
     pthread_mutex_lock(&recorder->lock);
-    recorder->counts.refusals[channel][RULE_RECIPIENT_BLOCKED]++;
+    ++*counter;
     recorder->counted = true;
     pthread_mutex_unlock(&recorder->lock);
 }
 
+void recorder_recipient_blocked(struct recorder *recorder, enum channel channel)
+{
+    count_one(recorder, &recorder->counts.refusals[channel][RULE_RECIPIENT_BLOCKED]);
+}
+
 void recorder_user_locked(struct recorder *recorder)
 {
-    pthread_mutex_lock(&recorder->lock);
-    recorder->counts.user_locks++;
-    recorder->counted = true;
-    pthread_mutex_unlock(&recorder->lock);
+    count_one(recorder, &recorder->counts.user_locks);
+}
+
+void recorder_login_blocked(struct recorder *recorder, enum login_rule rule)
+{
+    count_one(recorder, &recorder->counts.login_blocks[rule]);
+}
+
+void recorder_login_refused(struct recorder *recorder)
+{
+    count_one(recorder, &recorder->counts.login_refusals);
+}
+
+void recorder_login_alarm(struct recorder *recorder)
+{
+    count_one(recorder, &recorder->counts.login_alarm_seconds);
 }
 
 void recorder_reported(struct recorder *recorder, enum report_result result)

@@ -34,6 +34,13 @@ void recorder_user_locked(struct recorder *recorder);
 /* A report of a complaint was taken over. Any thread. */
 void recorder_reported(struct recorder *recorder, enum report_result result);
 
+/* A block of sign-ins began, or would have. Any thread. */
+void recorder_login_blocked(struct recorder *recorder, enum login_rule rule);
+/* A block kept somebody from signing in. Any thread. */
+void recorder_login_refused(struct recorder *recorder);
+/* A second in which staff had to be told (login_outage_alarms). Any thread. */
+void recorder_login_alarm(struct recorder *recorder);
+
 /* Flushes all, as of now_ms: 1 or -1. */
 int recorder_flush(struct recorder *recorder, int64_t now_ms) must_check;
 

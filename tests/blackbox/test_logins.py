@@ -50,7 +50,7 @@ def wrong_ones(count, name, address):
     return [(name, f"wrong{number}", address) for number in range(count)]
 
 
-def test_ten_wrong_passwords(logins):
+def test_ten_wrong_passwords(logins, store):
     """They close the mailbox to where they came from, right passwords too, for an hour to the
     millisecond, with a text that says until when; trying on prolongs nothing."""
     auth, dovecot, clock = logins("alice@example.test", "bob@example.test")
@@ -68,6 +68,8 @@ def test_ten_wrong_passwords(logins):
     for password in (RIGHT, "wrong10", "wrong1"):
         assert dovecot.sign_in("alice@example.test", password, HERE) == told
     assert dovecot.checked("alice@example.test") == 10
+    eventually(lambda: store.counters().get("login_refusals") == 3, "what was kept out is counted")
+    assert store.counters()["login_blocks rule=wrong_passwords_per_mailbox_and_ip"] == 1
     assert dovecot.sign_in("alice@example.test", RIGHT, ELSEWHERE) == ""
     assert dovecot.sign_in("bob@example.test", RIGHT, HERE) == ""
     clock.set(first_ms + 9 * SECOND + HOUR - 1)
@@ -107,7 +109,7 @@ def test_many_at_once(logins):
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "empty"])
-def test_the_password_database_is_broken(logins, known):
+def test_the_password_database_is_broken(logins, store, known):
     """Everybody's right password fails for five minutes: nobody is kept out, and the log says so."""
     names = [f"user{number}@example.test" for number in range(25)]
     auth, dovecot, clock = logins(*names)
@@ -119,11 +121,13 @@ def test_the_password_database_is_broken(logins, known):
     dovecot.passwords.write_text(good + "\n")
     dovecot.passwords.chmod(0)
     eventually(lambda: BROKEN in dovecot.sign_in(*everybody[0]), "Dovecot reads the file again")
+    clock.advance(61 * SECOND)  # from who signed in while it had not
     for _ in range(5):
         answers = dovecot.sign_in_all(everybody)
         assert all(BROKEN in answer for answer in answers), answers
         auth.log.wait('level=error msg="many mailboxes have wrong passwords at once')
         clock.advance(60 * SECOND)
+    eventually(lambda: store.counters().get("login_alarm_seconds"), "the alarm is counted")
     dovecot.passwords.write_text(good)
     dovecot.passwords.chmod(0o644)
     eventually(lambda: dovecot.sign_in(*everybody[0]) == "", "Dovecot reads the file again")

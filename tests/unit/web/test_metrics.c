@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 35);
+    ck_assert_uint_eq(families, 38);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -164,6 +164,9 @@ START_TEST(test_counters)
     count("store_failures channel=webmail", 4);
     count("suspensions cause=volume", 5);
     count("user_locks", 6);
+    count("login_blocks rule=mailboxes_per_ip", 9);
+    count("login_refusals", 10);
+    count("login_alarm_seconds", 11);
     count("bypassed channel=smtp", 8);
     count("bypassed day=2025-11-22", 8);
     count("something=else altogether", 7);
@@ -175,6 +178,9 @@ START_TEST(test_counters)
     check_series("sendguard_store_failures_total{channel=\"webmail\"}", "4");
     check_series("sendguard_suspensions_total{cause=\"volume\"}", "5");
     check_series("sendguard_user_locks_total", "6");
+    check_series("sendguard_login_blocks_total{rule=\"mailboxes_per_ip\"}", "9");
+    check_series("sendguard_login_refusals_total", "10");
+    check_series("sendguard_login_alarm_seconds_total", "11");
     check_series("sendguard_bypassed_total{channel=\"smtp\"}", "8");
     check_series("sendguard_bypassed_total{channel=\"webmail\"}", "0");
     check_series("sendguard_decisions_total{channel=\"smtp\",verdict=\"redeemed\"}", "0");
