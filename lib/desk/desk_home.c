@@ -209,7 +209,7 @@ static int read_subject(const struct context *context, const struct near_limit *
     const char *at = strrchr(key, '@');
     enum subject subject = rule_table[seen->rule].subject;
     if (subject != SUBJECT_IP &&
-        forecast_read(context, subject == SUBJECT_MAILBOX ? key : "", at != NULL ? at + 1 : "",
+        forecast_read(context, subject == SUBJECT_DOMAIN ? "" : key, at != NULL ? at + 1 : "",
                       &forecast) < 0)
         return -1;
     if (store_history(context->desk->store, context->arena, subject, seen->key, context->now_ms,
@@ -304,6 +304,8 @@ static int add_near(const struct context *context, size_t looked_at, size_t max,
         if (seen[i].rule < RULE_FIRST_OVER_TIME || seen[i].rule >= RULE_COUNT)
             continue;
         enum subject subject = rule_table[seen[i].rule].subject;
+        if (subject == SUBJECT_RECIPIENT) /* which one it is, nobody knows */
+            subject = SUBJECT_MAILBOX;
         struct near_row row;
         int near = counts[subject] < max ? look_again(context, &seen[i], &row) : 0;
         if (near < 0)

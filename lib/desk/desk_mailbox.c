@@ -22,7 +22,7 @@ static bool tells_window(const struct context *context, const struct forecast *f
     int32_t limit = forecast->limits[channel].limits.of[rule];
     enum subject subject = rule_table[rule].subject;
     if (subject == SUBJECT_IP || history_marks[subject][channel] == NULL ||
-        (subject == SUBJECT_DOMAIN && limit == LIMIT_OFF) ||
+        ((subject == SUBJECT_DOMAIN || subject == SUBJECT_RECIPIENT) && limit == LIMIT_OFF) ||
         !forecast_names(context, forecast, channel))
         return false;
     if (channel == CHANNEL_WEBMAIL)

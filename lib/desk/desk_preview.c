@@ -63,7 +63,7 @@ int desk_request_imagine(const struct context *context, const struct desk_reques
     else if (request->action == ACTION_LIFT)
         suspension_drop(&after.account.suspensions, request->cause);
     if (request->action == ACTION_RESET)
-        after.account.history = (struct history){0};
+        after.account.history = after.of_recipient = (struct history){0};
     for (int channel = 0; channel < CHANNEL_COUNT && request->change_count > 0; channel++)
         if (guard_limits_if(context->desk->guard, (enum channel)channel, request->mailbox,
                             request->domain,
@@ -97,7 +97,7 @@ static void add_side(struct json_object *view, const char *name, const struct fo
 static bool reset_helps(const struct context *context, const struct forecast *forecast)
 {
     struct forecast emptied = *forecast;
-    emptied.account.history = (struct history){0};
+    emptied.account.history = emptied.of_recipient = (struct history){0};
     forecast_settle(context, &emptied);
     return forecast_next(context, forecast).refused && !forecast_next(context, &emptied).refused;
 }

@@ -18,8 +18,10 @@ static int64_t later(int64_t one, int64_t other) { return one > other ? one : ot
 
 void forecast_settle(const struct context *context, struct forecast *forecast)
 {
-    forecast->at_ms = later(context->now_ms, later(newest_of(&forecast->account.history),
-                                                   newest_of(&forecast->of_domain)));
+    int64_t newest_ms =
+        later(newest_of(&forecast->account.history), newest_of(&forecast->of_domain));
+    forecast->at_ms =
+        later(context->now_ms, later(newest_ms, newest_of(&forecast->of_recipient)));
 }
 
 const char *forecast_domain_key(const struct context *context, const char *domain)
@@ -29,13 +31,22 @@ const char *forecast_domain_key(const struct context *context, const char *domai
     return key;
 }
 
-/* Only where a limit of the domain looks at it: else nothing is kept. 1 or -1. */
-static int read_domain(const struct context *context, const char *domain,
+static bool is_limited(const struct forecast *forecast, enum rule rule)
+{
+    return forecast->limits[CHANNEL_WEBMAIL].limits.of[rule] != LIMIT_OFF ||
+           forecast->limits[CHANNEL_SMTP].limits.of[rule] != LIMIT_OFF;
+}
+
+/* Only where a limit of the domain or of a recipient looks at it: else nothing is kept. 1 or -1. */
+static int read_others(const struct context *context, const char *domain,
                        struct forecast *forecast)
 {
-    const enum rule rule = RULE_MESSAGES_PER_HOUR_PER_DOMAIN;
-    if (forecast->limits[CHANNEL_WEBMAIL].limits.of[rule] == LIMIT_OFF &&
-        forecast->limits[CHANNEL_SMTP].limits.of[rule] == LIMIT_OFF)
+    if (forecast->mailbox[0] != '\0' &&
+        is_limited(forecast, RULE_MESSAGES_PER_DAY_PER_RECIPIENT) &&
+        store_history(context->desk->store, context->arena, SUBJECT_RECIPIENT, forecast->mailbox,
+                      context->now_ms, &forecast->of_recipient) < 0)
+        return -1;
+    if (!is_limited(forecast, RULE_MESSAGES_PER_HOUR_PER_DOMAIN))
         return 1;
     return store_history(context->desk->store, context->arena, SUBJECT_DOMAIN,
                          forecast_domain_key(context, domain), context->now_ms,
@@ -58,7 +69,7 @@ int forecast_read(const struct context *context, const char *mailbox, const char
     if (!forecast.limits[CHANNEL_WEBMAIL].exempt &&
         failing_block_read(context, mailbox, domain, &forecast.block) < 0)
         return -1;
-    if (read_domain(context, domain, &forecast) < 0)
+    if (read_others(context, domain, &forecast) < 0)
         return -1;
     forecast_settle(context, &forecast);
     *forecast_r = forecast;
@@ -93,8 +104,11 @@ const struct history *forecast_history(const struct forecast *forecast, enum cha
 const struct history *forecast_history_of(const struct forecast *forecast, enum rule rule,
                                           enum channel channel)
 {
-    return rule_table[rule].subject == SUBJECT_DOMAIN ? &forecast->of_domain
-                                                      : forecast_history(forecast, channel);
+    switch (rule_table[rule].subject) {
+    case SUBJECT_DOMAIN: return &forecast->of_domain;
+    case SUBJECT_RECIPIENT: return &forecast->of_recipient;
+    default: return forecast_history(forecast, channel);
+    }
 }
 
 bool forecast_names(const struct context *context, const struct forecast *forecast,
@@ -107,7 +121,8 @@ bool forecast_names(const struct context *context, const struct forecast *foreca
 
 enum { SHORTEST_ADDRESS = 6 }; /* "a@b.de": what one recipient fills of a header at least */
 
-/* The windows of the mailbox and its domain as the next message to one recipient outside meets them. */
+/* The windows of the mailbox and its domain as the next message to one recipient outside meets them.
+ * Of recipients none but the one that was sent most to may have no room, unless the limit is 0. */
 static size_t windows_of(const struct forecast *forecast,
                          struct outcome_window windows_r[OVER_TIME_COUNT])
 {
@@ -116,12 +131,13 @@ static size_t windows_of(const struct forecast *forecast,
         const struct rule_info *rule = &rule_table[i];
         const struct history *history =
             forecast_history_of(forecast, (enum rule)i, CHANNEL_WEBMAIL);
-        if (rule->subject == SUBJECT_IP)
+        int32_t limit = forecast->limits[CHANNEL_WEBMAIL].limits.of[i];
+        if (rule->subject == SUBJECT_IP || (rule->subject == SUBJECT_RECIPIENT && limit != 0))
             continue;
         struct outcome_window *window = &windows_r[count++];
         *window = (struct outcome_window){
             .rule = (enum rule)i,
-            .limit = forecast->limits[CHANNEL_WEBMAIL].limits.of[i],
+            .limit = limit,
             .used_before = window_used(history, rule->measure, rule->window_ms, forecast->at_ms),
             .used_by_channel = window_used_by(history, CHANNEL_WEBMAIL, rule->measure,
                                               rule->window_ms, forecast->at_ms),

@@ -18,6 +18,7 @@ struct forecast {
      * in it; only where forecast_read_all was asked. */
     struct history others[CHANNEL_COUNT];
     struct history of_domain; /* of its sender domain, where a limit looks at it */
+    struct history of_recipient; /* of the recipient that it sent most to; the same */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
 /* mailbox: key form, lives longer than the forecast; "" (of a domain): one that sent nothing. */
@@ -28,7 +29,7 @@ int forecast_read_all(const struct context *context, const char *mailbox, const 
                       struct forecast *forecast_r) must_check;
 /* The key of the history of a domain's sender domain; in context->arena. */
 const char *forecast_domain_key(const struct context *context, const char *domain);
-/* The history that a rule of the mailbox or of its domain looks at. */
+/* The history that a rule of the mailbox, of its domain or of a recipient looks at. */
 const struct history *forecast_history_of(const struct forecast *forecast, enum rule rule,
                                           enum channel channel);
 /* The history of the mailbox that a channel counts in. */

@@ -274,15 +274,19 @@ static int refresh(struct guard *guard, int64_t now_ms)
 
 static void forget_lists(struct judgement_lists *lists) { keyed_hash_forget(&lists->keys); }
 
-/* The keys are made once a year, and each judgement has a copy. */
+/* The keys are made once, those of a year with the year, and each judgement has a copy. */
 static struct judgement_lists lists_of(struct guard *guard, int64_t now_ms)
 {
     struct judgement_lists lists = {.filter = guard->filter, .store = guard->store};
-    if (guard->keys.key == NULL || !block_filter_has_hashed(guard->filter))
+    if (guard->keys.key == NULL)
         return lists;
+    lists.has_hashed = block_filter_has_hashed(guard->filter);
     pthread_mutex_lock(&guard->hashing);
-    keyed_hash_recipient(&guard->keys, "", now_ms - KEYED_HASH_LOOKS_BACK_MS);
-    keyed_hash_recipient(&guard->keys, "", now_ms);
+    if (lists.has_hashed) {
+        keyed_hash_recipient(&guard->keys, "", now_ms - KEYED_HASH_LOOKS_BACK_MS);
+        keyed_hash_recipient(&guard->keys, "", now_ms);
+    }
+    keyed_hash_counted(&guard->keys, "");
     lists.keys = guard->keys;
     pthread_mutex_unlock(&guard->hashing);
     return lists;
@@ -317,7 +321,7 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
         if (ready > 0 && !dry_run)
             ready = find_terms(judgements[i], guard, now_ms);
         if (ready > 0)
-            judgement_prepare(judgements[i], dry_run, now_ms);
+            judgement_prepare(judgements[i], &lists, dry_run, now_ms);
     }
     if (ready > 0)
         store_judge_all(guard->store, tasks, count);

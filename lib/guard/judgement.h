@@ -23,7 +23,8 @@ struct block_probe {
 struct judgement_lists {
     struct block_filter *filter; /* up to date */
     struct store *store;
-    struct keyed_hash_keys keys; /* key NULL: no entry keeps a hash alone, or none is found */
+    struct keyed_hash_keys keys; /* key NULL: no hash can be made */
+    bool has_hashed;             /* entries may keep a hash alone */
 };
 
 struct judgement {
@@ -39,6 +40,7 @@ struct judgement {
     struct block_probe *probes; /* entries behind their end, which this message may try */
     size_t probe_count;
     bool probing; /* they are claimed: others wait for what becomes of this message */
+    const struct recipient **recipients; /* those of the request, in its order */
     struct judge_request request;
     struct judge_result result;
     struct verdict *verdict;
@@ -64,7 +66,8 @@ const char *judgement_reason_text(const struct judgement *judgement,
 uint32_t judgement_off_domain(const struct judgement *judgement);
 
 /* Fills judgement->request: limits, terms, facts and objections are known. */
-void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms);
+void judgement_prepare(struct judgement *judgement, struct judgement_lists *lists, bool dry_run,
+                       int64_t now_ms);
 
 /* Fills the verdict with what holds before the store has answered, so that every early end is
  * right. */

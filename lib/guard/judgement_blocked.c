@@ -104,7 +104,7 @@ static struct looking begin(struct judgement *judgement, struct judgement_lists 
                               .recipients = recipients, .now_ms = now_ms,
                               .group = settings_sender_domain(judgement->settings,
                                                               judgement->submission->domain)};
-    bool hashes = lists->keys.key != NULL;
+    bool hashes = lists->has_hashed;
     looking.of = arena_alloc(judgement->arena,
                              (looking.count + (hashes ? HASH_YEARS * recipients : 0)) *
                                  sizeof *looking.of);

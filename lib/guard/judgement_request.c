@@ -143,12 +143,104 @@ static const char *counted_domain(const struct judgement *judgement)
     return key;
 }
 
+/* Whether it counts for each of its recipients: where a rule asks, of its channel or of another one that
+ * counts with it, for each has a limit of its own for the one total. */
+static bool counts_for_recipients(const struct judgement *judgement)
+{
+    const struct settings *settings = judgement->settings;
+    const enum rule rule = RULE_MESSAGES_PER_DAY_PER_RECIPIENT;
+    enum channel own = judgement->submission->channel;
+    bool counts = limits_a(SUBJECT_RECIPIENT, &judgement->limits.limits);
+    if (judgement->limits.exempt || history_marks[SUBJECT_RECIPIENT][own] == NULL)
+        return false;
+    for (int channel = 0; channel < CHANNEL_COUNT && !counts; channel++)
+        counts = history_is_shared(SUBJECT_RECIPIENT, own, (enum channel)channel) &&
+                 settings->limits[channel].of[rule] != LIMIT_OFF;
+    return counts;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+    const struct recipient *const *one = a, *const *other = b;
+    int order = strcmp((*one)->address, (*other)->address);
+    return order != 0 ? order : (int)(*one)->field - (int)(*other)->field;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct recipient *const *one = a, *const *other = b;
+    return *one < *other ? -1 : *one > *other;
+}
+
+/* Its recipients, each once in the order of the submission, and their hashes. An exempt one does not count, nor does one of which the
+ * mail server told no name. */
+static void prepare_recipients(struct judgement *judgement, struct judgement_lists *lists,
+                               struct judge_request *request)
+{
+    const struct submission *submission = judgement->submission;
+    const struct recipient_classes classes = guard_recipient_classes(judgement->settings);
+    struct arena *arena = judgement->arena;
+    size_t count = submission->recipient_count, kept = 0;
+    if (lists->keys.key == NULL || count == 0 || !counts_for_recipients(judgement))
+        return;
+    const struct recipient **of = arena_alloc(arena, count * sizeof of[0]);
+    for (size_t i = 0; i < count; i++)
+        of[i] = &submission->recipients[i];
+    qsort(of, count, sizeof of[0], compare_addresses);
+    for (size_t i = 0; i < count; i++) {
+        const char *address = of[i]->address;
+        if ((kept > 0 && strcmp(of[kept - 1]->address, address) == 0) ||
+            settings_exempt_recipient(judgement->settings,
+                                      recipient_target(arena, address, submission->domain,
+                                                       &classes)))
+            continue;
+        of[kept++] = of[i];
+    }
+    if (kept == 0)
+        return;
+    qsort(of, kept, sizeof of[0], compare_places);
+    uint64_t *hashes = arena_alloc(arena, kept * sizeof hashes[0]);
+    for (size_t i = 0; i < kept; i++)
+        hashes[i] = keyed_hash_counted(&lists->keys, of[i]->address);
+    judgement->recipients = of;
+    request->recipients = hashes;
+    request->recipient_count = kept;
+}
+
 /* Whether the message counts where a rule over time looks. */
 static bool has_subject(const struct judge_request *request, enum rule rule)
 {
-    return rule_table[rule].subject == SUBJECT_IP       ? request->ip != NULL
-           : rule_table[rule].subject == SUBJECT_DOMAIN ? request->group != NULL
-                                                        : true;
+    switch (rule_table[rule].subject) {
+    case SUBJECT_IP: return request->ip != NULL;
+    case SUBJECT_DOMAIN: return request->group != NULL;
+    case SUBJECT_RECIPIENT: return request->recipient_count > 0;
+    default: return true;
+    }
+}
+
+static int32_t held_limit(const struct judgement *judgement, enum rule rule)
+{
+    int32_t limit = judgement->limits.limits.of[rule];
+    return rule_table[rule].subject == SUBJECT_RECIPIENT && limit > PAIR_MESSAGES_MAX
+               ? PAIR_MESSAGES_MAX
+               : limit;
+}
+
+/* The windows that it is held against. */
+static void prepare_windows(const struct judgement *judgement, struct judge_request *request)
+{
+    const struct settings *settings = judgement->settings;
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
+        int32_t limit = held_limit(judgement, (enum rule)rule);
+        if (limit != LIMIT_OFF && has_subject(request, (enum rule)rule))
+            request->windows[request->window_count++] = (struct judge_window){
+                .rule = (enum rule)rule,
+                .limit = limit,
+                .suspends =
+                    channel_is_its_users(judgement->submission->channel) &&
+                    settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
+            };
+    }
 }
 
 /* Whose block concerns the message; NULL: nobody's. */
@@ -179,7 +271,8 @@ uint32_t judgement_off_domain(const struct judgement *judgement)
     return off_domain < SUBMISSION_MAX_RECIPIENTS ? off_domain : SUBMISSION_MAX_RECIPIENTS;
 }
 
-void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms)
+void judgement_prepare(struct judgement *judgement, struct judgement_lists *lists, bool dry_run,
+                       int64_t now_ms)
 {
     const struct settings *settings = judgement->settings;
     const struct submission *submission = judgement->submission;
@@ -207,17 +300,8 @@ void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms
         .volume = settings->durations[CAUSE_VOLUME],
         .arena = judgement->arena,
     };
-    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
-        int32_t limit = judgement->limits.limits.of[rule];
-        if (limit != LIMIT_OFF && has_subject(request, (enum rule)rule))
-            request->windows[request->window_count++] = (struct judge_window){
-                .rule = (enum rule)rule,
-                .limit = limit,
-                .suspends =
-                    channel_is_its_users(submission->channel) &&
-                    settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
-            };
-    }
+    prepare_recipients(judgement, lists, request);
+    prepare_windows(judgement, request);
     prepare_tickets(judgement, request);
     if (!dry_run)
         prepare_record(judgement, request);

@@ -3,6 +3,19 @@
 #include "guard/sending_state.h"
 #include "guard/verdict_text.h"
 
+static bool is_of_recipients(const struct outcome_window *window)
+{
+    return rule_table[window->rule].subject == SUBJECT_RECIPIENT;
+}
+
+/* What the store told of a window. */
+static const struct history *history_of(const struct judge_result *result,
+                                        const struct outcome_window *window)
+{
+    return is_of_recipients(window) ? &result->of_recipient
+                                    : &result->histories[rule_table[window->rule].subject];
+}
+
 static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
 {
     return outcome_cost(rule, judgement_off_domain(judgement));
@@ -38,6 +51,27 @@ static void fill_block(struct judgement *judgement)
                                      block);
 }
 
+/* Each recipient that has no room, with its field, which the mail server does not know, and until when
+ * where there are several. */
+static void add_recipients(struct judgement *judgement, const struct outcome_window *window)
+{
+    const struct judge_result *result = &judgement->result;
+    const struct submission *submission = judgement->submission;
+    bool has_fields = submission->channel == CHANNEL_WEBMAIL;
+    for (size_t i = 0; i < result->over_count; i++) {
+        const struct judge_recipient *over = &result->over[i];
+        const struct recipient *recipient = judgement->recipients[over->place];
+        struct objection objection = {.rule = window->rule, .limit = (uint32_t)window->limit,
+                                      .field = has_fields ? (int)recipient->field : -1,
+                                      .count = (uint32_t)over->used + 1,
+                                      .recipient = recipient->address};
+        if (result->over_count > 1)
+            objection.until = verdict_moment_text(judgement->arena, judgement->catalogue,
+                                                  submission, result->at_ms, over->fits_ms);
+        add_reason(judgement, &objection);
+    }
+}
+
 /* Reasons in order: rules of the message, then windows that are over. A rejected
  * message is told of its own faults alone; it would be judged anew once mended. */
 static void fill_reasons(struct judgement *judgement)
@@ -45,7 +79,7 @@ static void fill_reasons(struct judgement *judgement)
     struct verdict *verdict = judgement->verdict;
     const struct judge_result *result = &judgement->result;
     verdict->reasons = arena_alloc(judgement->arena, (judgement->objection_count +
-                                                      result->window_count) *
+                                                      result->window_count + result->over_count) *
                                                          sizeof verdict->reasons[0]);
     for (size_t i = 0; i < judgement->objection_count; i++)
         add_reason(judgement, &judgement->objections[i]);
@@ -55,7 +89,9 @@ static void fill_reasons(struct judgement *judgement)
         const struct outcome_window *window = &result->windows[i];
         uint32_t cost = cost_of(judgement, window->rule);
         bool never_fits = !window_fits(0, cost, window->limit);
-        if (window->over)
+        if (window->over && !never_fits && is_of_recipients(window))
+            add_recipients(judgement, window);
+        else if (window->over)
             add_reason(judgement, &(struct objection){
                                       .rule = window->rule,
                                       .field = -1,
@@ -84,9 +120,9 @@ static void fill_windows(struct judgement *judgement)
             .limit = window->limit,
             .used = window->used_before + (counted ? cost_of(judgement, window->rule) : 0),
         };
-        if (result->histories[rule->subject].count > 0)
+        if (history_of(result, window)->count > 0)
             shown->refill_count =
-                window_refill(&result->histories[rule->subject], rule->measure, rule->window_ms,
+                window_refill(history_of(result, window), rule->measure, rule->window_ms,
                               result->at_ms, shown->refill, REFILL_STEPS);
         else if (shown->used > 0) {
             shown->refill[0] =
@@ -103,7 +139,7 @@ static int64_t when_one_more(const struct judgement *judgement, size_t index)
     const struct judge_result *result = &judgement->result;
     const struct outcome_window *window = &result->windows[index];
     const struct rule_info *rule = &rule_table[window->rule];
-    const struct history *history = &result->histories[rule->subject];
+    const struct history *history = history_of(result, window);
     if (window->limit == 0)
         return WINDOW_NEVER;
     return history->count > 0 ? window_when_fits(history, rule->measure, rule->window_ms,
@@ -120,8 +156,9 @@ static void fill_can_send(struct judgement *judgement)
     if (judgement->request.observe)
         return;
     for (size_t i = 0; i < result->window_count; i++) {
-        if (window_fits(verdict->windows[i].used, 1, result->windows[i].limit))
-            continue;
+        if (window_fits(verdict->windows[i].used, 1, result->windows[i].limit) ||
+            (is_of_recipients(&result->windows[i]) && result->windows[i].limit > 0))
+            continue; /* others have room */
         enum can_send can_send = sending_state_when_full(result->windows[i].rule);
         if (can_send > verdict->can_send)
             verdict->can_send = can_send;
@@ -155,9 +192,9 @@ static int64_t when_fits(const struct judgement *judgement)
         const struct rule_info *rule = &rule_table[window->rule];
         if (!window->over)
             continue;
-        int64_t fits_ms = window_when_fits(
-            &result->histories[rule->subject], rule->measure, rule->window_ms, window->limit,
-            cost_of(judgement, window->rule), result->at_ms);
+        int64_t fits_ms =
+            window_when_fits(history_of(result, window), rule->measure, rule->window_ms,
+                             window->limit, cost_of(judgement, window->rule), result->at_ms);
         if (fits_ms == WINDOW_NEVER)
             return 0;
         if (fits_ms > latest_ms)

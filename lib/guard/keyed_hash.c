@@ -66,6 +66,14 @@ uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address,
     return hash(key_of_year(keys, at_ms), address, strlen(address));
 }
 
+uint64_t keyed_hash_counted(struct keyed_hash_keys *keys, const char *address)
+{
+    if (!keys->has_counted)
+        derive(keys->key, "sendguard counted recipients", keys->counted);
+    keys->has_counted = true;
+    return hash(keys->counted, address, strlen(address));
+}
+
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length)
 {
     if (length >= 2 && id[0] == '<' && id[length - 1] == '>') {

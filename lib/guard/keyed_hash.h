@@ -1,6 +1,6 @@
 /* Keyed hashes: what stands for a recipient, a Message-ID, who complains or who signs in in the store, so that
  * nobody can read who got mail, nor try addresses, without the secret (web.secret_file). The key of recipients
- * changes with the year (UTC). */
+ * changes with the year (UTC), where its hashes are kept for longer than a day. */
 #ifndef SENDGUARD_KEYED_HASH_H
 #define SENDGUARD_KEYED_HASH_H
 
@@ -14,8 +14,8 @@ struct keyed_hash_keys {
         int64_t begin_ms, end_ms; /* both 0: none yet */
         unsigned char bytes[16];
     } years[2]; /* one year and the one before */
-    bool has_message_ids, has_reporters, has_logins;
-    unsigned char message_ids[16], reporters[16], logins[16];
+    bool has_message_ids, has_reporters, has_logins, has_counted;
+    unsigned char message_ids[16], reporters[16], logins[16], counted[16];
 };
 void keyed_hash_forget(struct keyed_hash_keys *keys);
 
@@ -26,6 +26,8 @@ void keyed_hash_forget(struct keyed_hash_keys *keys);
 bool keyed_hash_same_year(struct keyed_hash_keys *keys, int64_t one_ms, int64_t other_ms);
 /* Of an address in key form, by the key of the year of at_ms. */
 uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms);
+/* The same by a key that does not change: of a recipient that messages of a day are counted for. */
+uint64_t keyed_hash_counted(struct keyed_hash_keys *keys, const char *address);
 /* Never 0. With its angle brackets or without them. */
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
 /* Never 0. Of the domain that a complaint comes from. */

@@ -140,8 +140,8 @@ static const char *key_of(const struct verdict *verdict, enum subject subject)
     if (subject == SUBJECT_DOMAIN)
         return verdict->domain_key != NULL && verdict->domain_key[1] != '#' ? verdict->domain_key
                                                                             : NULL;
-    return subject == SUBJECT_MAILBOX ? verdict->submission->mailbox
-                                      : sender_ip(verdict->submission);
+    return subject == SUBJECT_IP ? sender_ip(verdict->submission)
+                                 : verdict->submission->mailbox;
 }
 
 static void note_windows(struct recorder *recorder, const struct verdict *verdict)

@@ -10,6 +10,8 @@ void sending_state_add_reason(struct sending_reasons *reasons, enum rule rule, b
 {
     reasons->only_blocked =
         (reasons->count == 0 || reasons->only_blocked) && rule == RULE_RECIPIENT_BLOCKED;
+    reasons->only_recipients = (reasons->count == 0 || reasons->only_recipients) &&
+                               rule == RULE_MESSAGES_PER_DAY_PER_RECIPIENT && limit > 0;
     reasons->count++;
     reasons->to_split = reasons->to_split || (never_fits && limit > 0);
 }
@@ -29,7 +31,10 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
     case VERDICT_MESSAGE: return reasons->only_blocked ? "blocked_recipients" : "too_big";
     case VERDICT_SENDER_BLOCKED: return "sender_blocked";
     case VERDICT_ADMIT: return "ok";
-    default: return reasons->to_split ? "split" : "over_time";
+    default:
+        return reasons->to_split          ? "split"
+               : reasons->only_recipients ? "recipients_full"
+                                          : "over_time";
     }
 }
 

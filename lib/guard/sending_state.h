@@ -15,13 +15,15 @@ struct sending_reasons {
     bool to_split;     /* waiting does not help, and splitting does: it is more than a whole limit,
                           which is not 0 */
     bool only_blocked; /* each is a blocked recipient */
+    bool only_recipients; /* each is a recipient over its limit, which is not 0 */
 };
 void sending_state_add_reason(struct sending_reasons *reasons, enum rule rule, bool never_fits,
                               int64_t limit);
 
 /* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
  * "paused"|"stopped": the suspension (id 0: none); "blocked": the kind; "own"|"full": can_send;
- * "too_big"|"blocked_recipients"|"sender_blocked"|"split"|"over_time": the kind and the reasons;
+ * "too_big"|"blocked_recipients"|"sender_blocked"|"split"|"recipients_full"|"over_time": the kind and
+ * the reasons;
  * else "ok". */
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
                           enum verdict_kind kind, const struct sending_reasons *reasons);

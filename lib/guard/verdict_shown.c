@@ -214,8 +214,9 @@ static void add_reasons(const struct showing *showing)
         const char *key = arena_printf(showing->arena, "status.reason.%s",
                                        rule_table[objection->rule].name);
         present(facts, &showing->reader);
-        const char *text = objection->rule < RULE_COUNT ? text_with(showing, key, facts)
-                                                        : verdict->reasons[i].text;
+        bool is_named = objection->rule >= RULE_COUNT || objection->recipient != NULL;
+        const char *text =
+            is_named ? verdict->reasons[i].text : text_with(showing, key, facts);
         if (objection->never_fits)
             text = arena_printf(showing->arena, "%s %s", text,
                                 text_with(showing, "status.reason.never_fits", NULL));

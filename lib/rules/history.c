@@ -6,13 +6,15 @@
 #include <string.h>
 
 /* No key has a space behind its last '@', and none of a network has one. */
-const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT] = {
+const char *const history_marks[SUBJECT_RECIPIENT + 1][CHANNEL_COUNT] = {
     [SUBJECT_MAILBOX] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = "",
                          [CHANNEL_FORWARDING] = " forwarding"},
     /* what forwards is a service of the provider's, at no user's address */
     [SUBJECT_IP] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = " smtp", [CHANNEL_FORWARDING] = NULL},
     [SUBJECT_DOMAIN] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = "",
                         [CHANNEL_FORWARDING] = NULL},
+    [SUBJECT_RECIPIENT] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = "",
+                           [CHANNEL_FORWARDING] = NULL},
 };
 
 void history_domain_key(const char *domain, char key_r[DOMAIN_KEY_SIZE])

@@ -8,8 +8,8 @@
 
 /* Channels that count together share a history of a subject; what one that counts by itself counts
  * has the mark of its row behind the subject's key. NULL: the channel counts in none. A new channel
- * is a new column. */
-extern const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT];
+ * is a new column. What is kept of recipients has the name of their mailbox. */
+extern const char *const history_marks[SUBJECT_RECIPIENT + 1][CHANNEL_COUNT];
 
 enum { HISTORY_NAME_SIZE = ADDRESS_MAX_BYTES + 16 }; /* a mark has at most 14 bytes */
 

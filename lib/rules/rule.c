@@ -49,7 +49,8 @@ static pthread_once_t spans_once = PTHREAD_ONCE_INIT;
 static void find_spans(void)
 {
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        add_span(&spans_of[rule_table[rule].subject], rule_table[rule].window_ms);
+        if (rule_table[rule].subject < SUBJECT_COUNT)
+            add_span(&spans_of[rule_table[rule].subject], rule_table[rule].window_ms);
 }
 
 struct rule_spans rule_spans(enum subject subject)

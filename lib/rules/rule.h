@@ -17,6 +17,8 @@
     ROW(OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", IP, OFF_DOMAIN, HOUR_MS)        \
     ROW(MESSAGES_PER_HOUR, "messages_per_hour", MAILBOX, MESSAGES, HOUR_MS)                       \
     ROW(MESSAGES_PER_HOUR_PER_DOMAIN, "messages_per_hour_per_domain", DOMAIN, MESSAGES, HOUR_MS)  \
+    ROW(MESSAGES_PER_DAY_PER_RECIPIENT, "messages_per_day_per_recipient", RECIPIENT, MESSAGES,    \
+        DAY_MS)                                                                                   \
     MORE_RULES_OVER_TIME(ROW)
 /* tests/unit/store/more_rules.h has some, to show that a row is enough. */
 #ifndef MORE_RULES_OVER_TIME
@@ -40,8 +42,13 @@ enum rule {
 #define RULE_FIRST_OVER_TIME RULE_MESSAGES_PER_DAY
 #define OVER_TIME_COUNT (RULE_COUNT - RULE_FIRST_OVER_TIME)
 
-/* Whose history a rule over time is held against. */
-enum subject { SUBJECT_MAILBOX, SUBJECT_IP, SUBJECT_DOMAIN, SUBJECT_COUNT };
+/* Whose history a rule over time is held against. A recipient has none that is kept as the others
+ * are: what a mailbox sends to each of its recipients is kept apart (store/packed_pair.h). */
+enum subject {
+    SUBJECT_MAILBOX, SUBJECT_IP, SUBJECT_DOMAIN,
+    SUBJECT_COUNT,
+    SUBJECT_RECIPIENT = SUBJECT_COUNT /* of a mailbox */
+};
 
 struct rule_info {
     const char *name; /* as in configuration, answers and logs */
@@ -58,7 +65,7 @@ int rule_by_name(const char *name);
 /* The same of all rules. */
 int rule_named(const char *name);
 
-/* The lengths of a subject's windows, each once, the longest first: what a store keeps of its
+/* The lengths of the windows of a subject that has histories, each once, the longest first: what a store keeps of its
  * histories. There is at least one. */
 struct rule_spans {
     size_t count;

@@ -67,7 +67,11 @@ static const char *const failure_blocks_names[] = {
     LIMIT(channel, section, RULE_MESSAGES_PER_HOUR_PER_DOMAIN,                              \
           "messages_per_hour_per_domain", "off", "messages",                                \
           "Messages of all mailboxes of a sender domain in any hour, webmail and SMTP "     \
-          "together. A group of own_domains is one sender domain.")
+          "together. A group of own_domains is one sender domain."),                        \
+    LIMIT(channel, section, RULE_MESSAGES_PER_DAY_PER_RECIPIENT,                            \
+          "messages_per_day_per_recipient", "off", "messages",                              \
+          "Messages of a mailbox to one recipient, inside its own domains too, in any 24 "  \
+          "hours, webmail and SMTP together. More than 10000 holds as 10000.")
 
 #define ON_LIMIT(rule, key_name, standard_value)                 \
     {NAMED("on_limit", key_name), .type = &settings_type_choice, \
@@ -281,6 +285,7 @@ const struct setting settings_table[] = {
      .standard = "refuse", .choices = on_domain_limit_names,
      .sentence = "A message over this limit suspends nobody: all mailboxes of the domain fill it, "
                  "and the one that sends next would pay for the others."},
+    ON_LIMIT(RULE_MESSAGES_PER_DAY_PER_RECIPIENT, "messages_per_day_per_recipient", "refuse"),
 
     {NAMED("domains", "own_domains"), .type = &settings_type_groups, MEMBER(own_domains),
      .standard = "",

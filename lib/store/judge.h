@@ -47,6 +47,10 @@ struct judge_request {
     const char *id;       /* the submission's id; identity is (mailbox, id, fingerprint) */
     uint64_t fingerprint; /* of the recipients: the same id for other recipients is another
                              submission, and replaces the older one under that id */
+    const uint64_t *recipients; /* hashes of those of the message, each once: it counts for each pair of
+                                   its mailbox and one of them */
+    size_t recipient_count; /* 0: it counts for no pair, and a window of recipients is not checked; up
+                               to SUBMISSION_MAX_RECIPIENTS; not of a channel that forwards */
     uint32_t off_domain;  /* recipients outside the sender's own domains,
                              0..SUBMISSION_MAX_RECIPIENTS */
     bool no_attempt;      /* a suspension refuses it, but does not count it as an attempt */
@@ -73,6 +77,17 @@ struct judge_request {
     struct arena *arena; /* for the result's histories */
 };
 
+/* Of a pair of a mailbox and a recipient so many messages are kept, the newest; a limit of a window
+ * of recipients is not higher. */
+enum { PAIR_MESSAGES_MAX = 10000 };
+
+/* A recipient whose window the message does not fit into. */
+struct judge_recipient {
+    size_t place;    /* in the request */
+    uint64_t used;   /* before the message */
+    int64_t fits_ms; /* from when on one more fits, if nothing is counted meanwhile; WINDOW_NEVER */
+};
+
 struct judge_result {
     enum outcome outcome;
     uint64_t decision; /* the id that the record is kept under: the request's, or, where the
@@ -89,7 +104,11 @@ struct judge_result {
     bool block_damaged; /* what is kept of a block is damaged, and blocks nobody */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
-    size_t window_count;
+    size_t window_count;          /* A window of recipients is that of the one which has room last; or,
+                                     where all have room, which was sent most. */
+    struct judge_recipient *over; /* those that have no room, in the request's order; in its arena */
+    size_t over_count;
+    struct history of_recipient; /* what that one window of recipients holds; as `histories` */
     struct history histories[SUBJECT_COUNT]; /* what the windows hold, for forecasts, with this
                                    message where it was counted; in the request's arena. Of refused
                                    messages, of dry runs, and, without `observe`, where a window is
@@ -108,7 +127,8 @@ struct judge_result {
  *   3. it breaks a rule of one message: REJECTED.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
- *   5. else counted in the histories of the mailbox (24 h), the IP and the domain (1 h): ADMITTED.
+ *   5. else counted in the histories of the mailbox (24 h), the IP and the domain (1 h), and for each
+ *      of its recipients (24 h): ADMITTED.
  * The decision record (facts, outcome, windows before, moment) is kept in the
  * same step. With `observe`, 2 to 4 count the message all the same and the
  * outcome is ADMITTED.

@@ -55,8 +55,10 @@ const char *packed_record_cut_names(char *names)
 size_t packed_record_count(enum rule rule)
 {
     const struct rule_info *info = &rule_table[rule];
-    struct rule_spans spans = rule_spans(info->subject);
     size_t at = 0, before = packed_record_spans_before(info->subject);
+    if (info->subject == SUBJECT_RECIPIENT)
+        return 2 * before;
+    struct rule_spans spans = rule_spans(info->subject);
     while (at + 1 < spans.count && spans.length_ms[at] != info->window_ms)
         at++;
     return 2 * (before + at) + (info->measure == MEASURE_OFF_DOMAIN);
@@ -92,7 +94,7 @@ void packed_record_block(const struct failure_in_force *block, char link_r[RECOR
 
 void packed_record_put(struct text *out, const struct judge_request *request,
                        enum outcome outcome, int64_t at_ms,
-                       const struct record_totals totals[SUBJECT_COUNT], const char *ip_name)
+                       const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name)
 {
     bool passes = outcome_passes(outcome);
     put(out, RECORD_FORMAT, 1);
@@ -100,8 +102,9 @@ void packed_record_put(struct text *out, const struct judge_request *request,
     put(out, (uint64_t)at_ms, 6);
     put(out, packed_record_keep(passes ? request->keep_admitted_ms : request->keep_refused_ms), 4);
     put(out, totals[SUBJECT_MAILBOX].count << 4 |
-                 (totals[SUBJECT_IP].count + totals[SUBJECT_DOMAIN].count), 1);
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+                 (totals[SUBJECT_IP].count + totals[SUBJECT_DOMAIN].count +
+                  totals[SUBJECT_RECIPIENT].count), 1);
+    for (int subject = 0; subject < RECORD_SUBJECTS; subject++)
         for (size_t i = 0; i < totals[subject].count; i++) {
             put(out, at_most(totals[subject].of[i].messages, RECORD_MESSAGES_BYTES),
                 RECORD_MESSAGES_BYTES);
@@ -123,7 +126,7 @@ int packed_record_until(const uint8_t *bytes, size_t length, int64_t *until_ms_r
     return 1;
 }
 
-enum { COUNTS_MAX = 2 * SUBJECT_COUNT * RECORD_SPANS_MAX };
+enum { COUNTS_MAX = 2 * 2 * RECORD_SPANS_MAX }; /* as the shape has room for */
 
 /* The counts by number; returns how many, with *bytes behind them. */
 static size_t read_counts(const uint8_t **bytes, size_t spans, uint64_t counts_r[COUNTS_MAX])

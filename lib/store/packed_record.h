@@ -1,8 +1,9 @@
 /* A decision record as both databases keep it under the decision's id, most significant byte first:
  *
  *   1 format, 1 outcome, 6 moment, 4 lifetime in seconds;
- *   1 spans: how many totals follow of the mailbox (upper four bits), and of the IP and the sender
- *   domain behind it (lower four);
+ *   1 spans: how many totals follow of the mailbox (upper four bits), and of the IP, the sender
+ *   domain and, where the message was held against that window, one recipient behind it (lower
+ *   four);
  *   of each span, the longest first, 3 messages and 4 off-domain recipients that it held before;
  *   1 how many windows the message was held against, and of each 1 row of RULES_OVER_TIME and
  *   1 number of its count among those totals, from 0 (packed_record_count);
@@ -40,6 +41,9 @@ struct record_totals {
     } of[RECORD_SPANS_MAX];
 };
 
+/* Subjects of which a record has totals: those with histories, and a recipient. */
+enum { RECORD_SUBJECTS = SUBJECT_RECIPIENT + 1 };
+
 /* How many totals there are before those of a subject. */
 size_t packed_record_spans_before(enum subject subject);
 /* The number of the count that a rule over time looks at. */
@@ -68,7 +72,7 @@ void packed_record_block(const struct failure_in_force *block, char link_r[RECOR
  * in their place, or NULL. */
 void packed_record_put(struct text *out, const struct judge_request *request,
                        enum outcome outcome, int64_t at_ms,
-                       const struct record_totals totals[SUBJECT_COUNT], const char *ip_name);
+                       const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name);
 
 /* The number that stands for a lifetime: whole seconds, rounded up. */
 uint32_t packed_record_keep(int64_t keep_ms);

@@ -49,7 +49,8 @@ int store_passed(struct store *store, struct arena *arena, uint64_t after, int64
                  struct record *records_r, struct store_page *page) must_check;
 
 /* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`; empty when nothing was
- * counted. name: history_name. Returns 1 or -1. */
+ * counted. name: history_name. Of SUBJECT_RECIPIENT name is a mailbox, and this is what it sent to
+ * the recipient that it sent most to (24 h), of several the one that has room last. Returns 1 or -1. */
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *name, int64_t now_ms, struct history *history_r) must_check;
 

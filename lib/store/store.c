@@ -296,6 +296,9 @@ static void begin_task(struct judge_task *task)
     struct judge_result *result = task->result_r;
     task->answer = -1;
     result->window_count = request->window_count;
+    result->over = NULL;
+    result->over_count = 0;
+    result->of_recipient = (struct history){0};
     for (size_t i = 0; i < request->window_count && i < OVER_TIME_COUNT; i++)
         result->windows[i] = (struct outcome_window){.rule = request->windows[i].rule,
                                                      .limit = request->windows[i].limit,

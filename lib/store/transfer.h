@@ -22,6 +22,7 @@ enum transfer_kind {
     TRANSFER_HISTORY,
     TRANSFER_RECORD,
     TRANSFER_TICKET,
+    TRANSFER_PAIR,
     TRANSFER_SUSPENSION,
     TRANSFER_OFFENCE,
     TRANSFER_ADJUSTMENT,
@@ -72,6 +73,12 @@ struct transfer_item {
             uint32_t recipients;
             int64_t until_ms;
         } ticket;
+        struct {
+            const char *mailbox;
+            uint64_t recipient; /* hash */
+            const uint8_t *bytes; /* packed_pair.h: what its window holds */
+            size_t length;
+        } pair;
         struct {
             const char *mailbox;
             struct suspension suspension;

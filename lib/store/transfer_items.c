@@ -7,7 +7,7 @@
 #include "base/decision.h"
 #include "base/text.h"
 #include "store/lifetimes.h"
-#include "store/packed_entry.h"
+#include "store/packed_pair.h"
 #include "store/packed_record.h"
 
 const char *const transfer_kind_names[TRANSFER_KIND_COUNT] = {
@@ -16,6 +16,7 @@ const char *const transfer_kind_names[TRANSFER_KIND_COUNT] = {
     [TRANSFER_HISTORY] = "histories",
     [TRANSFER_RECORD] = "decisions",
     [TRANSFER_TICKET] = "tickets",
+    [TRANSFER_PAIR] = "recipients of mailboxes",
     [TRANSFER_SUSPENSION] = "suspensions",
     [TRANSFER_OFFENCE] = "offences",
     [TRANSFER_ADJUSTMENT] = "adjustments",
@@ -180,6 +181,15 @@ static bool settle_history(struct transfer_item *item, int64_t now_ms)
     return window_holds(newest_ms, longest_ms, now_ms);
 }
 
+/* What has left the window goes. False: nothing of it is left. */
+static bool settle_pair(struct transfer_item *item, int64_t now_ms)
+{
+    size_t past = packed_pair_past(item->of.pair.bytes, item->of.pair.length, now_ms);
+    item->of.pair.bytes += past;
+    item->of.pair.length -= past;
+    return item->of.pair.length > 0;
+}
+
 /* A message that counts can be refunded, for which its record is needed. */
 static bool record_holds(const struct transfer_item *item, int64_t now_ms)
 {
@@ -192,10 +202,12 @@ static bool record_holds(const struct transfer_item *item, int64_t now_ms)
 }
 
 /* A count that a rule looked at: of the totals of its subject and span. */
-static void set_total(struct record_totals totals[SUBJECT_COUNT], enum rule rule, uint64_t used)
+static void set_total(struct record_totals totals[RECORD_SUBJECTS], enum rule rule, uint64_t used)
 {
     size_t number = packed_record_count(rule);
     enum subject subject = rule_table[rule].subject;
+    if (subject == SUBJECT_RECIPIENT)
+        totals[subject].count = 1;
     size_t span = number / 2 - packed_record_spans_before(subject);
     if (number % 2 == 0)
         totals[subject].of[span].messages = used;
@@ -207,7 +219,7 @@ void transfer_items_pack(struct arena *arena, const struct record *record, int64
                          struct transfer_item *item_r)
 {
     freed_by(text_free) struct text out = {0};
-    struct record_totals totals[SUBJECT_COUNT] = {{0}};
+    struct record_totals totals[RECORD_SUBJECTS] = {{0}};
     struct judge_request request = {
         .keep_refused_ms = keep_ms, .keep_admitted_ms = keep_ms,
         .facts = {record->facts, record->facts_length, record->facts_length}};
@@ -236,6 +248,7 @@ int transfer_items_read(struct backend *backend, struct arena *arena, enum trans
     for (size_t i = 0; i < count; i++) {
         items_r[i].kind = kind;
         if ((kind != TRANSFER_HISTORY || settle_history(&items_r[i], now_ms)) &&
+            (kind != TRANSFER_PAIR || settle_pair(&items_r[i], now_ms)) &&
             (kind != TRANSFER_RECORD || record_holds(&items_r[i], now_ms)))
             items_r[(*count_r)++] = items_r[i];
     }
@@ -387,6 +400,11 @@ static void add_item(struct text *out, const struct transfer_item *item)
         add_number(out, item->of.ticket.id_hash);
         add_number(out, item->of.ticket.recipients);
         add_number(out, item->of.ticket.until_ms);
+        break;
+    case TRANSFER_PAIR:
+        add_string(out, item->of.pair.mailbox);
+        add_number(out, (int64_t)item->of.pair.recipient);
+        text_add_bytes(out, (const char *)item->of.pair.bytes, item->of.pair.length);
         break;
     case TRANSFER_SUSPENSION: add_suspension(out, item); break;
     case TRANSFER_OFFENCE:

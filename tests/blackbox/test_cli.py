@@ -773,7 +773,8 @@ def test_completion_knows_the_words(sqlite_store, folder):
     rules = re.findall(r"^(\w+) =", shell.ok("config").split("[limits.webmail]")[1]
                        .split("[limits.smtp]")[0], re.M)
     assert completions("sendguard", "limit", ALICE, "") == [rule + "=" for rule in rules]
-    assert completions("sendguard", "limit", ALICE, "messages_per_d") == ["messages_per_day="]
+    assert completions("sendguard", "limit", ALICE, "messages_per_d") == \
+        ["messages_per_day=", "messages_per_day_per_recipient="]
     assert completions("sendguard", "limit", "--note", "so it is", ALICE, "header") == \
         ["header_chars_per_domain="]
     causes = re.findall(r"^(\w+) =", shell.ok("config").split("[suspension]")[1]

@@ -341,7 +341,7 @@ def test_a_shell_leaves_the_tables_that_an_earlier_version_uses(folder):
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA journal_mode = WAL")
         [newest] = database.execute("PRAGMA user_version").fetchone()
-        database.executescript("DROP TABLE value;"
+        database.executescript("DROP TABLE pair; DROP TABLE value;"
                                "DROP TABLE head_log; ALTER TABLE history_head RENAME TO history;"
                                "PRAGMA user_version = 5;")
 

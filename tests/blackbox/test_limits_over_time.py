@@ -126,8 +126,40 @@ def test_messages_per_hour_per_domain(store, start, sender_at):
     sender_at(guard, "bob@elsewhere.test").admitted(["bob@x.test"])
 
 
+def test_messages_per_day_per_recipient(store, start, sender_at):
+    """A program that reports the same thing again and again to somebody who does not read it."""
+    guard = start(store, {"limits.webmail": {"messages_per_day_per_recipient": 3}})
+    sender = sender_at(guard)
+    for _ in range(3):
+        sender.admitted(["bob@x.test"], cc=["Bob <BOB@x.test>", OWN])
+    answer = sender.send(["eve@x.test"], cc=[OWN], bcc=["bob@x.test"], lang="de")
+    assert answer.status == 429
+    assert rules(answer) == ["messages_per_day_per_recipient"] * 2
+    named = [(reason["recipient"], reason.get("field"), reason["limit"], reason["count"])
+             for reason in answer.json["reasons"]]
+    assert named == [(OWN, "cc", 3, 4), ("bob@x.test", "bcc", 3, 4)]
+    assert "Nachricht 4 an bob@x.test (Bcc)" in answer.json["reasons"][1]["text"]
+    assert "bob@x.test" in answer.json["message"]
+    assert 85000 < int(answer.headers["retry-after"]) <= 86400
+    assert answer.json["suspension"] is None and answer.json["can_send"] == "all"
+    assert sender.used("messages_per_day") == 3
+    admitted = sender.admitted(["eve@x.test"])
+    assert window(admitted, "messages_per_day_per_recipient")["used"] == 1
+    sender_at(guard).admitted(["bob@x.test"])
+
+
+def test_messages_per_day_per_recipient_are_given_back(store, start, sender_at):
+    guard = start(store, {"limits.webmail": {"messages_per_day_per_recipient": 1}})
+    sender = sender_at(guard)
+    first = sender.admitted(["bob@x.test"])
+    assert sender.send(["bob@x.test"], dry_run=True).status == 429
+    assert sender.refund(first.json["id"]).status == 200
+    sender.admitted(["bob@x.test"])
+    assert sender.send(["bob@x.test"]).status == 429
+
+
 OVER_TIME = ["messages_per_day", "off_domain_per_day", "off_domain_per_hour_per_ip",
-             "messages_per_hour", "messages_per_hour_per_domain"]
+             "messages_per_hour", "messages_per_hour_per_domain", "messages_per_day_per_recipient"]
 
 
 @pytest.mark.sanitized

@@ -159,6 +159,23 @@ def test_who_is_behind_a_domain_at_its_limit(both, folder, store):
 
 
 @pytest.mark.sanitized
+def test_a_recipient_is_counted_by_both_channels(both):
+    user, webmail = both({"limits.smtp": {"messages_per_day_per_recipient": 3},
+                          "limits.webmail": {"messages_per_day_per_recipient": 4}})()
+    webmail.admitted(["pager@x.test"])
+    assert user.send(["pager@x.test", "boss@example.test"]) == DUNNO
+    assert user.end(1, recipient="Pager@X.test") == DUNNO
+    answer = user.send(["other@x.test", "pager@x.test"])
+    assert answer.startswith("DEFER_IF_PERMIT 4.7.1 The message was not sent now. It can be sent "
+                             "from 20"), answer
+    assert " UTC on. This would be message 4 to pager@x.test within 24 hours; the limit for one " \
+           "recipient is 3. (reference " in answer
+    assert user.send(["other@x.test"]) == DUNNO
+    webmail.admitted(["pager@x.test"])
+    assert webmail.send(["pager@x.test"]).status == 429
+
+
+@pytest.mark.sanitized
 def test_one_store(both):
     """300 by webmail and 600 by SMTP are 900; what fits then is each channel's own affair."""
     user, webmail = both({**REFUSE, "limits.webmail": {"off_domain_per_hour_per_ip": "off"}})()

@@ -49,6 +49,7 @@ function operations.reset(mailbox, by, note, ...)
         local messages, off_domain = forget_history(given[i + 1])
         seen[#seen + 1] = string.format('%s %d %d', given[i], messages, off_domain)
     end
+    recipients().forget(mailbox)
     audit(by, note, 'reset', mailbox, 'seen', table.concat(seen, ' '))
     return 1
 end
@@ -173,6 +174,9 @@ local function sweep_key(name)
     drop_past(name, DOMAIN_KEY, function(text)
         return histories().newest_of(name, text) <= now - DOMAIN_LONGEST
     end)
+    if string.sub(name, 1, #PAIRS) == PAIRS then
+        recipients().sweep(name, now - PAIR_WINDOW)
+    end
     local value = drop_past(name, VALUE, function(text)
         local _, ends = unpack_bytes(VALUE_FORM, text)
         return ends > 0 and ends <= now

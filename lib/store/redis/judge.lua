@@ -131,6 +131,9 @@ local function judge(given)
                     ip_entry, pack(DOMAIN_FORM, DOMAIN_NEXT), now, at, DOMAIN_NEWEST, DOMAIN_SLACK,
                     DOMAIN_LIFETIME)
             end
+            if m and m.recipients ~= '' then
+                m.of_recipients.count(m, entry)
+            end
         end
     end
     local told = pack(TOLD_FORM, at, stamp, ALL_HELD)

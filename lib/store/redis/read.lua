@@ -22,6 +22,11 @@ function operations.history(key, now)
     return {history_of(key, now)}
 end
 
+-- The same of the recipient that a mailbox sent most to.
+function operations.recipient(mailbox, now)
+    return {tonumber(now), recipients().fullest(mailbox, tonumber(now))}
+end
+
 -- As operations.history, with the suspensions.
 function operations.account(mailbox, now)
     local at, entries = history_of(MAILBOX_KEY .. mailbox, now)

@@ -31,11 +31,13 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 /* What is known again of a refused message, in two halves. */
 #define ATTEMPT_BYTES 8
 #define DURATION_BYTES 8
+#define RECIPIENT_BYTES 8 /* hash; of each the pair is a field of its mailbox's (packed_pair.h) */
 
 /* Beginnings of keys that C makes. */
 #define REDIS_MAILBOX_KEY "sg:mailbox:"
 #define REDIS_IP_KEY "sg:network:"
 #define REDIS_DOMAIN_KEY "sg:domain:"
+#define REDIS_PAIRS_KEY "sg:pairs:" /* MAILBOX */
 #define REDIS_SUSPENSION_KEY "sg:suspension:"
 #define REDIS_VALUE_KEY "sg:value:" /* KIND:KEY */
 #define REDIS_BLOCK_KEY REDIS_VALUE_KEY "block:" /* of a domain or a mailbox */
@@ -60,8 +62,14 @@ enum {
     MODE_NO_ATTEMPT = 8,
     MODE_TICKETS = 16, /* it leaves or redeems one */
     MODE_TRIM = 32,    /* records that are past go */
-    MODE_EARLIER = 64, /* there may be what the version before kept */
+    MODE_RECIPIENTS = 64, /* it counts for recipients */
+    MODE_EARLIER = 128, /* there may be what the version before kept; the highest */
 };
+/* Of the window of its recipients. */
+enum { WINDOW_TOLD = 1, WINDOW_SUSPENDS = 2 };
+
+/* In the place of a count that is never reached. */
+#define REDIS_NO_END ((INT64_C(1) << 8 * END_BYTES) - 1)
 
 /* Records of one kind, admitted or refused, are in one stream; what is judged by a clock that is
  * behind the stream's last entry by more than clocks differ goes to the next one; so many at

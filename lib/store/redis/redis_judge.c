@@ -8,6 +8,7 @@
 
 #include "base/decision.h"
 #include "base/packed.h"
+#include "store/packed_pair.h"
 #include "store/redis/redis.h"
 
 /* ---- packing --------------------------------------------------------------- */
@@ -53,21 +54,23 @@ int redis_record_shape(void)
 
 /* ---- windows ------------------------------------------------------------------ */
 
-/* Whether the message counts where the rule looks. */
+/* Whether the rule looks at a history, and the message counts there. */
 static bool counts_for(const struct judge_request *request, enum rule rule)
 {
-    return rule_table[rule].subject == SUBJECT_IP       ? request->ip != NULL
-           : rule_table[rule].subject == SUBJECT_DOMAIN ? request->group != NULL
-                                                        : true;
+    switch (rule_table[rule].subject) {
+    case SUBJECT_IP: return request->ip != NULL;
+    case SUBJECT_DOMAIN: return request->group != NULL;
+    case SUBJECT_RECIPIENT: return false;
+    default: return true;
+    }
 }
 
 /* The lowest count at which the message does not fit: a script needs no more of a limit. */
-#define NO_END ((UINT64_C(1) << 8 * END_BYTES) - 1)
 static uint64_t window_end(const struct judge_request *request, const struct judge_window *window)
 {
     uint32_t cost = outcome_cost(window->rule, request->off_domain);
     if (window->limit < 0)
-        return NO_END;
+        return REDIS_NO_END;
     return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
 }
 
@@ -79,7 +82,8 @@ static unsigned mode_of(struct redis_backend *backend, const struct judge_reques
         backend->judged_since_trim = 0;
     return (request->rejected ? MODE_REJECTED : 0u) | (request->dry_run ? MODE_DRY_RUN : 0u) |
            (request->observe ? MODE_OBSERVE : 0u) | (request->no_attempt ? MODE_NO_ATTEMPT : 0u) |
-           (tickets ? MODE_TICKETS : 0u) | (trims ? MODE_TRIM : 0u) |
+           (tickets ? MODE_TICKETS : 0u) |
+           (request->recipient_count > 0 ? MODE_RECIPIENTS : 0u) | (trims ? MODE_TRIM : 0u) |
            (redis_looks_for_earlier(backend) ? MODE_EARLIER : 0u);
 }
 
@@ -113,7 +117,7 @@ static void put_ends(struct text *given, const struct judge_request *request)
     size_t counts = 2 * packed_record_spans_before(SUBJECT_COUNT);
     uint64_t ends[COUNTS_MAX];
     for (size_t i = 0; i < counts; i++)
-        ends[i] = NO_END;
+        ends[i] = REDIS_NO_END;
     for (size_t i = 0; i < request->window_count; i++)
         if (counts_for(request, request->windows[i].rule))
             ends[packed_record_count(request->windows[i].rule)] =
@@ -182,6 +186,25 @@ static void put_suspending(struct text *given, const struct judge_request *reque
     put_string(given, suspending, length, 1);
 }
 
+/* Its recipients, and their window. */
+static void put_recipients(struct text *given, const struct judge_request *request)
+{
+    unsigned flags = 0;
+    uint64_t limit = REDIS_NO_END;
+    for (size_t i = 0; i < request->window_count; i++) {
+        const struct judge_window *window = &request->windows[i];
+        if (rule_table[window->rule].subject != SUBJECT_RECIPIENT || request->recipient_count == 0)
+            continue;
+        flags = WINDOW_TOLD | (window->suspends ? WINDOW_SUSPENDS : 0u);
+        limit = window->limit < 0 ? REDIS_NO_END : (uint64_t)window->limit;
+    }
+    put(given, flags, 1);
+    put(given, limit, END_BYTES);
+    put(given, request->recipient_count * RECIPIENT_BYTES, 3);
+    for (size_t i = 0; i < request->recipient_count; i++)
+        put(given, request->recipients[i], RECIPIENT_BYTES);
+}
+
 /* What the script needs of a message that is not simply admitted: UNUSUAL_FORM, REFUSED_FORM and
  * the durations. */
 static void put_unusual(struct redis_backend *backend, struct text *given,
@@ -202,6 +225,7 @@ static void put_unusual(struct redis_backend *backend, struct text *given,
     put(given, request->redeem, WEIGHT_BYTES);
     put_string(given, (const char *)facts->bytes + facts->admitted_length,
                facts->length - facts->admitted_length, 3);
+    put_recipients(given, request);
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
         put(given, history_share((enum subject)subject, request->channel), 1);
     put_suspending(given, request);
@@ -287,6 +311,8 @@ static int read_told(const redisReply *reply, const struct judge_task *task)
     for (size_t i = 0; i < request->window_count; i++) {
         struct outcome_window *window = &result->windows[i];
         size_t count = packed_record_count(window->rule);
+        if (rule_table[window->rule].subject == SUBJECT_RECIPIENT)
+            continue; /* of a message that is not simply admitted */
         window->used_before = held.all[count];
         window->used_by_channel = held.own[count];
         window->over = counts_for(request, window->rule) &&
@@ -311,8 +337,53 @@ static int read_block(const redisReply *element, struct judge_result *result)
     return 1;
 }
 
+enum { OVER_BYTES = WEIGHT_BYTES + MESSAGES_BYTES + TIME_BYTES };
+
+/* The window of recipients: RECIPIENT_FORM, and OVER_FORM of each that has no room; nothing where it
+ * is not told. 1, or 0 when it has another form. */
+static int read_recipients(const redisReply *element, const struct judge_task *task)
+{
+    struct judge_result *result = task->result_r;
+    struct outcome_window *window = packed_pair_window(result);
+    if (element->type != REDIS_REPLY_STRING)
+        return 0;
+    if (element->len == 0)
+        return 1;
+    size_t over = (element->len - 2 * MESSAGES_BYTES) / OVER_BYTES;
+    if (window == NULL || element->len != 2 * MESSAGES_BYTES + over * OVER_BYTES ||
+        over > task->request->recipient_count)
+        return 0;
+    const uint8_t *bytes = (const uint8_t *)element->str;
+    window->used_before = packed_get(&bytes, MESSAGES_BYTES);
+    window->used_by_channel = packed_get(&bytes, MESSAGES_BYTES);
+    window->over = over > 0;
+    result->over_count = over;
+    result->over = arena_alloc(task->request->arena, over * sizeof result->over[0]);
+    for (size_t i = 0; i < over; i++) {
+        result->over[i].place = packed_get(&bytes, WEIGHT_BYTES);
+        result->over[i].used = packed_get(&bytes, MESSAGES_BYTES);
+        result->over[i].fits_ms = (int64_t)packed_get(&bytes, TIME_BYTES);
+        if (result->over[i].place >= task->request->recipient_count)
+            return 0;
+        if (window->limit == 0)
+            result->over[i].fits_ms = WINDOW_NEVER;
+    }
+    return 1;
+}
+
+/* What that window holds. 1, or 0 when it has another form. */
+static int read_pair(const redisReply *element, const struct judge_task *task)
+{
+    if (element->type != REDIS_REPLY_STRING || !packed_pair_is_whole(element->len))
+        return 0;
+    task->result_r->of_recipient =
+        packed_pair_history(task->request->arena, (const uint8_t *)element->str, element->len,
+                            task->result_r->at_ms);
+    return 1;
+}
+
 /* What is not simply admitted; the elements are at the end of unusual.lua. */
-enum { PARTICULARS = 6 + SUBJECT_COUNT };
+enum { PARTICULARS = 8 + SUBJECT_COUNT };
 static int read_particulars(redisReply *const *elements, const struct judge_task *task)
 {
     struct judge_result *result = task->result_r;
@@ -328,7 +399,8 @@ static int read_particulars(redisReply *const *elements, const struct judge_task
     for (size_t i = 0; i < SUBJECT_COUNT; i++)
         redis_read_history(elements[6 + i], task->request->arena, (enum subject)i, result->at_ms,
                            &result->histories[i]);
-    return 1;
+    return read_recipients(elements[6 + SUBJECT_COUNT], task) &&
+           read_pair(elements[7 + SUBJECT_COUNT], task);
 }
 
 /* 1, or -1 when the message failed or the reply is unexpected. */
@@ -360,6 +432,9 @@ static int check(struct redis_backend *backend, const struct judge_request *requ
 {
     if (redis_check_time(backend, request->now_ms) < 0)
         return -1;
+    if (request->recipient_count > SUBMISSION_MAX_RECIPIENTS)
+        return backend_fail(&backend->base, "%zu recipients: expected at most %d",
+                            request->recipient_count, SUBMISSION_MAX_RECIPIENTS);
     if (request->off_domain > SUBMISSION_MAX_RECIPIENTS ||
         request->ticket > SUBMISSION_MAX_RECIPIENTS ||
         request->redeem > SUBMISSION_MAX_RECIPIENTS ||

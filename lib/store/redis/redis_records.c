@@ -7,6 +7,7 @@
 
 #include "base/decision.h"
 #include "base/packed.h"
+#include "store/packed_pair.h"
 #include "store/redis/redis.h"
 
 /* ---- a record ----------------------------------------------------------------------- */
@@ -511,16 +512,37 @@ static int account(struct backend *backend, struct arena *arena, const char *mai
     return 1;
 }
 
+/* Of the recipient that a mailbox sent most to. */
+static int pair_history(struct redis_backend *backend, struct arena *arena, const char *mailbox,
+                        int64_t now_ms, struct history *history_r)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("recipient"), argument_string(mailbox),
+                                         argument_int(arena, now_ms)};
+    const redisReply *seen =
+        redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
+    if (seen == NULL)
+        return -1;
+    if (seen->elements != 2 || seen->element[1]->type != REDIS_REPLY_STRING ||
+        !packed_pair_is_whole(seen->element[1]->len))
+        return redis_unexpected(backend);
+    *history_r = packed_pair_history(arena, (const uint8_t *)seen->element[1]->str,
+                                     seen->element[1]->len, now_ms);
+    return 1;
+}
+
 static int history(struct backend *backend, struct arena *arena, enum subject subject,
                    const char *key, int64_t now_ms, struct history *history_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    if (subject == SUBJECT_RECIPIENT)
+        return pair_history(self, arena, key, now_ms, history_r);
     const struct argument arguments[] = {argument_string("history"),
                                          redis_argument_history(arena, subject, key),
                                          argument_int(arena, now_ms)};
-    if (redis_check_time(self, now_ms) < 0)
-        return -1;
     const redisReply *seen =
         redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
     if (seen == NULL)

@@ -8,7 +8,7 @@
 
 #include "base/decision.h"
 #include "store/lifetimes.h"
-#include "store/packed_entry.h"
+#include "store/packed_pair.h"
 #include "store/packed_record.h"
 #include "store/redis/redis.h"
 
@@ -21,6 +21,7 @@
 #include "store/redis/judge.lua.h"
 #include "store/redis/observe.lua.h"
 #include "store/redis/read.lua.h"
+#include "store/redis/recipient.lua.h"
 #include "store/redis/record.lua.h"
 #include "store/redis/refund.lua.h"
 #include "store/redis/refusal.lua.h"
@@ -55,6 +56,8 @@ static const struct {
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"records", redis_record_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
+    {"recipients", redis_recipient_lua,
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"suspensions", redis_suspension_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"tickets", redis_ticket_lua,
@@ -87,6 +90,7 @@ static const struct script_name names[] = {
     {"MAILBOX_KEY", REDIS_MAILBOX_KEY}, /* its history */
     {"IP_KEY", REDIS_IP_KEY},
     {"DOMAIN_KEY", REDIS_DOMAIN_KEY},
+    {"PAIRS", REDIS_PAIRS_KEY}, /* a mailbox's */
     {"TICKET", "sg:ticket:"}, /* sorted set by end: recipients, hash of the submission's id */
     {"ADMITTED", "sg:admitted"}, /* streams of records; further ones have a number behind */
     {"REFUSED", "sg:refused"},
@@ -141,9 +145,13 @@ static const struct script_name names[] = {
                             "c" DIGITS(EARLIER_FINGERPRINT_BYTES)},
     /* what redis_judge.c packs */
     {"CHARGE_FORM", ">" CHARGE_FORM},
-    {"UNUSUAL_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0"},
+    {"UNUSUAL_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0BI" DIGITS(END_BYTES)
+                     "I3c0"},
     {"REFUSED_FORM", ">BBBBc0I4c" DIGITS(ATTEMPT_BYTES) "B"},
     {"DURATION_FORM", "i" DIGITS(DURATION_BYTES)},
+    {"RECIPIENT_FORM", ">I" DIGITS(MESSAGES_BYTES) "I" DIGITS(MESSAGES_BYTES)}, /* used; by channel */
+    {"OVER_FORM", ">" WEIGHT_FORM "I" DIGITS(MESSAGES_BYTES) TIME_FORM}, /* place, used, fits */
+    {"RECORD_TOTAL_FORM", ">" TOTAL_FORM},
     {"BY_GUARD", SUSPENSION_BY_GUARD},
 };
 
@@ -162,6 +170,13 @@ static const struct {
     {"FINGERPRINT_PLACE", COUNTED_IP_BYTES + ID_BYTES + 1}, /* in an entry, from 1 */
     {"COUNTED_TOTAL_BYTES", MESSAGES_BYTES + SUM_BYTES},
     {"ATTEMPT_BYTES", ATTEMPT_BYTES},
+    {"RECIPIENT_BYTES", RECIPIENT_BYTES},
+    {"PAIR_BYTES", PAIR_BYTES},
+    {"PAIR_MAX_BYTES", PAIR_MAX_BYTES},
+    {"PAIR_WINDOW", DAY_MS},
+    {"WINDOW_TOLD", WINDOW_TOLD},
+    {"WINDOW_SUSPENDS", WINDOW_SUSPENDS},
+    {"NO_END", REDIS_NO_END},
     {"ENDS_PLACE", ENDS_PLACE},
     {"VERSION_BYTES", VERSION_BYTES},
     {"VALUE_HEAD_BYTES", VALUE_HEAD_BYTES},
@@ -216,6 +231,8 @@ static const struct {
     {"CROWD", 1000},        /* records of a millisecond; then late ones go to the next */
     {"TRIM_AT_ONCE", 256},
     {"TIDY_AT_ONCE", 32},
+    {"TIDY_PAIRS", 2000},   /* fields of a mailbox looked at with a message */
+    {"PAIRS_AT_ONCE", 100}, /* a recipient may have 120 KB */
     {"LOOK_AT", 1000},
     {"SCAN_AT_ONCE", 500},
     {"NEIGHBOURS", 1000},   /* as far from its place an id may be in the log */
@@ -612,6 +629,8 @@ static void add_constant(struct text *out, const char *name)
         add_bytes(out, 0, ATTEMPT_BYTES);
     } else if (strcmp(name, "CAUSES") == 0) {
         add_causes(out);
+    } else if (strcmp(name, "RECIPIENT_RULE") == 0) {
+        add_quoted(out, rule_table[RULE_MESSAGES_PER_DAY_PER_RECIPIENT].name);
     } else if (strcmp(name, "ARGV") == 0) {
         text_add(out, name);
     } else if (!add_of_rules(out, name)) {

@@ -10,7 +10,7 @@
 #include "base/packed.h"
 #include "rules/history.h"
 #include "store/lifetimes.h"
-#include "store/packed_entry.h"
+#include "store/packed_pair.h"
 #include "store/packed_record.h"
 #include "store/redis/redis_pipeline.h"
 #include "store/redis/redis_transfer.h"
@@ -285,6 +285,19 @@ static void put_ticket(struct redis_pipeline *pipeline, const struct transfer_it
         NUMBER(item->of.ticket.until_ms - now_ms + MARGIN_MS));
 }
 
+/* The recipient's field, and as long as any message of the mailbox can count. */
+static void put_pair(struct redis_pipeline *pipeline, const struct transfer_item *item,
+                     int64_t now_ms)
+{
+    (void)now_ms;
+    uint8_t *recipient = arena_alloc(pipeline->arena, RECIPIENT_BYTES);
+    const char *key = name_key(pipeline, REDIS_PAIRS_KEY, item->of.pair.mailbox);
+    packed_put(recipient, item->of.pair.recipient, RECIPIENT_BYTES);
+    ADD(pipeline, TEXT("HSET"), TEXT(key), {recipient, RECIPIENT_BYTES},
+        {item->of.pair.bytes, item->of.pair.length});
+    ADD(pipeline, TEXT("PEXPIRE"), TEXT(key), NUMBER(PAIR_WINDOW_MS + CLOCK_AHEAD_MS + MARGIN_MS));
+}
+
 /* As suspension.lua keeps it, a line. */
 static const char *suspension_text(struct arena *arena, const struct transfer_item *item)
 {
@@ -405,7 +418,7 @@ static int write_page(struct backend *backend, const struct transfer_item *items
     static put_item *const writers[TRANSFER_KIND_COUNT] = {
         [TRANSFER_HASH_KEY] = put_hash_key,     [TRANSFER_NUMBER] = put_number,
         [TRANSFER_HISTORY] = put_history,       [TRANSFER_RECORD] = put_record,
-        [TRANSFER_TICKET] = put_ticket,
+        [TRANSFER_TICKET] = put_ticket,         [TRANSFER_PAIR] = put_pair,
         [TRANSFER_SUSPENSION] = put_suspension, [TRANSFER_OFFENCE] = put_offence,
         [TRANSFER_ADJUSTMENT] = put_adjustment, [TRANSFER_AUDIT] = put_audit,
         [TRANSFER_VALUE] = put_value,

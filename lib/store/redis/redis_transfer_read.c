@@ -7,7 +7,7 @@
 #include "base/names.h"
 #include "base/packed.h"
 #include "store/lifetimes.h"
-#include "store/packed_entry.h"
+#include "store/packed_pair.h"
 #include "store/redis/redis_pipeline.h"
 #include "store/redis/redis_transfer.h"
 #include "store/redis/redis_walk.h"
@@ -211,6 +211,54 @@ static int read_tickets(const struct redis_reading *reading)
 {
     static const char *const prefixes[] = {"sg:ticket:", NULL};
     return read_members(reading, prefixes, read_ticket);
+}
+
+/* "sg:pairs:MAILBOX": a field for each recipient, of which `walk->member` says how many were told;
+ * as many as the page has room for. 1; 0 when one has another form. */
+static int read_fields(const struct redis_reading *reading, struct redis_walk *walk,
+                       const char *key, const redisReply *fields)
+{
+    size_t at = 2 * (size_t)walk->member;
+    for (; at + 1 < fields->elements && *reading->count < TRANSFER_PAGE; at += 2) {
+        const redisReply *name = fields->element[at], *pair = fields->element[at + 1];
+        if (name->len != RECIPIENT_BYTES || !packed_pair_is_whole(pair->len))
+            return 0;
+        const uint8_t *bytes = (const uint8_t *)name->str;
+        struct transfer_item *item = redis_transfer_item(reading);
+        item->of.pair.mailbox = arena_strdup(reading->arena, key + strlen(REDIS_PAIRS_KEY));
+        item->of.pair.recipient = packed_get(&bytes, RECIPIENT_BYTES);
+        item->of.pair.bytes = (const uint8_t *)arena_strndup(reading->arena, pair->str, pair->len);
+        item->of.pair.length = pair->len;
+    }
+    walk->member = (int64_t)at / 2;
+    if (at + 1 < fields->elements)
+        return 1;
+    walk->member = 0;
+    walk->at += strlen(key) + 1;
+    return 1;
+}
+
+/* A mailbox after the other. */
+static int read_pairs(const struct redis_reading *reading)
+{
+    static const char *const prefixes[] = {REDIS_PAIRS_KEY, NULL};
+    struct redis_walk *walk = redis_walk_of(reading->cursor, prefixes);
+    const char *keys[TRANSFER_PAGE];
+    size_t count;
+    int more = redis_walk_next(reading->backend, reading->arena, walk, keys, &count);
+    reading->cursor->end = more == 0;
+    if (more < 1)
+        return more;
+    freed_by(redis_pipeline_end) struct redis_pipeline pipeline = {0};
+    if (redis_pipeline_begin(reading->backend, reading->arena, &pipeline) < 0)
+        return -1;
+    ADD((&pipeline), TEXT("HGETALL"), TEXT(keys[0]));
+    if (redis_pipeline_run(&pipeline) < 0)
+        return -1;
+    return pipeline.replies[0]->type == REDIS_REPLY_ARRAY &&
+                   read_fields(reading, walk, keys[0], pipeline.replies[0])
+               ? 1
+               : redis_transfer_damaged(reading, keys[0]);
 }
 
 const char *const redis_transfer_numbers[TRANSFER_NUMBER_COUNT] = {
@@ -469,6 +517,7 @@ int redis_transfer_read(struct backend *backend, struct arena *arena, enum trans
         [TRANSFER_HISTORY] = read_histories,
         [TRANSFER_RECORD] = redis_transfer_read_records,
         [TRANSFER_TICKET] = read_tickets,
+        [TRANSFER_PAIR] = read_pairs,
         [TRANSFER_SUSPENSION] = read_suspensions,
         [TRANSFER_OFFENCE] = read_offences,
         [TRANSFER_VALUE] = read_values,

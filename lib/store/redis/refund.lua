@@ -36,7 +36,8 @@ local function find(mailbox, id, charge, now)
     local names = ip or records().network_of_entry(entry, now) or ''
     local network, domain = string.match(names, '^([^\n]*)\n?(.*)$')
     return {
-        key = key, text = text, offset = offset, charge = charge,
+        key = key, text = text, offset = offset, charge = charge, mailbox = mailbox,
+        for_recipients = recipients().find(mailbox, entry),
         in_ip = network ~= '' and find_other(histories().of_ip, IP_KEY .. network, entry) or nil,
         in_domain = domain ~= ''
             and find_other(histories().of_domain, DOMAIN_KEY .. domain, entry) or nil,
@@ -63,6 +64,7 @@ local function take_out(found)
     if found.in_domain then
         take_out_of(found.in_domain)
     end
+    recipients().put(found.mailbox, found.for_recipients)
     return 1
 end
 

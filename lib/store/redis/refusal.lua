@@ -33,7 +33,15 @@ local function is_over(count, of_mailbox, of_ip, of_domain)
     return used(count, of_mailbox, of_ip, of_domain) >= ends[count + 1]
 end
 
+-- Whether a recipient has no room.
+local function recipient_over()
+    return m.window and #m.window.over > 0
+end
+
 local function any_over()
+    if recipient_over() then
+        return true
+    end
     for count = 0, COUNTS - 1 do
         if is_over(count) then
             return true
@@ -50,6 +58,10 @@ local function suspending_rule()
         if is_over(count, share, ip_share, group_share) then
             return RULE_NAMES[string.byte(suspending, i + 1)]
         end
+    end
+    if recipient_over() and math.floor(m.window_flags / WINDOW_SUSPENDS) % 2 == 1
+        and m.recipient_limit > 0 and m.window.own >= m.recipient_limit then
+        return RECIPIENT_RULE
     end
 end
 

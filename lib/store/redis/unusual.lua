@@ -76,8 +76,16 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
         -- whether it is this very submission), ticket; by `decide` outcome and rule (by which it
         -- suspends its mailbox)
     }
-    m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.windows =
-        unpack_bytes(UNUSUAL_FORM, given, place)
+    m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.window_flags,
+        m.recipient_limit, m.recipients, m.windows = unpack_bytes(UNUSUAL_FORM, given, place)
+    if m.recipients ~= '' then
+        m.channel = math.floor(unpack_bytes(TIME_FORM, entry) / TIMES) % CHANNELS
+        m.recipient_limit = m.recipient_limit < NO_END and m.recipient_limit or nil
+        m.tells_window = has(m.window_flags, WINDOW_TOLD)
+        m.of_recipients = recipients() -- made once
+        m.window = m.of_recipients.look(m)
+        m.roomy = roomy and m.window.roomy
+    end
     m.held, m.mended = suspensions().in_force(m.kept, now)
     m.suspended, m.blocked = #m.held > 0, #m.block > 1
     m.replaced = histories().offset_of_id(text, id)
@@ -159,7 +167,10 @@ local function effects(m, tail)
         tail = with_link(tail, string.sub(m.block, 1, 1), string.sub(m.block, 2))
     end
     local head = pack(RECORD_HEAD_FORM, RECORD_FORMAT, m.outcome, m.at,
-        m.passes and m.keep_admitted or m.keep_refused, RECORD_SHAPE)
+        m.passes and m.keep_admitted or m.keep_refused, RECORD_SHAPE + (m.tells_window and 1 or 0))
+    if m.tells_window then
+        tail = pack(RECORD_TOTAL_FORM, m.window.used, 0) .. tail
+    end
     return head, m.passes and tail or tail .. m.more, m.passes and ADMITTED or REFUSED,
         m.outcome == OUTCOME_ADMITTED
 end
@@ -190,10 +201,15 @@ local function answer(m, told, stamp)
     end
     local forecasts = m.dry or not m.passes or not m.roomy and not m.observe
     if m.outcome == OUTCOME_ADMITTED and #m.held == 0 and m.block == '' and not forecasts
-        and m.ahead <= AHEAD then
+        and m.ahead <= AHEAD and not m.tells_window then
         return told
     end
     local entries_of, sent, sent_from, sent_by = histories().entries_of, '', '', ''
+    local window, sent_to = '', ''
+    if m.tells_window then
+        window = pack(RECIPIENT_FORM, m.window.used, m.window.own) .. table.concat(m.window.over)
+        sent_to = forecasts and m.of_recipients.told(m) or ''
+    end
     if forecasts then
         local counted = not m.dry and m.outcome == OUTCOME_ADMITTED
         sent = entries_of(m.key, counted and call('GET', m.key) or m.text)
@@ -207,7 +223,7 @@ local function answer(m, told, stamp)
     return {
         told, m.ahead > AHEAD and m.ahead or 0, m.outcome,
         suspensions().told_all(m.held), m.rule and 1 or 0, m.block,
-        sent, sent_from, sent_by,
+        sent, sent_from, sent_by, window, sent_to,
     }
 end
 

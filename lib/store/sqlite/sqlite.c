@@ -119,6 +119,12 @@ static const char *const schema_steps[] = {
     "DROP INDEX value_listed;"
     "CREATE INDEX value_listed ON value (kind, key) WHERE " SQL_VALUE_LISTED ";"
     "PRAGMA user_version = 8;",
+
+    /* what a mailbox, by the row of its history, sent to a recipient: packed_pair.h */
+    "CREATE TABLE pair (history INTEGER NOT NULL, recipient INTEGER NOT NULL,"
+    " newest_ms INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (history, recipient))"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version = 9;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 
@@ -523,6 +529,7 @@ static void sqlite_free(struct backend *backend)
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     close_database(self);
     text_free(&self->record);
+    text_free(&self->pair);
     sqlite_heads_free(&self->heads);
     free(self->path);
     free(self);

@@ -1,6 +1,7 @@
 /* Inside the SQLite backend: its connection, statements and transactions.
  * sqlite.c opens and repairs, sqlite_judge.c judges messages,
  * sqlite_heads.c reads and writes rows of histories, sqlite_ticket.c leaves and redeems tickets,
+ * sqlite_pair.c counts for recipients,
  * sqlite_sweep.c removes what ended,
  * sqlite_checkpoint.c copies the write-ahead log back beside them. Every other file implements the
  * header of lib/store that has its name. */
@@ -181,6 +182,15 @@
     /* until version 5 of the schema an id had upper bits too */                                  \
     S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id & 4294967295 = ?2")              \
     S(TICKET_SWEEP, "DELETE FROM ticket WHERE history > ?1 AND history <= ?2 AND until_ms <= ?3") \
+    S(PAIR_GET, "SELECT data FROM pair WHERE history = ?1 AND recipient = ?2")                    \
+    S(PAIR_OF, "SELECT recipient, data FROM pair WHERE history = ?1")                             \
+    S(PAIR_PUT, "INSERT INTO pair (history, recipient, newest_ms, data) VALUES (?1, ?2, ?3, ?4)"  \
+                " ON CONFLICT (history, recipient) DO UPDATE SET newest_ms = excluded.newest_ms,"  \
+                " data = excluded.data")                                                          \
+    S(PAIR_DROP, "DELETE FROM pair WHERE history = ?1 AND recipient = ?2")                        \
+    S(PAIR_DROP_OF, "DELETE FROM pair WHERE history = ?1")                                        \
+    S(PAIR_NEXT, "SELECT history, recipient, newest_ms FROM pair"                                 \
+                 " WHERE (history, recipient) > (?1, ?2) ORDER BY history, recipient LIMIT ?3")    \
     S(HAND_GET, "SELECT position FROM hand WHERE id = ?1")                                        \
     S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (?1, ?2)")
 
@@ -222,9 +232,11 @@ struct sqlite_backend {
     uint8_t hash_key[IDENTITY_KEY_SIZE]; /* names rows */
     sqlite3_stmt *statements[SQL_COUNT];
     struct text record; /* scratch */
+    struct text pair;   /* the same: what is kept of a pair */
     struct sqlite_heads *heads;
     int64_t next_step_us; /* of values: the next one begins no earlier; clock_monotonic_us */
     size_t judged_since_sweep, histories_since_sweep; /* messages; new rows of histories */
+    size_t pairs_since_sweep; /* new rows */
 };
 
 static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
@@ -284,7 +296,7 @@ int sqlite_audit_action(struct sqlite_backend *backend, const struct action *act
 
 /* The row behind which a sweep of a table goes on, -1 from the first; kept in the table "hand".
  * 1 or -1. */
-enum sqlite_hand { HAND_HISTORIES = 1, HAND_VALUES = 2 };
+enum sqlite_hand { HAND_HISTORIES = 1, HAND_VALUES = 2, HAND_PAIRS = 3, HAND_PAIR_RECIPIENTS = 4 };
 int sqlite_get_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64_t *position_r)
     must_check;
 int sqlite_put_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64_t position)

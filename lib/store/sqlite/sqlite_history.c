@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/sqlite/sqlite_pair.h"
+
 static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
 {
     struct sqlite_history *stored = context;
@@ -131,7 +133,7 @@ static int find_chunk(struct sqlite_history *stored, uint32_t id_hash, uint64_t 
 
 int sqlite_history_drop(struct sqlite_backend *backend, int64_t id, bool has_chunks)
 {
-    if (sqlite_heads_put(backend, id, NULL) < 0)
+    if (sqlite_heads_put(backend, id, NULL) < 0 || sqlite_pairs_drop(backend, id) < 0)
         return -1;
     if (!has_chunks)
         return 1;

@@ -37,7 +37,7 @@ int sqlite_history_load_row(struct sqlite_backend *backend, enum subject subject
                             struct sqlite_history *stored_r) must_check;
 /* Writes the head, and removes the chunks that have left every window. */
 int sqlite_history_save(struct sqlite_history *stored) must_check;
-/* Forget the row, and its chunks where the history has filled one. */
+/* Forget the row, its pairs, and its chunks where the history has filled one. */
 int sqlite_history_drop(struct sqlite_backend *backend, int64_t id, bool has_chunks) must_check;
 
 /* What is further ahead of now_ms than CLOCK_AHEAD_MS is taken as of now, or of the message before

@@ -6,6 +6,7 @@
 #include "store/lifetimes.h"
 #include "store/packed_record.h"
 #include "store/sqlite/sqlite_history.h"
+#include "store/sqlite/sqlite_pair.h"
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -21,7 +22,8 @@ struct judging {
     struct place place;
     char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the histories, where not the key itself */
     struct sqlite_history stored[SUBJECT_COUNT];
-    struct record_totals totals[SUBJECT_COUNT]; /* before the message, for its record */
+    struct record_totals totals[RECORD_SUBJECTS]; /* before the message, for its record */
+    struct pair_told recipient; /* whose window is told */
 };
 
 enum { NO_ID = 0 };
@@ -66,10 +68,16 @@ static void keep_totals(const struct sqlite_history *stored, struct record_total
     }
 }
 
-/* Totals of nothing: those of a domain stand behind them. */
-static void fill_totals(enum subject subject, struct record_totals *totals_r)
+/* Totals of nothing where others stand behind them. */
+static void fill_totals(struct judging *judging)
 {
-    *totals_r = (struct record_totals){.count = rule_spans(subject).count};
+    bool followed = judging->totals[SUBJECT_RECIPIENT].count > 0;
+    for (int subject = SUBJECT_COUNT - 1; subject > SUBJECT_MAILBOX; subject--) {
+        struct record_totals *totals = &judging->totals[subject];
+        if (followed && totals->count == 0)
+            *totals = (struct record_totals){.count = rule_spans((enum subject)subject).count};
+        followed = followed || totals->count > 0;
+    }
 }
 
 static uint64_t measured(struct span_totals totals, enum measure measure)
@@ -77,16 +85,35 @@ static uint64_t measured(struct span_totals totals, enum measure measure)
     return measure == MEASURE_MESSAGES ? totals.messages : totals.off_domain;
 }
 
+/* Of recipients it is filled with them. */
 static void fill_window(const struct judging *judging, struct outcome_window *window)
 {
     const struct judge_request *request = judging->request;
     const struct rule_info *rule = &rule_table[window->rule];
+    if (rule->subject == SUBJECT_RECIPIENT)
+        return;
     const struct sqlite_history *stored = &judging->stored[rule->subject];
     const struct span *span = packed_history_span(&stored->history, rule->window_ms);
     window->used_before = measured(packed_history_totals(span), rule->measure);
     window->used_by_channel =
         measured(packed_history_totals_of(&stored->history, span, request->channel), rule->measure);
     window->over = stored->key != NULL && outcome_window_over(window, request->off_domain);
+}
+
+/* The windows of its recipients. 1 or -1. */
+static int look_at_recipients(struct judging *judging)
+{
+    struct judge_result *result = judging->result;
+    struct record_totals *totals = &judging->totals[SUBJECT_RECIPIENT];
+    const struct outcome_window *window = packed_pair_window(result);
+    if (sqlite_pairs_look(judging->backend, judging->stored[SUBJECT_MAILBOX].id, judging->request,
+                          result, &judging->recipient) < 0)
+        return -1;
+    *totals = (struct record_totals){.count = window != NULL &&
+                                              judging->request->recipient_count > 0};
+    if (totals->count > 0)
+        totals->of[0].messages = window->used_before;
+    return 1;
 }
 
 /* Loads the histories up to the message's moment and fills its windows. */
@@ -117,8 +144,9 @@ static int look(struct judging *judging)
             return -1;
         keep_totals(&judging->stored[subject], &judging->totals[subject]);
     }
-    if (judging->totals[SUBJECT_DOMAIN].count > 0 && judging->totals[SUBJECT_IP].count == 0)
-        fill_totals(SUBJECT_IP, &judging->totals[SUBJECT_IP]);
+    if (look_at_recipients(judging) < 0)
+        return -1;
+    fill_totals(judging);
     for (size_t i = 0; i < result->window_count; i++)
         fill_window(judging, &result->windows[i]);
     return 1;
@@ -257,7 +285,8 @@ static int count_message(struct judging *judging)
         return -1;
     if ((ip->key != NULL && sqlite_history_add(ip, &counted) < 0) ||
         (domain->key != NULL && sqlite_history_add(domain, &counted) < 0) ||
-        sqlite_history_add(mailbox, &counted) < 0)
+        sqlite_history_add(mailbox, &counted) < 0 ||
+        sqlite_pairs_count(judging->backend, mailbox->id, request, &counted) < 0)
         return -1;
     return request->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
                                                       result->at_ms) : 1;
@@ -319,6 +348,12 @@ static int take_effect(struct judging *judging, const struct outcome_judged *jud
     return keep_record(judging);
 }
 
+static bool counts_for(const struct judging *judging, enum subject subject)
+{
+    return subject == SUBJECT_RECIPIENT ? judging->request->recipient_count > 0
+                                        : judging->stored[subject].key != NULL;
+}
+
 /* Whether a window is over, or held others before and has no room for one more after this
  * message. */
 static bool fills_a_window(const struct judging *judging)
@@ -327,7 +362,7 @@ static bool fills_a_window(const struct judging *judging)
     struct judge_result *result = judging->result;
     for (size_t i = 0; i < result->window_count; i++) {
         const struct outcome_window *window = &result->windows[i];
-        bool has_key = judging->stored[rule_table[window->rule].subject].key != NULL;
+        bool has_key = counts_for(judging, rule_table[window->rule].subject);
         uint64_t cost = outcome_cost(window->rule, request->off_domain);
         if (window->over || (has_key && window->used_before > 0 &&
                              !window_fits(window->used_before, cost + 1, window->limit)))
@@ -350,7 +385,9 @@ static int fill_histories(struct judging *judging)
                                    &result->histories[subject]) < 0)
             return -1;
     }
-    return 1;
+    return wanted ? sqlite_pairs_told(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
+                                      request, result, &judging->recipient)
+                  : 1;
 }
 
 /* The charge whose ticket was redeemed gets no refund any longer. A reset may have forgotten it.
@@ -464,8 +501,12 @@ static int sweep_now_and_then(struct sqlite_backend *backend, int64_t now_ms, si
     if (backend->judged_since_sweep < JUDGED_BETWEEN_SWEEPS)
         return 1;
     size_t histories = 2 * backend->histories_since_sweep + SWEPT_ANYWAY;
-    backend->judged_since_sweep = backend->histories_since_sweep = 0;
-    return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS, histories);
+    size_t pairs = 2 * backend->pairs_since_sweep + SWEPT_ANYWAY;
+    backend->judged_since_sweep = backend->histories_since_sweep = backend->pairs_since_sweep = 0;
+    return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS, histories) < 0 ||
+                   sqlite_pairs_sweep(backend, now_ms - PAIR_WINDOW_MS - MINUTE_MS, pairs) < 0
+               ? -1
+               : 1;
 }
 
 enum { AGAIN = 0 }; /* an answer while the message is still to be judged */
@@ -559,6 +600,7 @@ struct charge {
     struct sqlite_history mailbox;
     struct place in_mailbox;
     struct charged ip, domain;
+    struct text recipients; /* hashes */
 };
 
 /* loaded: 1 the history is there; 0; -1. 1 or -1. */
@@ -597,7 +639,8 @@ static int find_others(struct sqlite_backend *backend, struct arena *arena,
 
 /* 1, with keys in `arena`; 0 there is nothing to refund; -1. The ticket goes. */
 static int find_charge(struct sqlite_backend *backend, struct arena *arena,
-                       const struct value_refund *refund, int64_t now_ms, struct charge *charge)
+                       const struct value_refund *refund, int64_t now_ms, struct charge *charge,
+                       bool *damaged_r)
 {
     bool redeemed = refund->id == NULL;
     if (sqlite_history_load(backend, SUBJECT_MAILBOX, refund->mailbox, &charge->mailbox) < 0 ||
@@ -612,12 +655,27 @@ static int find_charge(struct sqlite_backend *backend, struct arena *arena,
     const struct counted *counted = sqlite_place_counted(&charge->mailbox, &charge->in_mailbox);
     if (counted->redeemed != redeemed || !window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, now_ms))
         return 0;
-    return find_others(backend, arena, counted, charge);
+    return sqlite_pairs_find(backend, charge->mailbox.id, counted, &charge->recipients,
+                             damaged_r) < 0
+               ? -1
+               : find_others(backend, arena, counted, charge);
 }
 
 static int refund_charged(struct charged *charged)
 {
     return charged->counts ? sqlite_place_refund(&charged->stored, &charged->place) : 1;
+}
+
+/* 1 or -1. */
+static int take_out(struct sqlite_backend *backend, struct charge *charge)
+{
+    const struct counted counted = *sqlite_place_counted(&charge->mailbox, &charge->in_mailbox);
+    return sqlite_place_refund(&charge->mailbox, &charge->in_mailbox) < 0 ||
+                   refund_charged(&charge->ip) < 0 || refund_charged(&charge->domain) < 0 ||
+                   sqlite_pairs_refund(backend, charge->mailbox.id, &counted,
+                                       &charge->recipients) < 0
+               ? -1
+               : 1;
 }
 
 int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *refund,
@@ -626,15 +684,15 @@ int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *ref
     freed_by(arena_free) struct arena *arena = arena_new();
     struct charge charge; /* not zeroed: its parts are big */
     charge.mailbox.damaged = charge.ip.stored.damaged = charge.domain.stored.damaged = false;
-    int found = find_charge(backend, arena, refund, now_ms, &charge);
-    *damaged_r = charge.mailbox.damaged || charge.ip.stored.damaged ||
+    charge.recipients = (struct text){0};
+    *damaged_r = false;
+    int found = find_charge(backend, arena, refund, now_ms, &charge, damaged_r);
+    *damaged_r = *damaged_r || charge.mailbox.damaged || charge.ip.stored.damaged ||
                  charge.domain.stored.damaged;
-    if (found < 1)
-        return found;
-    return sqlite_place_refund(&charge.mailbox, &charge.in_mailbox) < 0 ||
-                   refund_charged(&charge.ip) < 0 || refund_charged(&charge.domain) < 0
-               ? -1
-               : 1;
+    if (found > 0)
+        found = take_out(backend, &charge);
+    text_free(&charge.recipients);
+    return found;
 }
 
 static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)

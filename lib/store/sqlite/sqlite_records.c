@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "store/detail.h"
 #include "store/packed_record.h"
-#include "store/sqlite/sqlite_history.h"
+#include "store/sqlite/sqlite_pair.h"
 
 /* ---- one record --------------------------------------------------------------------- */
 
@@ -373,8 +373,10 @@ static int history(struct backend *backend, struct arena *arena, enum subject su
     struct history read;
     if (sqlite_begin(self, false) < 0)
         return -1;
-    int result =
-        sqlite_end(self, sqlite_read_history(self, arena, subject, key, now_ms, &read));
+    int found = subject == SUBJECT_RECIPIENT
+                    ? sqlite_pairs_fullest(self, arena, key, now_ms, &read)
+                    : sqlite_read_history(self, arena, subject, key, now_ms, &read);
+    int result = sqlite_end(self, found);
     if (result > 0)
         *history_r = read;
     return result;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "store/lifetimes.h"
-#include "store/sqlite/sqlite_history.h"
+#include "store/sqlite/sqlite_pair.h"
 
 struct past {
     int64_t id;
@@ -121,6 +121,10 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
     /* to the end of the table from where the last one stopped, then once round */
     for (int ends = 0, more; ends < 2; ends += more == 0)
         if ((more = sweep_histories(backend, now_ms, SWEEP_MAX_ROWS)) < 0)
+            return -1;
+    for (int ends = 0, more; ends < 2; ends += more == 0)
+        if ((more = sqlite_pairs_sweep(backend, now_ms - PAIR_WINDOW_MS - MINUTE_MS,
+                                       SWEEP_MAX_ROWS)) < 0)
             return -1;
     if (sweep_records(backend, now_ms, -1) < 0 ||
         sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "store/lifetimes.h"
-#include "store/sqlite/sqlite_history.h"
+#include "store/sqlite/sqlite_pair.h"
 #include "store/transfer_items.h"
 
 static int fail(struct sqlite_backend *backend)
@@ -245,6 +245,38 @@ static int read_tickets(const struct sqlite_reading *reading)
     return row;
 }
 
+static int read_pairs(const struct sqlite_reading *reading)
+{
+    struct row_place *place = place_of(reading);
+    freed_by(finalize) sqlite3_stmt *list =
+        prepare(reading->backend,
+                "SELECT pair.history, recipient, pair.data, key FROM pair"
+                " JOIN history_head ON history_head.id = pair.history"
+                " WHERE (pair.history, recipient) > (?1, ?2) ORDER BY 1, 2");
+    if (list == NULL)
+        return -1;
+    sqlite3_bind_int64(list, 1, place->part == 0 ? -1 : place->id);
+    sqlite3_bind_int64(list, 2, place->ticket);
+    int row;
+    while ((row = next_row(reading, list)) > 0) {
+        struct transfer_item *item = add_item(reading);
+        const char *bytes = sqlite3_column_blob(list, 2);
+        size_t length = (size_t)sqlite3_column_bytes(list, 2);
+        place->part = 1;
+        place->id = sqlite3_column_int64(list, 0);
+        place->ticket = sqlite3_column_int64(list, 1);
+        item->of.pair.mailbox = copy(reading, list, 3);
+        item->of.pair.recipient = (uint64_t)place->ticket;
+        item->of.pair.bytes = (const uint8_t *)arena_strndup(reading->arena,
+                                                             length > 0 ? bytes : "", length);
+        item->of.pair.length = length;
+        if (!packed_pair_is_whole(length))
+            return backend_fail(&reading->backend->base, "%s: what is kept of a recipient of %s "
+                                "is damaged", reading->backend->path, item->of.pair.mailbox);
+    }
+    return row;
+}
+
 static int read_suspensions(const struct sqlite_reading *reading)
 {
     struct row_place *place = place_of(reading);
@@ -376,6 +408,7 @@ static int read_page(struct backend *backend, struct arena *arena, enum transfer
         [TRANSFER_HISTORY] = read_histories,
         [TRANSFER_RECORD] = read_records,
         [TRANSFER_TICKET] = read_tickets,
+        [TRANSFER_PAIR] = read_pairs,
         [TRANSFER_SUSPENSION] = read_suspensions,
         [TRANSFER_OFFENCE] = read_offences,
         [TRANSFER_VALUE] = read_values,
@@ -442,6 +475,21 @@ static int put_ticket(struct sqlite_backend *backend, sqlite3_stmt *put,
     sqlite3_bind_int64(put, 3, item->of.ticket.recipients);
     sqlite3_bind_int64(put, 4, item->of.ticket.until_ms);
     return 1;
+}
+
+/* As put_ticket. */
+static int put_pair(struct sqlite_backend *backend, sqlite3_stmt *put,
+                    const struct transfer_item *item, int64_t now_ms)
+{
+    struct sqlite_history stored;
+    (void)put;
+    (void)now_ms;
+    return sqlite_history_load(backend, SUBJECT_MAILBOX, item->of.pair.mailbox, &stored) < 0 ||
+                   (!stored.exists && sqlite_history_save(&stored) < 0) ||
+                   sqlite_pairs_put(backend, stored.id, item->of.pair.recipient,
+                                    item->of.pair.bytes, item->of.pair.length) < 0
+               ? -1
+               : 0;
 }
 
 static int put_suspension(struct sqlite_backend *backend, sqlite3_stmt *put,
@@ -556,6 +604,7 @@ static const struct {
     [TRANSFER_RECORD] = {"INSERT INTO admitted (id, data) VALUES (?1, ?2)", put_record},
     [TRANSFER_TICKET] = {"INSERT INTO ticket (history, id, recipients, until_ms)"
                          " VALUES (?1, ?2, ?3, ?4)", put_ticket},
+    [TRANSFER_PAIR] = {"SELECT 1", put_pair},
     [TRANSFER_SUSPENSION] = {"INSERT INTO suspension (id, mailbox, cause, since_ms, until_ms,"
                              " attempts, offence, \"by\", note, lasts_ms, tried)"
                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

@@ -308,6 +308,141 @@ START_TEST(test_domain_without_the_rule)
 }
 END_TEST
 
+#define PER_RECIPIENT "messages_per_day_per_recipient"
+
+static struct submission to(const char *id, const char *list)
+{
+    struct submission submission = rig_submission(id);
+    rig_add(&submission, FIELD_TO, list);
+    return submission;
+}
+
+static enum verdict_kind kind_of(const char *id, const char *list, int64_t now_ms)
+{
+    struct submission submission = to(id, list);
+    return rig_judge(&submission, now_ms).kind;
+}
+
+/* Each recipient by itself, also inside the own domain, to the millisecond; the refusal names it and
+ * its field, and others can be written to. */
+START_TEST(test_recipients_by_themselves)
+{
+    rig_begin(_i, WITH("limits.webmail." PER_RECIPIENT "=2"));
+    ck_assert_int_eq(kind_of("1", "boss@example.test, r@x.test", NOW), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("2", "BOSS <boss@EXAMPLE.test>", NOW + 10), VERDICT_ADMIT);
+    struct submission third = to("3", "r@x.test, boss@example.test");
+    struct verdict verdict = rig_judge(&third, NOW + 20);
+    ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
+    ck_assert_str_eq(rig_reasons(&verdict), PER_RECIPIENT);
+    ck_assert_str_eq(verdict.reasons[0].text,
+                     "This would be message 3 to boss@example.test (To) within 24 hours; the limit "
+                     "for one recipient is 2.");
+    ck_assert_int_eq(verdict.retry_at_ms, NOW + DAY_MS);
+    ck_assert_int_eq(verdict.can_send, CAN_SEND_ALL);
+    ck_assert_uint_eq(verdict.suspensions.count, 0);
+    ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY_PER_RECIPIENT)->used, 2);
+    ck_assert_int_eq(kind_of("4", "r@x.test", NOW + 30), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("3", "boss@example.test", NOW + DAY_MS - 1), VERDICT_OVER_TIME);
+    ck_assert_int_eq(kind_of("3", "boss@example.test", NOW + DAY_MS), VERDICT_ADMIT);
+    ck_assert_int_eq(rig_outcome(&verdict, NOW + 40), OUTCOME_OVER);
+}
+END_TEST
+
+/* All that have no room, in their order and with their moments. */
+START_TEST(test_several_recipients_over)
+{
+    rig_begin(_i, WITH("limits.webmail." PER_RECIPIENT "=1"));
+    ck_assert_int_eq(kind_of("1", "z@x.test", NOW), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("2", "a@x.test", NOW + HOUR_MS), VERDICT_ADMIT);
+    struct submission both = to("3", "new@x.test, z@x.test");
+    rig_add(&both, FIELD_BCC, "a@x.test, z@x.test");
+    struct verdict verdict = rig_judge(&both, NOW + 2 * HOUR_MS);
+    ck_assert_uint_eq(verdict.reason_count, 2);
+    ck_assert_str_eq(verdict.reasons[0].text,
+                     "This would be message 2 to z@x.test (To) within 24 hours; the limit for one "
+                     "recipient is 1. One more passes from 2025-11-23 05:40 UTC.");
+    ck_assert_str_eq(verdict.reasons[1].text,
+                     "This would be message 2 to a@x.test (Bcc) within 24 hours; the limit for one "
+                     "recipient is 1. One more passes from 2025-11-23 06:40 UTC.");
+    ck_assert_int_eq(verdict.retry_at_ms, NOW + HOUR_MS + DAY_MS);
+    ck_assert_int_eq(kind_of("4", "new@x.test", NOW + 2 * HOUR_MS), VERDICT_ADMIT);
+}
+END_TEST
+
+/* One total of webmail and SMTP, also where one of them has no limit; the mail server knows no fields.
+ * A copy counts once, and what is exempt, forwarded or given back not at all. */
+START_TEST(test_recipients_of_channels)
+{
+    rig_begin(_i, WITH("limits.webmail." PER_RECIPIENT "=3", "exempt.recipient=free@x.test"));
+    struct submission smtp = to("1", "r@x.test, r@x.test, free@x.test");
+    smtp.channel = CHANNEL_SMTP;
+    ck_assert_int_eq(rig_judge(&smtp, NOW).kind, VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("2", "r@x.test, free@x.test", NOW), VERDICT_ADMIT);
+    struct submission forwarded = to("3", "r@x.test");
+    forwarded.channel = CHANNEL_FORWARDING;
+    ck_assert_int_eq(rig_judge(&forwarded, NOW).kind, VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("4", "r@x.test, free@x.test", NOW), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("5", "r@x.test", NOW), VERDICT_OVER_TIME);
+    ck_assert_int_eq(kind_of("6", "free@x.test", NOW), VERDICT_ADMIT);
+    ck_assert_int_eq(store_refund(store, ALICE, "2", NOW + 1), 1);
+    ck_assert_int_eq(kind_of("5", "r@x.test", NOW + 2), VERDICT_ADMIT);
+    rig_reload(WITH("limits.smtp." PER_RECIPIENT "=1"));
+    smtp = to("7", "r@x.test");
+    smtp.channel = CHANNEL_SMTP;
+    struct verdict verdict = rig_judge(&smtp, NOW + 3);
+    ck_assert_str_eq(verdict.reasons[0].text, "This would be message 4 to r@x.test within 24 hours; "
+                                              "the limit for one recipient is 1.");
+    ck_assert_int_eq(kind_of("8", "r@x.test", NOW + 4), VERDICT_ADMIT); /* the webmail has none now */
+    rig_reload(DEFAULTS);
+    ck_assert_int_eq(kind_of("9", "other@x.test", NOW + 5), VERDICT_ADMIT);
+    rig_reload(WITH("limits.webmail." PER_RECIPIENT "=1")); /* what came while it was off does not count */
+    ck_assert_int_eq(kind_of("10", "other@x.test", NOW + 6), VERDICT_ADMIT);
+}
+END_TEST
+
+/* As many as the mail server takes in one message; and nobody without the secret. */
+START_TEST(test_many_recipients_over)
+{
+    rig_begin(_i, WITH("limits.smtp." PER_RECIPIENT "=1", "limits.smtp.off_domain_per_day=off"));
+    struct submission all = rig_submission("1");
+    rig_add_many(&all, 900, "p", "x.test");
+    all.channel = CHANNEL_SMTP;
+    ck_assert_int_eq(rig_judge(&all, NOW).kind, VERDICT_ADMIT);
+    struct submission again = rig_submission("2");
+    rig_add_many(&again, 10, "p", "x.test");
+    again.channel = CHANNEL_SMTP;
+    struct verdict verdict = rig_judge(&again, NOW + 1);
+    ck_assert_uint_eq(verdict.reason_count, 10);
+    ck_assert_int_eq(verdict.retry_at_ms, NOW + DAY_MS);
+    guard_hash_by(guard, NULL);
+    verdict = rig_judge(&again, NOW + 2);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    ck_assert_ptr_null(rig_window(&verdict, RULE_MESSAGES_PER_DAY_PER_RECIPIENT));
+}
+END_TEST
+
+/* 0 forbids; a limit above what is kept of one recipient is that. */
+START_TEST(test_ends_of_a_recipients_limit)
+{
+    rig_begin(_i, WITH("limits.webmail." PER_RECIPIENT "=0",
+                       "on_limit." PER_RECIPIENT "=suspend"));
+    struct submission submission = to("1", "r@x.test");
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
+    ck_assert_str_eq(verdict.reasons[0].text, "This mailbox is not allowed to send.");
+    ck_assert_int_eq(verdict.can_send, CAN_SEND_NONE);
+    rig_reload(WITH("limits.webmail." PER_RECIPIENT "=1000000"));
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY_PER_RECIPIENT)->limit,
+                     PAIR_MESSAGES_MAX);
+    rig_reload(WITH("limits.webmail." PER_RECIPIENT "=1", "on_limit." PER_RECIPIENT "=suspend"));
+    submission = to("2", "r@x.test");
+    verdict = rig_judge(&submission, NOW + 1);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
+    ck_assert(verdict.brought);
+}
+END_TEST
+
 START_TEST(test_never_fits)
 {
     rig_begin(_i, WITH("limits.webmail.off_domain_per_day=5", /* suspends, by default */
@@ -570,6 +705,11 @@ int main(void)
     tcase_add_loop_test(cases, test_ip_of_several_mailboxes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mailboxes_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_domain_without_the_rule, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_recipients_by_themselves, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_several_recipients_over, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_recipients_of_channels, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many_recipients_over, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ends_of_a_recipients_limit, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_never_fits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_zero_forbids, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refill, 0, BACKEND_KINDS);

@@ -51,7 +51,8 @@ START_TEST(test_facts)
                    "\"recipients_per_domain\":50,\"header_chars_per_domain\":2000,"
                    "\"messages_per_day\":600,\"off_domain_per_day\":1000,"
                    "\"off_domain_per_hour_per_ip\":500,\"messages_per_hour\":null,"
-                   "\"messages_per_hour_per_domain\":null}"},
+                   "\"messages_per_hour_per_domain\":null,"
+                   "\"messages_per_day_per_recipient\":null}"},
         {"mode", "enforce"},
     };
     for (size_t i = 0; i < countof(members); i++)

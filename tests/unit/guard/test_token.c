@@ -377,6 +377,7 @@ START_TEST(test_keyed_hashes_stay)
                               rows[i].hash);
         ck_assert_uint_eq(keyed_hash_message_id(&keys, "<1@x.test>", 10), 0xab7c1ae3);
         ck_assert_uint_eq(keyed_hash_message_id(&keys, "1@x.test", 8), 0xab7c1ae3);
+        ck_assert_uint_eq(keyed_hash_counted(&keys, "bob@x.test"), UINT64_C(0xd043f84c401ccd2d));
     }
 }
 END_TEST

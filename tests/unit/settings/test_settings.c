@@ -10,11 +10,13 @@
 START_TEST(test_defaults)
 {
     static const int32_t webmail[RULE_COUNT] = {300, 100, 50, 2000, 600, 1000, 500, LIMIT_OFF,
-                                                LIMIT_OFF};
+                                                LIMIT_OFF, LIMIT_OFF};
     static const int32_t smtp[RULE_COUNT] = {900, LIMIT_OFF, LIMIT_OFF, LIMIT_OFF,
-                                             600, 900,       LIMIT_OFF, LIMIT_OFF, LIMIT_OFF};
+                                             600, 900,       LIMIT_OFF, LIMIT_OFF, LIMIT_OFF,
+                                             LIMIT_OFF};
     static const int on_limit[OVER_TIME_COUNT] = {ON_LIMIT_SUSPEND, ON_LIMIT_SUSPEND,
-                                                  ON_LIMIT_REFUSE, ON_LIMIT_REFUSE, ON_LIMIT_REFUSE};
+                                                  ON_LIMIT_REFUSE, ON_LIMIT_REFUSE, ON_LIMIT_REFUSE,
+                                                  ON_LIMIT_REFUSE};
     ck_assert_int_eq(settings_read(NULL, NULL, 0, &settings, &problem), 1);
     ck_assert_mem_eq(settings->limits[CHANNEL_WEBMAIL].of, webmail, sizeof webmail);
     ck_assert_mem_eq(settings->limits[CHANNEL_SMTP].of, smtp, sizeof smtp);

@@ -127,6 +127,13 @@ static struct message random_message(int64_t now_ms)
     request->channel = channels[below(3)];
     request->ip = percent(80) && request->channel != CHANNEL_FORWARDING ? ips[below(IPS)] : NULL;
     request->group = percent(50) && request->channel != CHANNEL_FORWARDING ? GROUP : NULL;
+    static const uint64_t recipients[] = {7, UINT64_MAX, UINT64_C(1) << 63};
+    if (percent(60) && request->channel != CHANNEL_FORWARDING) {
+        request->recipients = recipients + below(2);
+        request->recipient_count = (size_t)(1 + below(2));
+        request->windows[request->window_count++] = (struct judge_window){
+            .rule = RULE_MESSAGES_PER_DAY_PER_RECIPIENT, .limit = 20 + below(20)};
+    }
     request->fingerprint = (uint64_t)below(3) << 40 | 7;
     request->off_domain = (uint32_t)below(4);
     request->rejected = percent(10);
@@ -394,6 +401,11 @@ static void add_ip(struct text *out, struct store *by, const char *ip, int64_t n
 static void add_domain(struct text *out, struct store *by, int64_t now_ms)
 {
     struct history history;
+    for (int i = 0; i < MAILBOXES; i++) {
+        MUST(by, store_history(by, arena, SUBJECT_RECIPIENT, mailboxes[i], now_ms, &history));
+        text_addf(out, "recipient of %s\n", mailboxes[i]);
+        add_history(out, &history);
+    }
     MUST(by, store_history(by, arena, SUBJECT_DOMAIN, GROUP, now_ms, &history));
     text_add(out, GROUP "\n");
     add_history(out, &history);
@@ -467,7 +479,8 @@ static void add_values(struct text *out, struct store *by, int64_t now_ms)
     for (size_t i = 0; i < countof(values); i++)
         values[i] = (struct value){.kind = (enum value_kind)(i % VALUE_KIND_COUNT),
                                    .key = value_key((int)(i / VALUE_KIND_COUNT))};
-    MUST(by, store_values_get(by, arena, values, countof(values), now_ms));
+    for (size_t half = 0; half < countof(values); half += countof(values) / 2)
+        MUST(by, store_values_get(by, arena, values + half, countof(values) / 2, now_ms));
     for (size_t i = 0; i < countof(values); i++) {
         text_addf(out, "value %zu %u %lld ", i, values[i].version, (long long)values[i].until_ms);
         for (size_t k = 0; k < values[i].length; k++)

@@ -12,12 +12,16 @@
 #define WEEK_MS (7 * DAY_MS)
 #define QUARTER_MS (15 * MINUTE_MS)
 
+static const uint64_t recipients[] = {7};
+
 /* The same with windows of all rules over time. */
 static struct message message_with_all(const char *id, int64_t now_ms)
 {
     struct message message = message_of(ALICE, id, now_ms);
     size_t count = 0;
     message.request.group = "@example.test";
+    message.request.recipients = recipients;
+    message.request.recipient_count = countof(recipients);
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         message.request.windows[count++] =
             (struct judge_window){.rule = (enum rule)rule, .limit = LIMIT_OFF};
@@ -56,13 +60,13 @@ START_TEST(test_edges)
     send("a", NOW);
     static const struct {
         int64_t at_ms;
-        uint64_t used[OVER_TIME_COUNT]; /* day, day, IP's hour, hour, domain's hour, week, quarter, IP's day */
+        uint64_t used[OVER_TIME_COUNT]; /* day, day, IP's hour, hour, domain's hour, recipient's day, week, quarter, IP's day */
     } cases[] = {
-        {NOW, {1, 1, 1, 1, 1, 1, 1, 1}},
-        {NOW + QUARTER_MS - 1, {1, 1, 1, 1, 1, 1, 1, 1}}, {NOW + QUARTER_MS, {1, 1, 1, 1, 1, 1, 0, 1}},
-        {NOW + HOUR_MS - 1, {1, 1, 1, 1, 1, 1, 0, 1}},    {NOW + HOUR_MS, {1, 1, 0, 0, 0, 1, 0, 1}},
-        {NOW + DAY_MS - 1, {1, 1, 0, 0, 0, 1, 0, 1}},     {NOW + DAY_MS, {0, 0, 0, 0, 0, 1, 0, 0}},
-        {NOW + WEEK_MS - 1, {0, 0, 0, 0, 0, 1, 0, 0}},    {NOW + WEEK_MS, {0, 0, 0, 0, 0, 0, 0, 0}},
+        {NOW, {1, 1, 1, 1, 1, 1, 1, 1, 1}},
+        {NOW + QUARTER_MS - 1, {1, 1, 1, 1, 1, 1, 1, 1, 1}}, {NOW + QUARTER_MS, {1, 1, 1, 1, 1, 1, 1, 0, 1}},
+        {NOW + HOUR_MS - 1, {1, 1, 1, 1, 1, 1, 1, 0, 1}},    {NOW + HOUR_MS, {1, 1, 0, 0, 0, 1, 1, 0, 1}},
+        {NOW + DAY_MS - 1, {1, 1, 0, 0, 0, 1, 1, 0, 1}},     {NOW + DAY_MS, {0, 0, 0, 0, 0, 0, 1, 0, 0}},
+        {NOW + WEEK_MS - 1, {0, 0, 0, 0, 0, 0, 1, 0, 0}},    {NOW + WEEK_MS, {0, 0, 0, 0, 0, 0, 0, 0, 0}},
     };
     for (size_t i = 0; i < countof(cases); i++)
         check_used(cases[i].at_ms, cases[i].used);
@@ -77,7 +81,7 @@ START_TEST(test_over_the_week)
     for (int i = 0; i < 200; i++)
         send(arena_printf(arena, "%d", i), NOW + i * HOUR_MS);
     int64_t last_ms = NOW + 199 * HOUR_MS;
-    check_used(last_ms, (const uint64_t[OVER_TIME_COUNT]){24, 24, 1, 1, 1, 168, 1, 24});
+    check_used(last_ms, (const uint64_t[OVER_TIME_COUNT]){24, 24, 1, 1, 1, 24, 168, 1, 24});
     struct message over = message_with_all("over", last_ms);
     *window_of(&over, RULE_OTHER_PER_WEEK) =
         (struct judge_window){.rule = RULE_OTHER_PER_WEEK, .limit = 168, .suspends = true};
@@ -133,13 +137,13 @@ START_TEST(test_history_of_the_usual_table)
         "return 1", (long long)(NOW - 2 * HOUR_MS), (long long)(NOW - 1000), (long long)(NOW - 1000),
         (long long)(NOW - 2 * HOUR_MS), (long long)(NOW - 1000), (long long)(NOW - 1000),
         (long long)(NOW - 1000), (long long)(NOW - 1000)), "0"}, 3);
-    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){2, 7, 2, 1, 0, 2, 2, 1});
+    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){2, 7, 2, 1, 0, 0, 2, 2, 1});
     struct message sent = message_with_all("a", NOW);
     ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
     ck_assert_uint_eq(seen_of(&sent, RULE_OFF_DOMAIN_PER_DAY)->used_by_channel, 5);
     ck_assert_uint_eq(seen_of(&sent, RULE_MESSAGES_PER_HOUR)->used_by_channel, 0);
-    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){3, 8, 3, 2, 1, 3, 3, 2});
-    check_used(NOW + DAY_MS - 1, (const uint64_t[OVER_TIME_COUNT]){1, 1, 0, 0, 0, 3, 0, 1});
+    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){3, 8, 3, 2, 1, 1, 3, 3, 2});
+    check_used(NOW + DAY_MS - 1, (const uint64_t[OVER_TIME_COUNT]){1, 1, 0, 0, 0, 1, 3, 0, 1});
 }
 END_TEST
 
@@ -161,10 +165,10 @@ START_TEST(test_kept_by_the_usual_table)
         "return 1", (long long)(NOW - 2 * HOUR_MS), (long long)(NOW - 1000), (long long)(NOW - 1000),
         (long long)(NOW - 2 * HOUR_MS), (long long)(NOW - 1000), (long long)(NOW - 1000),
         (long long)(NOW - 1000)), "0"}, 3);
-    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){2, 7, 2, 1, 0, 2, 2, 1});
+    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){2, 7, 2, 1, 0, 0, 2, 2, 1});
     send("a", NOW);
-    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){3, 8, 3, 2, 1, 3, 3, 2});
-    check_used(NOW + DAY_MS - 1, (const uint64_t[OVER_TIME_COUNT]){1, 1, 0, 0, 0, 3, 0, 1});
+    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){3, 8, 3, 2, 1, 1, 3, 3, 2});
+    check_used(NOW + DAY_MS - 1, (const uint64_t[OVER_TIME_COUNT]){1, 1, 0, 0, 0, 1, 3, 0, 1});
     ck_assert_int_eq(store_record(store, arena, 7, NOW, &record), 1);
     ck_assert_uint_eq(record.window_count, 2);
     ck_assert_uint_eq(record.windows[0].used_before, 2);
