@@ -314,7 +314,17 @@ export const tests = {
       await page.getByRole('link', { name: 'Block lists' }).click();
       await page.getByRole('link', { name: 'Import from CSV' }).focus();
       await page.keyboard.press('Enter');
-      await page.locator('#import-csv').focus();
+      await page.fill('#import-note', 'too much');
+      const much = await page.locator('#import-csv').evaluate((area) => {
+        area.value = 'subject,reason\n'.padEnd(1000000, 'a@example.org,No.\n');
+        area.dispatchEvent(new Event('input'));
+        return area.value.length;
+      });
+      await page.locator('main form button').click();
+      assert.deepEqual(await page.locator('#import-csv').evaluate((area) => [area.value.length, area.validationMessage]),
+        [much, 'This is too much at once. Import it in parts.'], 'what is too much is not sent');
+      await page.fill('#import-note', '');
+      await page.fill('#import-csv', '');
       await page.keyboard.insertText(lines);
       await page.keyboard.press('Tab');
       await page.keyboard.type('ticket 20');

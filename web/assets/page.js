@@ -96,6 +96,16 @@
     if (!isNaN(told)) ahead = told - Date.now();
   }
 
+  // What is more than a request may have is told before it is sent: behind an error it would be lost.
+  for (const area of document.querySelectorAll("textarea[data-most-bytes]")) {
+    const check = () => {
+      const sent = new URLSearchParams({ [area.name]: area.value.replaceAll("\n", "\r\n") });
+      area.setCustomValidity(String(sent).length > area.dataset.mostBytes ? area.dataset.tooMuch : "");
+    };
+    area.addEventListener("input", check);
+    check();
+  }
+
   const voice = document.createElement("div");
   voice.className = "voice";
   voice.setAttribute("role", "status");
