@@ -21,6 +21,7 @@ struct entry_read {
     struct block_entry of;
     const char *key;
     uint32_t version; /* 0: there is none */
+    bool readable;    /* one that is damaged blocks nobody, and is replaced */
 };
 /* A recipient or a pair on the block lists, by the hash of this year and of the one before. */
 struct block_place {
@@ -304,8 +305,9 @@ static void want_sites_of(struct recipient_failures *failures, struct recipients
 static void take_entry(struct recipient_failures *failures, struct entry_read *entry,
                        const struct value *value)
 {
-    if (value->version != 0 && block_list_read(failures->arena, value, &entry->of))
-        entry->version = value->version;
+    entry->version = value->version;
+    entry->readable =
+        value->version != 0 && block_list_read(failures->arena, value, &entry->of) > 0;
 }
 
 static void take_site(struct recipient_failures *failures, struct site *site,
@@ -387,16 +389,16 @@ static void change_place(struct recipient_failures *failures, struct block_place
 static bool is_there(const struct block_place *place)
 {
     return place->then == AS_IT_IS
-               ? place->years[0].version != 0 || place->years[1].version != 0
+               ? place->years[0].readable || place->years[1].readable
                : place->then == MADE;
 }
 
 /* As it will be; of an entry that is there. */
 static const struct block_entry *entry_of(const struct block_place *place)
 {
-    return place->then == MADE            ? &place->next
-           : place->years[0].version != 0 ? &place->years[0].of
-                                          : &place->years[1].of;
+    return place->then == MADE        ? &place->next
+           : place->years[0].readable ? &place->years[0].of
+                                      : &place->years[1].of;
 }
 
 static void clear(struct recipient_failures *failures, struct block_place *place, const char *note)

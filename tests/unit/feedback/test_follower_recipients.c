@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "guard/block_list.h"
+#include "guard/delivery.h"
 #include "tests/unit/feedback/mx_rig.h"
 
 #define TEN (NOW + 260 * MINUTE_MS) /* 10:00 */
@@ -378,6 +379,38 @@ START_TEST(test_blocked_again_in_the_next_year)
 }
 END_TEST
 
+/* ---- what is damaged --------------------------------------------------------------------------- */
+
+static void damage(enum value_kind kind, const char *key, int64_t now_ms)
+{
+    const struct value_change change = {
+        .value = {.kind = kind, .key = key, .bytes = "?", .length = 1, .until_ms = UNTIL_LIFTED},
+        .replaces = VALUE_ANY};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
+    ck_assert_int_eq(store_values_change(store, &step, NULL), 1);
+}
+
+/* A value that nobody can read holds nothing up: it is replaced. */
+START_TEST(test_damaged)
+{
+    char subject[BLOCK_SUBJECT_HASH_SIZE];
+    mx_begin(_i);
+    block_list_hashed(keyed_hash_recipient(&hash_keys, "u@x.test", TEN), subject);
+    damage(VALUE_BLOCKED, arena_printf(arena, "recipient\n%s\nd.test", subject), TEN);
+    damage(VALUE_RECIPIENT, arena_printf(arena, "d.test\n%s", subject), TEN);
+    damage(VALUE_SITE, arena_printf(arena, "%08x", delivery_source("x.test")), TEN);
+    send_to("u@x.test", UNKNOWN_TEXT, TEN);
+    send_to("u@x.test", UNKNOWN_TEXT, TEN + DAY_MS);
+    entry_is("u@x.test", NULL, "address_unknown", TEN + DAY_MS, TEN + 31 * DAY_MS);
+    damage(VALUE_BLOCKED, arena_printf(arena, "recipient\n%s\nd.test", subject), TEN + DAY_MS);
+    send_to("u@x.test", SENT_TEXT, TEN + DAY_MS + HOUR_MS);
+    send_to("u@x.test", UNKNOWN_TEXT, TEN + 2 * DAY_MS);
+    send_to("u@x.test", UNKNOWN_TEXT, TEN + 3 * DAY_MS);
+    entry_is("u@x.test", NULL, "address_unknown", TEN + 3 * DAY_MS, TEN + 33 * DAY_MS);
+    mx_end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("follower's recipients");
@@ -398,5 +431,6 @@ int main(void)
     tcase_add_loop_test(cases, test_failed_in_both_years, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_delivered_in_the_next_year, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_blocked_again_in_the_next_year, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
