@@ -6,6 +6,12 @@
 
 /* ---- the lists ---------------------------------------------------------------------------- */
 
+static void add_words(struct cli *cli, struct json_object *view)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(cli->desk.guard);
+    desk_blocks_add_words(view, snapshot_catalogue(snapshot), cli->arena, "en");
+}
+
 /* Pages of entries, each told and forgotten: there may be very many. -1: go on; else the exit
  * status. *none_r: there is none. */
 static int tell_all(struct cli *cli,
@@ -22,6 +28,7 @@ static int tell_all(struct cli *cli,
                                                  after, cli->now_ms, &view), NULL);
         if (status >= 0)
             return status;
+        add_words(cli, view);
         each_of(entry, view, "blocks") {
             tell(cli, entry, first);
             first = *none_r = false;
@@ -109,6 +116,10 @@ static void print_block(struct cli *cli, struct json_object *view)
     if (after != NULL)
         printf("  %s; the sender reads: %s\n", print_member(cli->arena, after, "kind", ""),
                print_member(cli->arena, after, "text", ""));
+    const char *open_until = print_moment(cli->arena, view, "open_until", cli->now_ms, NULL);
+    if (open_until != NULL)
+        printf("  its mail is accepted until %s, then refused again if its SPF record is as it is "
+               "now\n", open_until);
     print_concerned(cli, view);
 }
 
@@ -194,6 +205,8 @@ static int change(struct cli *cli)
         json_add_string(request, "note", "preview");
     int status = cli_answer(cli, desk_block(&cli->desk, &cli->person, request, preview,
                                             cli->now_ms, &view, &problem), &problem);
+    if (status < 0)
+        add_words(cli, view);
     return status >= 0 ? status : views_show(cli, view, print_block);
 }
 

@@ -12,6 +12,8 @@
 #include "base/json.h"
 #include "cli/doctor.h"
 #include "cli/doctor_postfix.h"
+#include "cli/print.h"
+#include "guard/spf_block.h"
 #include "guard/spf_view.h"
 #include "store/values.h"
 
@@ -170,6 +172,24 @@ static struct json_object *read_state(struct doctor *doctor)
     return NULL;
 }
 
+/* Of how many of them mail is and will be refused, and when. */
+static const char *refusals(struct doctor *doctor, struct json_object *state)
+{
+    long long blocked = json_int(state, "blocked", 0), noticed = json_int(state, "noticed", 0);
+    const char *text = "";
+    if (blocked > 0)
+        text = arena_printf(doctor->arena, "; mail of %lld is refused", blocked);
+    if (noticed == 0)
+        return text;
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    json_add_moment(view, "at", json_int(state, "next_block", 0));
+    bool refuses = spf_block_mode(doctor->settings) == SPF_MODE_BLOCK;
+    return arena_printf(doctor->arena, "%s; mail of %lld%s %s be refused, from %s on", text,
+                        noticed, blocked > 0 ? " more" : "",
+                        refuses ? "will" : "would with spf.mode = block",
+                        print_moment(doctor->arena, view, "at", clock_wall_ms(), "?"));
+}
+
 void doctor_spf(struct doctor *doctor)
 {
     if (!has_outgoing(doctor))
@@ -189,8 +209,8 @@ void doctor_spf(struct doctor *doctor)
     else if (not_named > 0)
         doctor_says(doctor, DOCTOR_WARN,
                     "see the desk, or sendguard spf: what the owner of each has to write",
-                    "%lld of %lld domains do not let all of spf.outgoing send", not_named,
-                    named + not_named);
+                    "%lld of %lld domains do not let all of spf.outgoing send%s", not_named,
+                    named + not_named, refusals(doctor, state));
     else if (named == 0)
         doctor_says(doctor, DOCTOR_OK, NULL,
                     "the DNS answers; no record is known of a domain that sends");

@@ -104,6 +104,19 @@ static int read_addresses(const struct cli *cli, char *given[1], struct text_lis
 
 /* ---- the domains that send ---------------------------------------------------------------- */
 
+static void print_domain(struct cli *cli, struct json_object *view)
+{
+    const char *refused_at = print_moment(cli->arena, view, "refused_at", cli->now_ms, NULL);
+    printf("%s, since %s\n", print_member(cli->arena, view, "domain", "?"),
+           print_moment(cli->arena, view, "since", cli->now_ms, "?"));
+    if (json_is_true(view, "blocked"))
+        puts("  Its mail is refused.");
+    else if (refused_at != NULL)
+        printf("  Its mail %s refused from %s.\n",
+               json_is_true(view, "refuses") ? "is" : "would with spf.mode = block be", refused_at);
+    printf("  %s\n", print_member(cli->arena, view, "advice", ""));
+}
+
 static void print_domains(struct cli *cli, struct json_object *view)
 {
     struct json_object *one;
@@ -120,9 +133,7 @@ static void print_domains(struct cli *cli, struct json_object *view)
             printf("The DNS does not answer on %s: what is known of records stays.\n",
                    print_member(cli->arena, one, "host", "?"));
     each_of(one, view, "domains")
-        printf("%s, since %s\n  %s\n", print_member(cli->arena, one, "domain", "?"),
-               print_moment(cli->arena, one, "since", cli->now_ms, "?"),
-               print_member(cli->arena, one, "advice", ""));
+        print_domain(cli, one);
 }
 
 static int list_domains(struct cli *cli)

@@ -12,8 +12,10 @@
 #include "dns/dns.h"
 #include "feedback/spf_watch.h"
 #include "guard/guard.h"
+#include "guard/spf_block.h"
 
 enum { CHECK_MS = 5000, ROUND_MS = 200, PROBE_MS = 30000, PROBE_AWAY_MS = 5000, TELL_MS = 30000 };
+enum { EACH_MS = 50 }; /* domains are looked at 20 times a second at most, however many there are */
 /* A resolver is used so long: then a change of /etc/resolv.conf takes effect. */
 #define RESOLVER_MS HOUR_MS
 
@@ -23,11 +25,13 @@ struct spf_checker {
     struct spf_watch *watch;
     char host[256];
     struct dns *dns;  /* NULL: to be made anew */
+    struct dns *fresh; /* of one look, without the answers that `dns` keeps */
     bool answers;
     bool untold; /* domains were looked at since the last word to others */
     /* By the monotonic clock: */
     int64_t made_ms;  /* when `dns` was made */
     int64_t probe_ms; /* of the next probe */
+    int64_t probed_ms; /* of the last one */
     int64_t tell_ms;
     struct log_once dns_away, store_away, dns_wrong;
     atomic_bool ending, ended;
@@ -87,6 +91,7 @@ static void probe(struct spf_checker *checker, const struct settings *settings)
 {
     if (clock_monotonic_ms() < checker->probe_ms)
         return;
+    checker->probed_ms = clock_monotonic_ms();
     bool answers = is_answered(checker, settings);
     if (log_changed(&checker->dns_away, !answers))
         log_line(answers ? LOG_INFO_LEVEL : LOG_ERROR_LEVEL,
@@ -100,10 +105,45 @@ static void probe(struct spf_checker *checker, const struct settings *settings)
     checker->probe_ms = clock_monotonic_ms() + (answers ? PROBE_MS : PROBE_AWAY_MS);
 }
 
-static void begin(void *dns) { dns_begin(dns, CHECK_MS); }
-static int64_t ttl_ms(void *dns) { return dns_ttl_ms(dns); }
+/* ---- names of a look ------------------------------------------------------------------------- */
 
-/* ---- a round ----------------------------------------------------------------------------------- */
+/* A look under way. */
+struct looking_up {
+    struct spf_checker *checker;
+    const struct settings *settings;
+    struct dns *dns; /* NULL: none can be asked */
+    bool failed;     /* a look-up did */
+};
+
+static void begin(void *self, bool fresh)
+{
+    struct looking_up *looking = self;
+    struct spf_checker *checker = looking->checker;
+    if (fresh)
+        checker->fresh = open_dns(checker, looking->settings);
+    looking->dns = fresh ? checker->fresh : checker->dns;
+    if (looking->dns != NULL)
+        dns_begin(looking->dns, CHECK_MS);
+}
+
+static enum spf_lookup look_up(void *self, struct arena *arena, const char *name,
+                               enum spf_type type, struct spf_found *found_r)
+{
+    struct looking_up *looking = self;
+    enum spf_lookup looked = looking->dns == NULL
+                                 ? SPF_LOOKUP_FAILED
+                                 : dns_look_up(looking->dns, arena, name, type, found_r);
+    looking->failed = looking->failed || looked == SPF_LOOKUP_FAILED;
+    return looked;
+}
+
+static int64_t ttl_ms(void *self)
+{
+    const struct looking_up *looking = self;
+    return looking->dns != NULL ? dns_ttl_ms(looking->dns) : INT64_MAX;
+}
+
+/* ---- a round --------------------------------------------------------------------------------- */
 
 static int store_failed(struct spf_checker *checker, int answer)
 {
@@ -112,6 +152,13 @@ static int store_failed(struct spf_checker *checker, int answer)
                  answer < 0 ? "store does not answer: SPF records wait" : "store answers again",
                  "error", answer < 0 ? store_error(checker->store) : "", NULL);
     return answer;
+}
+
+/* A look-up that failed may be the first of all: whether any is answered is asked soon. */
+static void probe_soon(struct spf_checker *checker)
+{
+    int64_t soon_ms = checker->probed_ms + PROBE_AWAY_MS;
+    checker->probe_ms = soon_ms < checker->probe_ms ? soon_ms : checker->probe_ms;
 }
 
 /* Looks at one domain: as spf_watch_check. */
@@ -126,13 +173,24 @@ static int check(struct spf_checker *checker, const struct settings *settings)
     }
     if (checker->dns == NULL)
         return 0;
-    const struct spf_watch_names names = {{dns_look_up, checker->dns}, begin, ttl_ms};
-    return spf_watch_check(checker->watch, &settings->spf_outgoing, &names, clock_wall_ms());
+    struct looking_up looking = {.checker = checker, .settings = settings};
+    const struct spf_watch_names names = {{look_up, &looking}, begin, ttl_ms};
+    int answer = spf_watch_check(checker->watch, &settings->spf_outgoing, &names, clock_wall_ms());
+    dns_free(&checker->fresh);
+    if (looking.failed)
+        probe_soon(checker);
+    return answer;
 }
 
-/* 1 there may be more to look at; 0 not now. */
-static int go_on(struct spf_checker *checker, const struct settings *settings)
+/* 1 there may be more to do; 0 not now. */
+static int go_on(struct spf_checker *checker, const struct settings *settings, enum spf_mode mode)
 {
+    int settled;
+    do
+        settled = spf_watch_settle(checker->watch, mode, clock_wall_ms());
+    while (settled > 0 && !checker->ending);
+    if (settled != 0 || mode == SPF_MODE_OFF)
+        return store_failed(checker, settled) > 0;
     probe(checker, settings);
     int answer = checker->answers ? check(checker, settings) : 0;
     int64_t now_ms = clock_monotonic_ms();
@@ -152,9 +210,9 @@ static void *run(void *context)
     while (!checker->ending) {
         freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(checker->guard);
         const struct settings *settings = snapshot_settings(snapshot);
-        bool off = settings->spf_mode == SPF_MODE_OFF || settings->spf_outgoing.count == 0;
-        if (off || !go_on(checker, settings))
-            nanosleep(&(struct timespec){.tv_nsec = ROUND_MS * 1000000L}, NULL);
+        bool off = settings->spf_outgoing.count == 0;
+        bool more = go_on(checker, settings, off ? SPF_MODE_OFF : spf_block_mode(settings));
+        nanosleep(&(struct timespec){.tv_nsec = (more ? EACH_MS : ROUND_MS) * 1000000L}, NULL);
     }
     checker->ended = true;
     return NULL;

@@ -5,16 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/text.h"
+#include "feedback/spf_keep.h"
 #include "guard/spf_view.h"
 #include "store/values.h"
 
-enum { VALUES_PAGE = 256 };
+enum { VALUES_PAGE = 256, ATTEMPTS = 20 };
 
 struct watched {
     int64_t again_ms, seen_ms;
-    int names_us; /* as of spf_hosts; 2: never looked at */
+    int64_t refused_ms; /* spf_view_refused_ms */
+    int names_us;       /* as of spf_hosts; 2: never looked at */
+    bool blocked;       /* its mail is refused for it */
 };
 enum { NEVER_LOOKED_AT = 2 };
 
@@ -22,7 +24,9 @@ struct spf_watch {
     struct store *store;
     const char *host;
     GHashTable *domains; /* name: struct watched */
-    char *outgoing;      /* that all were looked at for, or are due */
+    const struct text_list *outgoing; /* of this call */
+    char *looked_for;                 /* addresses that all were looked at for, or are due */
+    enum spf_mode mode;
     bool loaded;
     bool dns_answers;
     int64_t dns_since_ms; /* 0: not told yet */
@@ -37,7 +41,7 @@ struct spf_watch *spf_watch_new(struct store *store, const char *host)
     watch->host = host;
     watch->domains = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
     watch->seen = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
-    watch->outgoing = xstrdup("");
+    watch->looked_for = xstrdup("");
     pthread_mutex_init(&watch->lock, NULL);
     return watch;
 }
@@ -49,7 +53,7 @@ void spf_watch_free(struct spf_watch **watch)
     g_hash_table_destroy((*watch)->domains);
     g_hash_table_destroy((*watch)->seen);
     pthread_mutex_destroy(&(*watch)->lock);
-    free((*watch)->outgoing);
+    free((*watch)->looked_for);
     free(*watch);
     *watch = NULL;
 }
@@ -102,6 +106,8 @@ static void take_kept(struct watched *watched, struct json_object *view)
     watched->again_ms = json_int(view, "again", 0);
     watched->seen_ms = seen_ms > watched->seen_ms ? seen_ms : watched->seen_ms;
     watched->names_us = names_us == NULL ? -1 : json_object_get_boolean(names_us) != 0;
+    watched->refused_ms = spf_view_refused_ms(view);
+    watched->blocked = json_int(view, "blocked", 0) != 0;
 }
 
 /* All that the store has: 1 or -1. */
@@ -136,38 +142,17 @@ static void take_outgoing(struct spf_watch *watch, const struct text_list *outgo
     gpointer domain, watched;
     for (size_t i = 0; i < outgoing->count; i++)
         text_addf(&all, "%s ", outgoing->items[i]);
-    if (strcmp(watch->outgoing, text_string(&all)) == 0)
+    watch->outgoing = outgoing;
+    if (strcmp(watch->looked_for, text_string(&all)) == 0)
         return;
     g_hash_table_iter_init(&next, watch->domains);
     while (g_hash_table_iter_next(&next, &domain, &watched))
         ((struct watched *)watched)->again_ms = 0;
-    free(watch->outgoing);
-    watch->outgoing = xstrdup(text_string(&all));
+    free(watch->looked_for);
+    watch->looked_for = xstrdup(text_string(&all));
 }
 
-/* The one that is due longest; NULL: none is. */
-static const char *find_due(struct spf_watch *watch, int64_t now_ms, struct watched **watched_r)
-{
-    GHashTableIter next;
-    gpointer domain, value;
-    const char *due = NULL;
-    int64_t oldest_ms = now_ms + 1;
-    g_hash_table_iter_init(&next, watch->domains);
-    while (g_hash_table_iter_next(&next, &domain, &value)) {
-        struct watched *watched = value;
-        int64_t again_ms = watched->again_ms <= now_ms + SPF_WATCH_MAX_MS
-                               ? watched->again_ms
-                               : 0; /* the clock was set back since */
-        if (again_ms < oldest_ms && watched->seen_ms > now_ms - SPF_WATCH_SENDING_MS) {
-            oldest_ms = again_ms;
-            *watched_r = watched;
-            due = domain;
-        }
-    }
-    return due;
-}
-
-/* ---- looking at one ---------------------------------------------------------------------------- */
+/* ---- looking at one -------------------------------------------------------------------------- */
 
 /* Whether what is kept is about these addresses. */
 static bool is_about(struct json_object *view, const struct text_list *outgoing)
@@ -182,40 +167,6 @@ static bool is_about(struct json_object *view, const struct text_list *outgoing)
     return true;
 }
 
-static void log_begin(const struct spf_hosts *hosts)
-{
-    log_line(LOG_WARNING_LEVEL, "an SPF record does not let our mail servers send", "domain",
-             hosts->domain, "missing", hosts->terms, NULL);
-}
-
-/* What to keep; before NULL: nothing was about these addresses. To be put. */
-static struct json_object *next_view(struct json_object *before, const struct spf_hosts *hosts,
-                                     int64_t now_ms)
-{
-    if (hosts->names_us < 0 && before != NULL)
-        return json_object_get(before);
-    struct json_object *view = spf_view(hosts);
-    int64_t since_ms = json_int(before, "since", 0);
-    if (hosts->names_us == 0 && since_ms == 0)
-        log_begin(hosts);
-    if (hosts->names_us == 0)
-        json_add_int(view, "since", since_ms > 0 ? since_ms : now_ms);
-    json_add_int(view, "checked", now_ms);
-    return view;
-}
-
-static int keep(struct spf_watch *watch, const char *key, struct json_object *view,
-                int64_t until_ms, int64_t now_ms)
-{
-    const char *text = json_object_to_json_string_ext(view, JSON_C_TO_STRING_PLAIN);
-    const struct value_change change = {
-        .value = {.kind = VALUE_SPF, .key = key, .bytes = text, .length = strlen(text),
-                  .until_ms = until_ms},
-        .replaces = VALUE_ANY};
-    const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
-    return store_values_change(watch->store, &step, NULL) < 1 ? -1 : 1;
-}
-
 static int64_t holds_ms(int64_t ttl_ms)
 {
     return ttl_ms < SPF_WATCH_MIN_MS   ? SPF_WATCH_MIN_MS
@@ -223,77 +174,211 @@ static int64_t holds_ms(int64_t ttl_ms)
                                        : ttl_ms;
 }
 
-/* 1 or -1. */
-static int look_at(struct spf_watch *watch, struct arena *arena, const char *domain,
-                   struct watched *watched, struct json_object *before,
-                   const struct text_list *outgoing, const struct spf_watch_names *names,
-                   int64_t now_ms)
+/* Whether another machine has looked: what is kept holds. */
+static bool is_fresh(const struct spf_watch *watch, struct json_object *view, int64_t now_ms)
 {
+    int64_t again_ms = json_int(view, "again", 0);
+    struct json_object *names_us = json_member(view, "names_us");
+    bool fails = names_us != NULL && !json_object_get_boolean(names_us);
+    bool told = !fails || watch->mode < SPF_MODE_WARN || spf_view_refused_ms(view) != 0;
+    return again_ms > now_ms && again_ms <= now_ms + SPF_WATCH_MAX_MS && told &&
+           is_about(view, watch->outgoing);
+}
+
+/* What of one look is the same however often it is written. */
+struct spf_look {
+    const char *domain;
+    struct watched *watched;
     struct spf_hosts hosts;
-    bool about = is_about(before, outgoing);
-    names->begin(names->resolver.self);
-    spf_hosts_check(arena, domain, outgoing->items, outgoing->count, &names->resolver, &hosts);
-    int64_t wait_ms = hosts.names_us < 0 ? SPF_WATCH_MIN_MS
-                                         : holds_ms(names->ttl_ms(names->resolver.self));
-    freed_by(json_put) struct json_object *view = next_view(about ? before : NULL, &hosts, now_ms);
-    json_add_int(view, "again", now_ms + wait_ms);
-    json_add_int(view, "seen", watched->seen_ms);
-    if (keep(watch, domain, view, watched->seen_ms + SPF_WATCH_KEPT_MS, now_ms) < 0)
-        return -1;
-    take_kept(watched, view);
-    return 1;
+    int64_t wait_ms, now_ms;
+    bool done; /* somebody looked */
+};
+
+/* 1; 0 it was changed since it was read; -1. */
+static int change(struct spf_watch *watch, struct arena *arena, const struct spf_look *look,
+                  const struct spf_kept *kept)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    const struct spf_looked looked = {
+        .hosts = look->done ? &look->hosts : NULL,
+        .same_hosts = look->done && is_about(kept->view, watch->outgoing),
+        .mode = watch->mode, .seen_ms = look->watched->seen_ms, .wait_ms = look->wait_ms,
+        .now_ms = look->now_ms};
+    int changed = spf_keep_change(watch->store, arena, look->domain, kept, &looked, &view);
+    if (changed > 0)
+        take_kept(look->watched, view);
+    return changed;
+}
+
+/* The same until nobody else was first, who may have looked too. 1 or -1. */
+static int change_all(struct spf_watch *watch, struct arena *arena, const struct spf_look *look,
+                      const struct spf_kept *as_read)
+{
+    int changed = as_read != NULL ? change(watch, arena, look, as_read) : 0;
+    for (int attempt = 0; attempt < ATTEMPTS && changed == 0; attempt++) {
+        freed_by(spf_keep_forget) struct spf_kept kept = {0};
+        if (spf_keep_read(watch->store, arena, look->domain, look->now_ms, &kept) < 0)
+            return -1;
+        if (look->done ? is_fresh(watch, kept.view, look->now_ms) : kept.view == NULL) {
+            take_kept(look->watched, kept.view);
+            return 1;
+        }
+        changed = change(watch, arena, look, &kept);
+    }
+    return changed != 0 ? changed : -1;
+}
+
+/* A record that its owner has to mend is asked for as it is now. */
+static bool is_urgent(const struct spf_watch *watch, const struct watched *watched)
+{
+    return watch->mode >= SPF_MODE_WARN && watched->names_us == 0;
+}
+
+/* 1 or -1. */
+static int look_at(struct spf_watch *watch, struct arena *arena, struct spf_look *look,
+                   const struct spf_kept *kept, const struct spf_watch_names *names)
+{
+    const struct text_list *outgoing = watch->outgoing;
+    void *self = names->resolver.self;
+    names->begin(self, is_urgent(watch, look->watched));
+    spf_hosts_check(arena, look->domain, outgoing->items, outgoing->count, &names->resolver,
+                    &look->hosts);
+    bool soon = look->hosts.names_us < 0 ||
+                (look->hosts.names_us == 0 && watch->mode >= SPF_MODE_WARN);
+    look->wait_ms = soon ? SPF_WATCH_MIN_MS : holds_ms(names->ttl_ms(self));
+    look->done = true;
+    return change_all(watch, arena, look, kept);
+}
+
+/* ---- what there is to do --------------------------------------------------------------------- */
+
+/* Whether it is looked at, once it is due. */
+static bool is_followed(const struct spf_watch *watch, const struct watched *watched,
+                        int64_t now_ms)
+{
+    int64_t for_ms = is_urgent(watch, watched) ? SPF_VIEW_KEPT_MS : SPF_WATCH_SENDING_MS;
+    return watched->blocked || watched->seen_ms > now_ms - for_ms;
+}
+
+/* The one that is due longest; NULL: none is. */
+static const char *find_due(struct spf_watch *watch, int64_t now_ms, struct watched **watched_r)
+{
+    GHashTableIter next;
+    gpointer domain, value;
+    const char *due = NULL;
+    int64_t oldest_ms = now_ms + 1;
+    g_hash_table_iter_init(&next, watch->domains);
+    while (g_hash_table_iter_next(&next, &domain, &value)) {
+        struct watched *watched = value;
+        bool untold = is_urgent(watch, watched) && watched->refused_ms == 0;
+        int64_t again_ms = watched->again_ms <= now_ms + SPF_WATCH_MAX_MS && !untold
+                               ? watched->again_ms
+                               : 0; /* the clock was set back since */
+        if (again_ms < oldest_ms && is_followed(watch, watched, now_ms)) {
+            oldest_ms = again_ms;
+            *watched_r = watched;
+            due = domain;
+        }
+    }
+    return due;
 }
 
 int spf_watch_check(struct spf_watch *watch, const struct text_list *outgoing,
                     const struct spf_watch_names *names, int64_t now_ms)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
-    freed_by(json_put) struct json_object *before = NULL;
-    struct watched *watched;
-    struct value value;
+    freed_by(spf_keep_forget) struct spf_kept kept = {0};
+    struct spf_look look = {.now_ms = now_ms};
     if (!watch->loaded && load(watch, now_ms) < 0)
         return -1;
     take_outgoing(watch, outgoing);
     take_seen(watch);
-    const char *domain = find_due(watch, now_ms, &watched);
-    if (domain == NULL)
+    look.domain = find_due(watch, now_ms, &look.watched);
+    if (look.domain == NULL)
         return 0;
-    int found = store_value(watch->store, arena, VALUE_SPF, domain, now_ms, &value);
-    if (found < 0)
+    if (spf_keep_read(watch->store, arena, look.domain, now_ms, &kept) < 0)
         return -1;
-    before = found > 0 ? json_read(value.bytes) : NULL;
-    int64_t again_ms = json_int(before, "again", 0);
-    if (again_ms > now_ms && again_ms <= now_ms + SPF_WATCH_MAX_MS && is_about(before, outgoing)) {
-        take_kept(watched, before); /* another machine has looked */
-        return 1;
-    }
-    return look_at(watch, arena, domain, watched, before, outgoing, names, now_ms);
+    if (!is_fresh(watch, kept.view, now_ms))
+        return look_at(watch, arena, &look, &kept, names);
+    take_kept(look.watched, kept.view);
+    return 1;
 }
 
-/* ---- how it goes -------------------------------------------------------------------------------- */
+/* What the mode does not allow: that mail is refused, or users are told that it will be. */
+static bool is_over(const struct spf_watch *watch, const struct watched *watched)
+{
+    return (watch->mode < SPF_MODE_BLOCK && watched->blocked) ||
+           (watch->mode < SPF_MODE_WARN && watched->refused_ms != 0);
+}
+
+int spf_watch_settle(struct spf_watch *watch, enum spf_mode mode, int64_t now_ms)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    GHashTableIter next;
+    gpointer domain, watched;
+    if (watch->mode != mode)
+        watch->loaded = false; /* others may have changed what is kept */
+    watch->mode = mode;
+    if (!watch->loaded && load(watch, now_ms) < 0)
+        return -1;
+    g_hash_table_iter_init(&next, watch->domains);
+    while (g_hash_table_iter_next(&next, &domain, &watched))
+        if (is_over(watch, watched))
+            return change_all(watch, arena,
+                              &(struct spf_look){.domain = domain, .watched = watched,
+                                             .now_ms = now_ms}, NULL);
+    return 0;
+}
+
+/* ---- how it goes ----------------------------------------------------------------------------- */
+
+/* Of domains, as the state has them. */
+struct state_sums {
+    int64_t named, not_named, unknown, noticed, blocked;
+    int64_t next_block_ms; /* 0: none */
+};
+
+static void add_up(const struct spf_watch *watch, const struct watched *watched, int64_t now_ms,
+                   struct state_sums *sums)
+{
+    bool waits = watched->names_us == 0 && watched->refused_ms != 0 && !watched->blocked &&
+                 is_followed(watch, watched, now_ms);
+    sums->named += watched->names_us == 1;
+    sums->not_named += watched->names_us == 0;
+    sums->unknown += watched->names_us != 1 && watched->names_us != 0;
+    sums->blocked += watched->blocked;
+    sums->noticed += waits;
+    if (waits && (sums->next_block_ms == 0 || watched->refused_ms < sums->next_block_ms))
+        sums->next_block_ms = watched->refused_ms;
+}
 
 int spf_watch_tell(struct spf_watch *watch, bool dns_answers, int64_t now_ms)
 {
     GHashTableIter next;
     gpointer domain, value;
-    int64_t named = 0, not_named = 0, unknown = 0;
+    struct state_sums sums = {0};
     if (watch->dns_since_ms == 0 || watch->dns_answers != dns_answers)
         watch->dns_since_ms = now_ms;
     watch->dns_answers = dns_answers;
     g_hash_table_iter_init(&next, watch->domains);
-    while (g_hash_table_iter_next(&next, &domain, &value)) {
-        const struct watched *watched = value;
-        named += watched->names_us == 1;
-        not_named += watched->names_us == 0;
-        unknown += watched->names_us != 1 && watched->names_us != 0;
-    }
+    while (g_hash_table_iter_next(&next, &domain, &value))
+        add_up(watch, value, now_ms, &sums);
     freed_by(json_put) struct json_object *state = json_object_new_object();
     freed_by(free_string) char *key = xasprintf(SPF_VIEW_STATE "%s", watch->host);
     json_add_bool(state, "dns", dns_answers);
     json_add_int(state, "dns_since", watch->dns_since_ms);
     json_add_int(state, "told", now_ms);
-    json_add_int(state, "named", named);
-    json_add_int(state, "not_named", not_named);
-    json_add_int(state, "unknown", unknown);
-    return keep(watch, key, state, now_ms + SPF_WATCH_STATE_MS, now_ms);
+    json_add_int(state, "named", sums.named);
+    json_add_int(state, "not_named", sums.not_named);
+    json_add_int(state, "unknown", sums.unknown);
+    json_add_int(state, "noticed", sums.noticed);
+    json_add_int(state, "next_block", sums.next_block_ms);
+    json_add_int(state, "blocked", sums.blocked);
+    const char *text = json_object_to_json_string_ext(state, JSON_C_TO_STRING_PLAIN);
+    const struct value_change change = {
+        .value = {.kind = VALUE_SPF, .key = key, .bytes = text, .length = strlen(text),
+                  .until_ms = now_ms + SPF_WATCH_STATE_MS},
+        .replaces = VALUE_ANY};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
+    return store_values_change(watch->store, &step, NULL) < 1 ? -1 : 1;
 }

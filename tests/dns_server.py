@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A DNS server for tests: dns_server.py FILE prints the port that it got on 127.0.0.1, by UDP and TCP, and ends with its
 standard input. FILE has a record a line, "NAME TTL TYPE DATA", and is read for each question. TYPE is A, AAAA, MX (a name),
-PTR, CNAME, TXT (strings in JSON); of a name with SERVFAIL or SILENT all questions are answered so. Without FILE nobody answers.
+PTR, CNAME, TXT (strings in JSON); of a name with SERVFAIL or SILENT all questions are answered so. NAME * stands for all names.
+Without FILE nobody answers.
 """
 import ipaddress
 import json
@@ -61,7 +62,7 @@ def answer(packet, path, limit):
     answers, code, alias = [], 0, name
     while alias is not None:
         name, alias = alias, None
-        of_name = [one for one in known if one[0] == name]
+        of_name = [one for one in known if one[0] in (name, "*")]
         kinds = {one[2] for one in of_name}
         if "SILENT" in kinds:
             return None

@@ -36,6 +36,12 @@ static bool add_imported(const struct exchange *exchange, struct json_object *vi
     return true;
 }
 
+static void add_words(struct exchange *exchange, struct json_object *view)
+{
+    desk_blocks_add_words(view, exchange->catalogue, exchange->request->arena,
+                          exchange->reader.language);
+}
+
 int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
@@ -45,6 +51,8 @@ int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
     int answer = desk_blocks(&exchange->web->desk, query,
                              http_request_param(exchange->request, "after"), exchange->now_ms,
                              view_r);
+    if (answer > 0)
+        add_words(exchange, *view_r);
     if (answer < 1 || exchange->api)
         return answer;
     json_add_string(*view_r, "query", query != NULL ? query : "");
@@ -59,8 +67,11 @@ int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
 static int does(struct exchange *exchange, struct json_object *request, bool preview,
                 struct json_object **view_r, struct problem *problem)
 {
-    return desk_block(&exchange->web->desk, &exchange->person, request, preview, exchange->now_ms,
-                      view_r, problem);
+    int answer = desk_block(&exchange->web->desk, &exchange->person, request, preview,
+                            exchange->now_ms, view_r, problem);
+    if (answer > 0)
+        add_words(exchange, *view_r);
+    return answer;
 }
 
 static int act_by_api(struct exchange *exchange, bool preview, struct json_object **view_r,

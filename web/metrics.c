@@ -324,6 +324,19 @@ static void add_spf(struct text *out, struct json_object *checkers)
     }
 }
 
+/* Beside it: whose mail is refused. */
+static void add_spf_blocked(struct text *out, struct json_object *checkers)
+{
+    add_family(out, "spf_blocked_domains", "gauge",
+               "Sender domains whose mail is refused for their SPF record.");
+    for (size_t i = 0; i < json_object_array_length(checkers); i++) {
+        struct json_object *checker = json_object_array_get_idx(checkers, i);
+        text_add(out, "sendguard_spf_blocked_domains{host=");
+        add_label(out, json_string(checker, "host", ""));
+        text_addf(out, "} %" PRId64 "\n", json_int(checker, "blocked", 0));
+    }
+}
+
 /* A store that is away is no error of this page: it says so, and leaves out what it cannot know. */
 static void metrics(struct exchange *exchange)
 {
@@ -355,6 +368,7 @@ static void metrics(struct exchange *exchange)
     add_appeals(out, appeals, exchange->now_ms);
     add_feedback(out, json_member(feedback, "sources"));
     add_spf(out, json_member(spf, "checkers"));
+    add_spf_blocked(out, json_member(spf, "checkers"));
 }
 
 /* ---- alive, and ready ------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "base/names.h"
 #include "desk/input.h"
 #include "guard/keyed_hash.h"
+#include "guard/spf_block.h"
 #include "message/address.h"
 
 enum word { WORD_ACTION, WORD_KIND, WORD_SUBJECT, WORD_SCOPE, WORD_REASON, WORD_FOR, WORD_NOTE,
@@ -19,6 +20,7 @@ static const char *const word_names[WORD_COUNT] = {"action", "kind", "subject", 
 struct json_object *blocked_view(const struct context *context, const struct block_entry *entry)
 {
     struct json_object *view = json_object_new_object();
+    bool own = block_list_is_hashed(entry) || entry->advice != NULL;
     const char *text = settings_block_reason(context->settings, entry->reason);
     json_add_string(view, "kind", block_kind_names[entry->kind]);
     json_add_string(view, "subject", block_list_name(context->arena, entry));
@@ -26,9 +28,10 @@ struct json_object *blocked_view(const struct context *context, const struct blo
     json_add_string(view, "scope",
                     strcmp(entry->scope, BLOCK_SCOPE_ALL) != 0 ? entry->scope : NULL);
     json_add_string(view, "reason",
-                    text != entry->reason || block_list_is_hashed(entry) ? entry->reason
-                                                                         : BLOCK_BY_STAFF);
-    json_add_string(view, "text", text);
+                    text != entry->reason || own ? entry->reason : BLOCK_BY_STAFF);
+    json_add_string(view, "text", entry->advice == NULL ? text : NULL);
+    if (entry->advice != NULL)
+        json_add_string(view, "advice", entry->advice);
     json_add_moment(view, "since", entry->since_ms);
     json_add_moment(view, "until", entry->until_ms);
     json_add_string(view, "by", entry->by);
@@ -53,6 +56,26 @@ const char *blocked_senders_of(const struct block_entry *entry, enum sender_of *
     return entry->kind == BLOCK_SENDER || entry->kind == BLOCK_PAIR || blocked_for_all(entry)
                ? NULL
                : entry->scope;
+}
+
+static void add_words(struct json_object *entry, const struct catalogue *catalogue,
+                      struct arena *arena, const char *language)
+{
+    const char *advice = json_string(entry, "advice", NULL);
+    if (advice == NULL)
+        return;
+    json_add_string(entry, "text", spf_block_sentence(arena, catalogue, language, advice));
+    json_object_object_del(entry, "advice");
+}
+
+void desk_blocks_add_words(struct json_object *view, const struct catalogue *catalogue,
+                           struct arena *arena, const char *language)
+{
+    struct json_object *blocks = json_member(view, "blocks");
+    for (size_t i = 0; blocks != NULL && i < json_object_array_length(blocks); i++)
+        add_words(json_object_array_get_idx(blocks, i), catalogue, arena, language);
+    add_words(json_member(view, "before"), catalogue, arena, language);
+    add_words(json_member(view, "after"), catalogue, arena, language);
 }
 
 /* ---- words ---------------------------------------------------------------------------------- */

@@ -286,12 +286,16 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
 
 /* What is known of domains whose SPF record does not let all of spf.outgoing send, in order of name,
  * those after `after` ("": from the first):
- * {"now":moment,"mode":"off"|"observe"|"warn","outgoing":["192.0.2.1"…],"checkers":[CHECKER…],
+ * {"now":moment,"mode":"off"|"observe"|"warn"|"block","outgoing":["192.0.2.1"…],"checkers":[CHECKER…],
  *  "domains":[SPF ≤ DESK_PAGE],"next":"last domain"|null}; of mode off there are no domains.
  * SPF is what spf_view makes (guard/spf_view.h), with "since":moment|null, "checked_at":moment|null,
- *  "sent_at":moment.
+ *  "sent_at":moment, "refused_at":moment|null from which mail is refused while the record stays as it
+ *  is (null: users are not told of it), "refuses":bool mode is block (else it would be refused then),
+ *  "blocked":bool it is refused.
  * CHECKER: {"host":"mx1","told_at":moment,"dns":bool whether the DNS answers,"dns_since":moment,
- *  "named":…,"not_named":…,"unknown":… domains}, each that gave a sign within 10 minutes. */
+ *  "named":…,"not_named":…,"unknown":… domains, and of "not_named" "blocked":… whose mail is refused
+ *  and "noticed":… whose users are told that it will be,"next_refused_at":moment|null of the first
+ *  of these}, each that gave a sign within 10 minutes. */
 int desk_spf(const struct desk *desk, const char *after, int64_t now_ms,
              struct json_object **view_r) must_check;
 /* The checkers alone: {"checkers":[CHECKER…]}. */
@@ -302,7 +306,7 @@ int desk_spf_checkers(const struct desk *desk, int64_t now_ms,
 int desk_spf_domain(const struct desk *desk, const char *domain, int64_t now_ms,
                     struct json_object **view_r) must_check;
 /* SPF of a mailbox's domain that its user is to be warned of: the record does not let all send, and
- * mode is warn. 1 (*view_r NULL: nothing to warn of), -1. */
+ * mode is warn or block. 1 (*view_r NULL: nothing to warn of), -1. */
 int desk_spf_warning(const struct desk *desk, const char *mailbox, int64_t now_ms,
                      struct json_object **view_r) must_check;
 /* The same text in a language, to SPF or to what has "domains": spf_view_add_words. */
@@ -380,6 +384,10 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
  *     "text":what the sender reads,
  *     "since":moment,"until":moment|null (staff ends it),"by":…,"note":…} */
 
+/* To what desk_blocks or desk_block made: in a language what senders read of entries that an SPF record
+ * brought. Without it their "text" is null, and BLOCKED has "advice" (guard/spf_view.h). */
+void desk_blocks_add_words(struct json_object *view, const struct catalogue *catalogue,
+                           struct arena *arena, const char *language);
 /* {"now":…,"blocks":[BLOCKED ≤ DESK_PAGE],"next":…|null: pass as `after`}, in order of kind and
  * subject. query: those whose subject begins with it; NULL or "" all. */
 int desk_blocks(const struct desk *desk, const char *query, const char *after, int64_t now_ms,
@@ -391,14 +399,15 @@ int desk_blocks(const struct desk *desk, const char *query, const char *after, i
  * missing and wrong ones: 400, where = the member. 403 for role viewer, 409 when there is no such
  * entry.
  * {"action":…,"subject":…,"done":bool,"allowed":bool,"why_not":…|null,"before":BLOCKED|null,
- *  "after":BLOCKED|null,"mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool,
+ *  "after":BLOCKED|null,"open_until":moment|null (unblock, of an entry that an SPF record brought:
+ *  when there will be one again if the record is as it is now),"mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool,
  *  "all_mailboxes":bool}   (who is concerned) */
 int desk_block(const struct desk *desk, const struct person *person, struct json_object *words,
                bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
 
-/* The lists as CSV (RFC 4180): the header line, and the line of a BLOCKED; none of a recipient that
- * Sendguard itself has blocked. */
+/* The lists as CSV (RFC 4180): the header line, and the line of a BLOCKED; none of what Sendguard
+ * itself has blocked. */
 extern const char desk_blocks_csv_header[];
 void desk_blocks_add_csv(struct text *out, struct json_object *entry);
 /* Adds all entries of such a file; a column may be missing but for "subject" and "reason" (or

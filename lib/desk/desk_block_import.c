@@ -5,23 +5,27 @@
 #include "base/names.h"
 #include "desk/block_file.h"
 #include "desk/desk_senders.h"
+#include "guard/spf_block.h"
 
 enum { COMPARED_AT_ONCE = 1000, MAILBOXES_SHOWN = 20, SENDERS_LOOKED_UP = 20 };
 
 const char desk_blocks_csv_header[] = "kind,subject,scope,reason,text,since,until,by,note\r\n";
 
-/* A recipient that Sendguard itself has blocked is known by its hash, without an address. */
-static bool is_hashed(struct json_object *entry)
+/* What Sendguard itself has blocked: a recipient is known by its hash, without an address, and a
+ * domain is blocked as long as its SPF record is as it is. */
+static bool is_own(struct json_object *entry)
 {
     const char *kind = json_string(entry, "kind", "");
     bool recipient = strcmp(kind, block_kind_names[BLOCK_RECIPIENT]) == 0 ||
                      strcmp(kind, block_kind_names[BLOCK_PAIR]) == 0;
-    return recipient && strchr(json_string(entry, "subject", ""), '@') == NULL;
+    return (recipient && strchr(json_string(entry, "subject", ""), '@') == NULL) ||
+           (strcmp(json_string(entry, "reason", ""), SPF_BLOCK_REASON) == 0 &&
+            strcmp(json_string(entry, "by", ""), SUSPENSION_BY_GUARD) == 0);
 }
 
 void desk_blocks_add_csv(struct text *out, struct json_object *entry)
 {
-    if (is_hashed(entry))
+    if (is_own(entry))
         return;
     static const char *const columns[] = {"kind",  "subject", "scope", "reason", "text",
                                           "since", "until",   "by",    "note"};

@@ -6,6 +6,8 @@
 #include "desk/blocked.h"
 #include "desk/desk_senders.h"
 #include "desk/input.h"
+#include "guard/spf_block.h"
+#include "guard/spf_view.h"
 
 enum { MAILBOXES_SHOWN = 20 };
 
@@ -149,13 +151,23 @@ static int find_to_remove(const struct context *context, struct block_entry *ent
     return found;
 }
 
+/* As the entry that is there has to be. */
+static int change(struct store *store, const struct blocked_request *request,
+                  const struct block_entry *before, const struct action *action)
+{
+    if (!request->removes)
+        return block_list_add(store, &request->entry, 1, action);
+    return spf_block_is(before) ? spf_block_lift(store, &request->entry, action)
+                                : block_list_remove(store, &request->entry, action);
+}
+
 /* 1 done; 0 with *problem; -1. */
 static int carry_out(const struct context *context, const struct person *person,
-                     const struct blocked_request *request, struct problem *problem)
+                     const struct blocked_request *request, const struct block_entry *before,
+                     struct problem *problem)
 {
     const struct action action = {context->now_ms, person->name, request->note};
-    int done = request->removes ? block_list_remove(context->desk->store, &request->entry, &action)
-                                : block_list_add(context->desk->store, &request->entry, 1, &action);
+    int done = change(context->desk->store, request, before, &action);
     guard_outdate_blocks(context->desk->guard);
     return done != 0 ? done
                      : problem_set(problem, 409, "", "others change the lists at the same moment; "
@@ -169,7 +181,7 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct blocked_request request;
     struct problem why_not = {0};
-    struct block_entry before;
+    struct block_entry before = {.advice = NULL};
     if (!blocked_request_read(&context, words, person, &request, problem))
         return 0;
     bool allowed = may_block(person, &why_not) > 0;
@@ -184,7 +196,7 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
     if (request.removes && found == 0)
         return problem_set(problem, 409, "subject",
                            "it is not on the list; a block since mail failed ends with a lift");
-    int done = preview ? 1 : carry_out(&context, person, &request, problem);
+    int done = preview ? 1 : carry_out(&context, person, &request, &before, problem);
     if (done < 1)
         return done;
     json_add_string(view, "action", request.removes ? "unblock" : "block");
@@ -194,6 +206,8 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
     json_add_bool(view, "allowed", allowed);
     json_add_string(view, "why_not", allowed ? NULL : why_not.text);
     json_add(view, "before", found > 0 ? blocked_view(&context, &before) : NULL);
+    bool opens = request.removes && spf_block_is(&before);
+    json_add_moment(view, "open_until", opens ? now_ms + SPF_VIEW_OPEN_MS : 0);
     json_add(view, "after", request.removes ? NULL : blocked_view(&context, &request.entry));
     *view_r = take(view);
     return 1;

@@ -4,12 +4,13 @@
 
 #include "base/json.h"
 #include "desk/context.h"
+#include "guard/spf_block.h"
 #include "guard/spf_view.h"
 #include "store/values.h"
 
 enum { VALUES_PAGE = 256 };
 
-static const char *const mode_names[] = {"off", "observe", "warn"};
+static const char *const mode_names[] = {"off", "observe", "warn", "block"};
 
 static void moment_instead(struct json_object *view, const char *member, const char *name)
 {
@@ -18,12 +19,24 @@ static void moment_instead(struct json_object *view, const char *member, const c
     json_add_moment(view, name, time_ms);
 }
 
+/* Whether, and from when on, mail is refused. */
+static void add_refusal(const struct context *context, struct json_object *view)
+{
+    enum spf_mode mode = spf_block_mode(context->settings);
+    json_add_moment(view, "refused_at", mode >= SPF_MODE_WARN ? spf_view_refused_ms(view) : 0);
+    json_add_bool(view, "refuses", mode == SPF_MODE_BLOCK);
+    json_add_bool(view, "blocked", json_int(view, "blocked", 0) != 0);
+    json_object_object_del(view, "notice");
+    json_object_object_del(view, "open");
+}
+
 /* A value as people read it; NULL: it is damaged. */
-static struct json_object *view_of(const struct value *value)
+static struct json_object *view_of(const struct context *context, const struct value *value)
 {
     struct json_object *view = json_read(value->bytes);
     if (view == NULL)
         return NULL;
+    add_refusal(context, view);
     moment_instead(view, "since", "since");
     moment_instead(view, "checked", "checked_at");
     moment_instead(view, "seen", "sent_at");
@@ -39,6 +52,7 @@ static void add_checker(struct json_object *list, const struct value *value)
     json_add_string(view, "host", value->key + strlen(SPF_VIEW_STATE));
     moment_instead(view, "told", "told_at");
     moment_instead(view, "dns_since", "dns_since");
+    moment_instead(view, "next_block", "next_refused_at");
     json_object_array_add(list, view);
 }
 
@@ -89,7 +103,7 @@ static int add_domains(const struct context *context, const char *after, struct 
         for (size_t i = 0; i < page.count; i++) {
             struct json_object *view = NULL;
             if (is_checker(&values[i]) || !may_be_bad(&values[i]) ||
-                (view = view_of(&values[i])) == NULL)
+                (view = view_of(context, &values[i])) == NULL)
                 continue;
             if (json_object_array_length(list) == DESK_PAGE) {
                 json_object_put(view);
@@ -140,7 +154,7 @@ int desk_spf_domain(const struct desk *desk, const char *domain, int64_t now_ms,
         return 1;
     int found = store_value(desk->store, context.arena, VALUE_SPF, domain, now_ms, &value);
     if (found > 0)
-        *view_r = view_of(&value);
+        *view_r = view_of(&context, &value);
     return found < 0 ? -1 : 1;
 }
 
@@ -150,7 +164,7 @@ int desk_spf_warning(const struct desk *desk, const char *mailbox, int64_t now_m
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     const char *at = strrchr(mailbox, '@');
     *view_r = NULL;
-    if (context.settings->spf_mode != SPF_MODE_WARN || at == NULL)
+    if (context.settings->spf_mode < SPF_MODE_WARN || at == NULL)
         return 1;
     if (desk_spf_domain(desk, at + 1, now_ms, view_r) < 0)
         return -1;

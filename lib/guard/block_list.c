@@ -12,7 +12,7 @@
 
 const char *const block_kind_names[BLOCK_KIND_COUNT] = {"recipient", "pair", "domain", "sender"};
 
-enum { FORMAT = 1, FORMAT_HASHED = 2 };
+enum { FORMAT = 1, FORMAT_HASHED = 2, FORMAT_ADVICE = 3 };
 enum { NUMBER_BYTES = 8, PAGE = 64, ATTEMPTS = 20, DETAIL_MAX_BYTES = 511 };
 #define NEWEST "newest" /* the key of the number; those of steps are digits */
 #define TOLD_MS DAY_MS  /* how long a step is told */
@@ -57,11 +57,15 @@ static void put_entry(struct text *out, const struct block_entry *entry)
 {
     uint8_t probe_of[sizeof entry->probe_of];
     bool hashed = block_list_is_hashed(entry);
-    text_add_char(out, hashed ? FORMAT_HASHED : FORMAT);
+    text_add_char(out, hashed                  ? FORMAT_HASHED
+                       : entry->advice != NULL ? FORMAT_ADVICE
+                                               : FORMAT);
     packed_add_number(out, (uint64_t)entry->since_ms);
     packed_add_string(out, entry->reason);
     packed_add_string(out, entry->by);
     packed_add_string(out, entry->note);
+    if (!hashed && entry->advice != NULL)
+        packed_add_string(out, entry->advice);
     if (!hashed)
         return;
     packed_add_number(out, (uint64_t)entry->until_ms);
@@ -108,7 +112,7 @@ int block_list_read(struct arena *arena, const struct value *value, struct block
     char *name = arena_strdup(arena, value->key);
     char *subject = strchr(name, '\n'), *scope = strrchr(name, '\n');
     uint64_t format = packed_fixed(&rest, 1);
-    if (subject == NULL || scope == subject || (format != FORMAT && format != FORMAT_HASHED))
+    if (subject == NULL || scope == subject || format < FORMAT || format > FORMAT_ADVICE)
         return 0;
     *subject++ = *scope++ = '\0';
     int kind = names_find(block_kind_names, BLOCK_KIND_COUNT, name);
@@ -121,7 +125,10 @@ int block_list_read(struct arena *arena, const struct value *value, struct block
     entry.reason = packed_string(&rest, arena);
     entry.by = packed_string(&rest, arena);
     entry.note = packed_string(&rest, arena);
-    if (entry.note == NULL || (format == FORMAT_HASHED && !read_hashed(&rest, arena, &entry)))
+    if (format == FORMAT_ADVICE)
+        entry.advice = packed_string(&rest, arena);
+    if (entry.note == NULL || (format == FORMAT_HASHED && !read_hashed(&rest, arena, &entry)) ||
+        (format == FORMAT_ADVICE && entry.advice == NULL))
         return 0;
     *entry_r = entry;
     return 1;

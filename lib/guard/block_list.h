@@ -37,6 +37,8 @@ struct block_entry {
     const char *by, *note;
     int64_t since_ms;
     int64_t until_ms; /* UNTIL_LIFTED: staff ends it */
+    const char *advice; /* of a domain that its SPF record blocks: what has to be changed
+                           (spf_view_advice); else NULL */
     const char *site; /* of a hashed recipient: who answered; NULL: not known, or of others */
     int64_t probe_ms; /* of a hashed one: when a message was let through behind its end; 0: none */
     uint64_t probe_of; /* which message: a hash; with probe_ms */

@@ -5,6 +5,7 @@
 #include "guard/block_list.h"
 #include "guard/guard.h"
 #include "guard/judgement.h"
+#include "guard/spf_block.h"
 #include "guard/verdict_text.h"
 
 enum {
@@ -21,6 +22,7 @@ struct blockable {
     enum block_kind kind;
     const char *text;   /* NULL: none, or of a domain: as the one before */
     const char *reason; /* once it was found */
+    const char *advice; /* with it: that of its entry */
     int64_t until_ms;   /* of a reason of Sendguard's own; else 0 */
 };
 
@@ -48,9 +50,9 @@ static void add_recipient(struct looking *looking, size_t number, const char **d
         return;
     const char *at = strrchr(target, '@') + 1;
     struct blockable *own = &looking->of[2 * number];
-    own[0] = (struct blockable){BLOCK_RECIPIENT, target, NULL, 0};
+    own[0] = (struct blockable){BLOCK_RECIPIENT, target, NULL, NULL, 0};
     if (*domain == NULL || strcmp(*domain, at) != 0)
-        own[1] = (struct blockable){BLOCK_DOMAIN, at, NULL, 0};
+        own[1] = (struct blockable){BLOCK_DOMAIN, at, NULL, NULL, 0};
     *domain = at;
 }
 
@@ -59,14 +61,14 @@ static void add_senders(struct looking *looking)
     const struct submission *submission = looking->judgement->submission;
     struct arena *arena = looking->judgement->arena;
     struct blockable *of = &looking->of[2 * looking->recipients];
-    *of++ = (struct blockable){BLOCK_SENDER, submission->mailbox, NULL, 0};
+    *of++ = (struct blockable){BLOCK_SENDER, submission->mailbox, NULL, NULL, 0};
     *of++ = (struct blockable){BLOCK_SENDER, arena_printf(arena, "@%s", submission->domain), NULL,
-                                0};
+                                NULL, 0};
     char(*networks)[BLOCK_NETWORK_SIZE] = arena_alloc(arena, SENDERS * sizeof *networks);
     size_t count =
         submission->ip != NULL ? block_list_networks_of(submission->ip, networks) : 0;
     for (size_t i = 0; i < count; i++)
-        *of++ = (struct blockable){BLOCK_SENDER, networks[i], NULL, 0};
+        *of++ = (struct blockable){BLOCK_SENDER, networks[i], NULL, NULL, 0};
 }
 
 static struct blockable *hashes_of(const struct looking *looking, size_t number)
@@ -89,7 +91,7 @@ static void add_hashes(struct looking *looking, struct keyed_hash_keys *keys)
         for (int year = 0; year < years && address != NULL; year++) {
             char *text = arena_alloc(arena, BLOCK_SUBJECT_HASH_SIZE);
             block_list_hashed(keyed_hash_recipient(keys, address, moments[year]), text);
-            hashes[year] = (struct blockable){BLOCK_RECIPIENT, text, NULL, 0};
+            hashes[year] = (struct blockable){BLOCK_RECIPIENT, text, NULL, NULL, 0};
         }
     }
     looking->message = keyed_hash_recipient(
@@ -174,6 +176,7 @@ static void take_entry(struct looking *looking, struct blockable *whose,
     int64_t probe_until_ms = entry->probe_ms + BLOCK_PROBE_WAITS_MS;
     if (!block_list_is_hashed(entry) || looking->now_ms < entry->until_ms) {
         whose->reason = entry->reason;
+        whose->advice = entry->advice;
         whose->until_ms = block_list_is_hashed(entry) ? entry->until_ms : 0;
     } else if (looking->judgement->submission->webmail_host) {
         return;
@@ -249,6 +252,16 @@ static void find_unroutable(struct looking *looking)
     }
 }
 
+/* An answer of the mail server has little room. */
+static const char *no_spf_sentence(const struct judgement *judgement, const char *advice)
+{
+    const char *lang = judgement->submission->lang;
+    if (judgement->submission->channel != CHANNEL_WEBMAIL)
+        return spf_block_short_sentence(judgement->arena, judgement->catalogue, advice);
+    return spf_block_sentence(judgement->arena, judgement->catalogue,
+                              catalogue_language(judgement->catalogue, lang), advice);
+}
+
 /* Adds what is told of the reason. A sentence of staff's own is the reason "staff". */
 static struct objection with_reason(const struct looking *looking, struct objection objection,
                                     const struct blockable *blocked)
@@ -267,6 +280,10 @@ static struct objection with_reason(const struct looking *looking, struct object
     objection.reason = reason;
     if (strcmp(reason, BLOCK_UNROUTABLE) == 0)
         return objection;
+    if (blocked->advice != NULL) {
+        objection.sentence = no_spf_sentence(looking->judgement, blocked->advice);
+        return objection;
+    }
     const char *sentence = settings_block_reason(looking->judgement->settings, reason);
     if (sentence == reason)
         objection.reason = BLOCK_BY_STAFF;

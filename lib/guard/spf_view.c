@@ -40,6 +40,24 @@ struct json_object *spf_view(const struct spf_hosts *hosts)
     return view;
 }
 
+int64_t spf_view_refused_ms(struct json_object *view)
+{
+    int64_t notice_ms = json_int(view, "notice", 0), open_ms = json_int(view, "open", 0);
+    if (notice_ms == 0)
+        return 0;
+    return notice_ms + SPF_VIEW_NOTICE_MS > open_ms ? notice_ms + SPF_VIEW_NOTICE_MS : open_ms;
+}
+
+struct json_object *spf_view_advice(struct json_object *view)
+{
+    static const char *const members[] = {"domain",      "advice_kind",   "terms",
+                                          "advice_term", "advice_record", "problem"};
+    struct json_object *advice = json_object_new_object();
+    for (size_t i = 0; i < countof(members); i++)
+        json_object_object_add(advice, members[i], json_object_get(json_member(view, members[i])));
+    return advice;
+}
+
 static void add_problem(struct json_object *of, const struct catalogue *catalogue,
                         struct arena *arena, const char *language)
 {

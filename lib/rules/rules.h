@@ -17,7 +17,7 @@ struct objection {
     bool never_fits; /* over time: more than the limit by itself, waiting does not help */
     const char *recipient; /* that is blocked, else NULL */
     const char *reason;    /* why it or the sender is blocked, in one word; else NULL */
-    const char *sentence;  /* and in the words of staff; NULL: the catalogue has some for the reason */
+    const char *sentence;  /* and in a sentence; NULL: the catalogue has one for the reason */
     const char *until;     /* to be read: until when, of a block that Sendguard made; else NULL */
 };
 

@@ -18,7 +18,7 @@ enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
 enum mode { MODE_ENFORCE, MODE_OBSERVE };
 enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
 enum durability { DURABILITY_NORMAL, DURABILITY_FULL };
-enum spf_mode { SPF_MODE_OFF, SPF_MODE_OBSERVE, SPF_MODE_WARN };
+enum spf_mode { SPF_MODE_OFF, SPF_MODE_OBSERVE, SPF_MODE_WARN, SPF_MODE_BLOCK };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
 struct text;

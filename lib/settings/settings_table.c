@@ -18,7 +18,8 @@ static const char *const on_domain_limit_names[] = {[ON_LIMIT_REFUSE] = "refuse"
 
 static const char *const off_on_names[] = {"off", "on", NULL};
 static const char *const spf_mode_names[] = {
-    [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn", NULL};
+    [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn",
+    [SPF_MODE_BLOCK] = "block", NULL};
 static const char *const failure_blocks_names[] = {
     [FAILURE_BLOCKS_DOMAIN] = "domain", [FAILURE_BLOCKS_MAILBOX] = "mailbox", NULL};
 
@@ -361,8 +362,8 @@ const struct setting settings_table[] = {
     {NAMED("spf", "mode"), .type = &settings_type_choice, MEMBER(spf_mode),
      .standard = "observe", .choices = spf_mode_names,
      .sentence = "What is done about sender domains whose SPF record does not let `outgoing` send. "
-                 "`observe` tells staff; `warn` tells their users on the status page too; `off` looks "
-                 "at none. No message is refused for it."},
+                 "`observe` tells staff; `warn` tells their users on the status page too, with the "
+                 "moment 14 days later from which `block` refuses their mail; `off` looks at none."},
     {NAMED("spf", "outgoing"), .type = &settings_type_ips, MEMBER(spf_outgoing),
      .standard = "none",
      .sentence = "The addresses that mail leaves this installation from. `sendguard-feedback` looks "

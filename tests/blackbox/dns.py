@@ -17,7 +17,12 @@ class Dns:
         new.rename(self.file)
 
     def is_away(self):
+        """Nobody answers, so who asks waits."""
         self.file.unlink()
+
+    def fails(self):
+        """It says at once that it has no answer."""
+        self.says("* 0 SERVFAIL")
 
 
 @contextlib.contextmanager

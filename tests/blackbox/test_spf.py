@@ -125,15 +125,19 @@ def test_the_example_of_the_document(shell, folder):
 class Watched:
     """A mail server's log that sendguard-feedback follows, and a DNS for it."""
 
-    def __init__(self, mta, store, dns, folder):
+    def __init__(self, mta, store, dns, folder, settings=(), environment=None):
         self.mta, self.dns, self.log = mta, dns, Log(folder, mta)
         self.shell = Shell(folder, store)
         self.shell.options += ["-c", str(mta.config_path)]
         for setting in (f"feedback.source=file:{self.log.path}", f"spf.resolver={dns.resolver}",
-                        "spf.outgoing=192.0.2.1"):
+                        "spf.outgoing=192.0.2.1", *settings):
             self.shell.options += ["-o", setting]
-        self.program = subprocess.Popen([BUILD / "sendguard-feedback", *self.shell.options],
-                                        stderr=subprocess.PIPE, text=True)
+        self.shell.environment.update(environment or {})
+        self.start()
+
+    def start(self, *more):
+        self.program = subprocess.Popen([BUILD / "sendguard-feedback", *self.shell.options, *more],
+                                        env=self.shell.environment, stderr=subprocess.PIPE, text=True)
 
     def send(self, number, mailbox):
         user = User(self.mta, mailbox)
@@ -262,8 +266,9 @@ def test_the_list_of_a_shell(known, store):
     assert view["next"] is None and [one["dns"] for one in view["checkers"]] == [True]
     assert "spf.mode is off" in known.shell.ok("spf", "-o", "spf.mode=off")
     assert "name it" in known.shell.fails(64, "spf", "--ip", "192.0.2.1")
-    known.dns.is_away()
-    eventually(lambda: "The DNS does not answer" in known.shell.ok("spf"), "it is told", 60)
+    known.dns.fails()
+    known.send(4, "alice@other.test")
+    eventually(lambda: "The DNS does not answer" in known.shell.ok("spf"), "a look that failed asks at once")
     assert "bad.test, since" in known.shell.ok("spf")
 
 

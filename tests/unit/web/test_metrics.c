@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 38);
+    ck_assert_uint_eq(families, 39);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -287,7 +287,8 @@ START_TEST(test_spf)
     get("/metrics");
     check_format();
     rig_check_has_not(text_string(&response.body), "host=");
-    keep(VALUE_SPF, ".mx1", "{\"dns\":true,\"named\":3,\"not_named\":2,\"unknown\":1}");
+    keep(VALUE_SPF, ".mx1", "{\"dns\":true,\"named\":3,\"not_named\":2,\"unknown\":1,"
+                            "\"blocked\":1}");
     keep(VALUE_SPF, ".mx2", "{\"dns\":false}");
     get("/metrics");
     check_format();
@@ -296,6 +297,8 @@ START_TEST(test_spf)
     check_series("sendguard_spf_domains{host=\"mx1\",state=\"named\"}", "3");
     check_series("sendguard_spf_domains{host=\"mx1\",state=\"not_named\"}", "2");
     check_series("sendguard_spf_domains{host=\"mx1\",state=\"unknown\"}", "1");
+    check_series("sendguard_spf_blocked_domains{host=\"mx1\"}", "1");
+    check_series("sendguard_spf_blocked_domains{host=\"mx2\"}", "0");
     end_web();
 }
 END_TEST
