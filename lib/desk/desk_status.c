@@ -178,10 +178,10 @@ static struct sending_reasons reasons_of(struct json_object *message)
 
 /* "admitted" is for this page alone, which is opened later than the message was decided on. */
 static const char *headline(const struct forecast *forecast, enum can_send can_send,
-                            const char *sender_blocked, struct json_object *message)
+                            bool sender_blocked, struct json_object *message)
 {
     const struct suspension *suspension = &forecast->account.suspensions.of[0];
-    if (suspension->id == 0 && (forecast->block.subject != NULL || sender_blocked != NULL))
+    if (suspension->id == 0 && (forecast->block.subject != NULL || sender_blocked))
         return forecast->block.subject != NULL ? "blocked" : "sender_blocked";
     const char *verdict = json_string(message, "verdict", "");
     const struct sending_reasons reasons = reasons_of(message);
@@ -192,7 +192,8 @@ static const char *headline(const struct forecast *forecast, enum can_send can_s
     return strcmp(state, "ok") == 0 && strcmp(verdict, "admitted") == 0 ? "admitted" : state;
 }
 
-/* Whether staff blocked who writes from there, in the provider's words; NULL: no. 1 or -1. */
+/* Whether who writes from there is blocked: 1 and in the provider's words why (NULL: an SPF record
+ * brought it); 0; -1. */
 static int find_sender_blocked(const struct context *context, const char *mailbox,
                                const char *reader_ip, const char **sentence_r)
 {
@@ -200,15 +201,14 @@ static int find_sender_blocked(const struct context *context, const char *mailbo
     struct problem unimportant;
     *sentence_r = NULL;
     if (context->settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */
-        return 1;
+        return 0;
     submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
     if (submission_set_mailbox(&submission, mailbox, strlen(mailbox), &unimportant) < 1)
-        return 1;
+        return 0;
     if (reader_ip == NULL ||
         submission_set_ip(&submission, reader_ip, strlen(reader_ip), &unimportant) < 1)
         submission.ip = NULL;
-    return guard_sender_blocked(context->desk->guard, &submission, context->now_ms,
-                                sentence_r) < 0 ? -1 : 1;
+    return guard_sender_blocked(context->desk->guard, &submission, context->now_ms, sentence_r);
 }
 
 /* ---- the view ----------------------------------------------------------------------------- */
@@ -304,17 +304,19 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
     struct json_object *block, *complaints;
     struct forecast forecast;
-    const char *sender_blocked;
+    const char *sender_sentence;
     if (forecast_read(&context, mailbox, address_domain(mailbox), &forecast) < 0 ||
-        read_message(&context, mailbox, decision, &message) < 0 ||
-        find_sender_blocked(&context, mailbox, reader_ip, &sender_blocked) < 0)
+        read_message(&context, mailbox, decision, &message) < 0)
+        return -1;
+    int sender_blocked = find_sender_blocked(&context, mailbox, reader_ip, &sender_sentence);
+    if (sender_blocked < 0)
         return -1;
     if (context.settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */
         forecast.block = (struct failing_block){0};
     struct next next = forecast_next(&context, &forecast);
-    if (sender_blocked != NULL)
+    if (sender_blocked)
         next.can_send = CAN_SEND_NONE;
-    json_add_string(view, "sender_sentence", sender_blocked);
+    json_add_string(view, "sender_sentence", sender_sentence);
     const char *contact = context.settings->support_contact;
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);

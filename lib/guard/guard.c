@@ -8,6 +8,7 @@
 #include "base/decision.h"
 #include "guard/judgement.h"
 #include "guard/packing.h"
+#include "guard/spf_block.h"
 #include "guard/terms.h"
 #include "guard/verdict_shown.h"
 #include "guard/verdict_text.h"
@@ -383,7 +384,7 @@ int guard_sender_blocked(struct guard *guard, const struct submission *submissio
     const char *text;
     int found = find_objection(guard, submission, RULE_SENDER_BLOCKED, now_ms, &objection, &text);
     if (found > 0)
-        *sentence_r = objection.sentence;
+        *sentence_r = strcmp(objection.reason, SPF_BLOCK_REASON) == 0 ? NULL : objection.sentence;
     return found;
 }
 

@@ -78,7 +78,7 @@ int guard_recipient_blocked(struct guard *guard, const struct submission *submis
                             int64_t now_ms, const char **reason_r, const char **text_r)
     must_check;
 /* The same of its sender, mailbox and ip (NULL: not known): *sentence_r is what the sender reads of
- * it, as staff wrote it. */
+ * it, as staff wrote it; NULL of the reason SPF_BLOCK_REASON, which has texts of its own. */
 int guard_sender_blocked(struct guard *guard, const struct submission *submission, int64_t now_ms,
                          const char **sentence_r) must_check;
 /* After a change of the block lists: this guard knows of it with its next message. */

@@ -51,7 +51,7 @@ const char *spf_block_sentence(struct arena *arena, const struct catalogue *cata
     return catalogue_text(catalogue, arena, language, "reason.no_spf", view);
 }
 
-/* Whole terms of at most SHORT_TERMS bytes, "..." for the others. */
+/* Whole terms of at most SHORT_TERMS bytes. */
 static const char *first_terms(struct arena *arena, const char *terms)
 {
     size_t length = strlen(terms);
@@ -60,7 +60,7 @@ static const char *first_terms(struct arena *arena, const char *terms)
     length = SHORT_TERMS;
     while (length > 0 && terms[length] != ' ')
         length--;
-    return arena_printf(arena, "%.*s ...", (int)length, terms);
+    return arena_printf(arena, "%.*s and more", (int)length, terms);
 }
 
 const char *spf_block_short_sentence(struct arena *arena, const struct catalogue *catalogue,

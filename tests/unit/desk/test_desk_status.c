@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "guard/block_list.h"
+#include "guard/spf_block.h"
 #include "store/audit.h"
 #include "store/store.h"
 #include "tests/unit/desk/desk_rig.h"
@@ -208,6 +209,22 @@ START_TEST(sender_blocked)
     check_member(status_from("203.0.113.9", 0), "headline", "sender_blocked");
     check_member(status_from("203.0.114.9", 0), "headline", "ok");
     check_member(status_from(NULL, 0), "headline", "ok");
+}
+END_TEST
+
+/* The page has a section of its own for it, in its reader's language. */
+START_TEST(sender_blocked_for_spf)
+{
+    freed_by(json_put) struct json_object *kept = json_object_new_object();
+    rig_begin(_i, WITH(SMALL));
+    json_add_string(kept, "domain", "example.test");
+    const struct block_entry entry = spf_block_entry(arena, kept, NOW);
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &(struct action){NOW, "guard", "x"}), 1);
+    guard_outdate_blocks(guard);
+    struct json_object *view = view_status(ALICE, 0, NOW);
+    check_member(view, "headline", "sender_blocked");
+    check_member(view, "sender_sentence", "null");
+    check_member(view, "can_send", "none");
 }
 END_TEST
 
@@ -443,7 +460,7 @@ int main(void)
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, too_big,
-        sender_blocked, sender_blocked_observed, over_time_headline,
+        sender_blocked, sender_blocked_for_spf, sender_blocked_observed, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
     };

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "guard/block_filter.h"
 #include "guard/block_list.h"
+#include "guard/spf_block.h"
 #include "tests/unit/guard/guard_rig.h"
 
 static const struct action action = {NOW, "ada", "asked for"};
@@ -218,6 +219,69 @@ START_TEST(test_networks)
 END_TEST
 
 /* ---- modes ---------------------------------------------------------------------------------- */
+
+/* A domain whose SPF record lacks these terms. */
+static void block_for_spf(const char *kind, const char *terms)
+{
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    json_add_string(view, "domain", "example.test");
+    json_add_string(view, "advice_kind", kind);
+    json_add_string(view, "terms", terms);
+    json_add_string(view, "advice_term", "-all");
+    const struct block_entry entry = spf_block_entry(arena, view, NOW);
+    ck_assert(spf_block_is(&entry));
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &action), 1);
+    guard_outdate_blocks(guard);
+}
+
+static struct verdict sent_by(const char *id, enum channel channel, const char *lang)
+{
+    struct submission submission = rig_submission(id);
+    submission.channel = channel;
+    submission.lang = lang;
+    rig_add(&submission, FIELD_TO, "r@x.test");
+    return rig_judge(&submission, NOW);
+}
+
+/* What to write into which record, and who has to: the webmail says all of it, the mail server what
+ * its answer has room for. */
+START_TEST(test_spf)
+{
+    static const struct {
+        const char *lang, *text;
+    } rows[] = {
+        {"en", "Write ip4:192.0.2.1 into the SPF record of example.test, before the term -all. The "
+               "person who manages the DNS of example.test has to do this"},
+        {"de", "Schreiben Sie ip4:192.0.2.1 in den SPF-Eintrag von example.test, vor den Teil -all. "
+               "Das muss die Person tun, die das DNS von example.test verwaltet"},
+        {"fr", "ip4:192.0.2.1 dans l'enregistrement SPF de example.test"},
+        {"es", "Escriba ip4:192.0.2.1 en el registro SPF de example.test"},
+    };
+    rig_begin(_i, WITH("exempt.mailbox=" BOB));
+    block_for_spf("add", "ip4:192.0.2.1");
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct verdict verdict = sent_by(rows[i].lang, CHANNEL_WEBMAIL, rows[i].lang);
+        ck_assert_int_eq(verdict.kind, VERDICT_SENDER_BLOCKED);
+        ck_assert_str_eq(verdict.reasons[0].objection.reason, "no_spf");
+        rig_check_has(verdict.message, rows[i].text);
+    }
+    rig_check_has(sent_by("smtp", CHANNEL_SMTP, NULL).reasons[0].text,
+                  "the SPF record of example.test does not let our mail servers send. The person who "
+                  "manages its DNS has to add ip4:192.0.2.1.");
+    ck_assert_int_eq(sent_by("f", CHANNEL_FORWARDING, NULL).kind, VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("exempt", BOB, "r@x.test"), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("sub", "a@sub.example.test", "r@x.test"), VERDICT_ADMIT);
+    block_for_spf("record", "v=spf1 ip4:192.0.2.1 ~all");
+    rig_check_has(sent_by("record", CHANNEL_SMTP, NULL).reasons[0].text,
+                  "has to publish v=spf1 ip4:192.0.2.1 ~all.");
+    const char *many = "";
+    for (int i = 0; i < 20; i++)
+        many = arena_printf(arena, "%s%sip4:192.0.2.%d", many, i > 0 ? " " : "", 100 + i);
+    block_for_spf("add", many);
+    rig_check_has(sent_by("many", CHANNEL_SMTP, NULL).reasons[0].text, "ip4:192.0.2.108 and more.");
+    rig_check_has(sent_by("all", CHANNEL_WEBMAIL, "en").message, "ip4:192.0.2.119");
+}
+END_TEST
 
 START_TEST(test_observe)
 {
@@ -616,6 +680,7 @@ int main(void)
     tcase_add_loop_test(cases, test_end, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_unroutable, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_senders, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_spf, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_channels, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_filter, 0, BACKEND_KINDS);
