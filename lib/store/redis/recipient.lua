@@ -58,14 +58,17 @@ local function counted(pair, at)
 end
 
 -- Calls visit(name, what is kept of it, place) for each of the names, 8 bytes each; writes what it
--- returns, if anything.
-local function each(key, names, visit)
+-- returns, if anything. `known`: what is kept of all of them, where that was read at once; returns
+-- that, nil where there are more.
+local function each(key, names, visit, known)
+    local at_once = #names <= 8 * PAIRS_AT_ONCE
     for first = 1, #names, 8 * PAIRS_AT_ONCE do
         local some, written = {}, {}
         for at = first, math.min(first + 8 * PAIRS_AT_ONCE, #names + 1) - 1, 8 do
             some[#some + 1] = string.sub(names, at, at + 7)
         end
-        local found = call('HMGET', key, unpack(some))
+        local found = known or call('HMGET', key, unpack(some))
+        known = at_once and found or nil
         for i, name in ipairs(some) do
             local pair = visit(name, whole(found[i] or ''), (first - 1) / 8 + i - 1)
             if pair then
@@ -76,6 +79,7 @@ local function each(key, names, visit)
             call('HSET', key, unpack(written))
         end
     end
+    return known
 end
 
 -- What is seen of the recipients of m: m.window, with the recipients that have no room (`over`), the
@@ -83,7 +87,7 @@ end
 local function look(m)
     local window = {over = {}, used = 0, own = 0, place = 0, fits = 0}
     local limit, channel = m.recipient_limit, m.channel
-    each(key_of(m.mailbox), m.recipients, function(_, kept, place)
+    window.known = each(key_of(m.mailbox), m.recipients, function(_, kept, place)
         local now_kept = mended(kept, m.now)
         local pair = counted(now_kept, m.at)
         local used, fits = #pair / PAIR_BYTES, 0
@@ -117,22 +121,28 @@ local function tidy(key, added, past)
     end
 end
 
--- Counts m, whose entry in the mailbox's history is given, for each of its recipients.
+-- Counts m, which `look` has seen and whose entry in the mailbox's history is given, for each of its recipients.
 local function count(m, entry)
-    local key, added = key_of(m.mailbox), 0
+    local key, added, moves = key_of(m.mailbox), 0, false
     local identity = string.sub(entry, ENTRY_BYTES + 1, ENTRY_BYTES + ID_BYTES + FINGERPRINT_BYTES)
     each(key, m.recipients, function(_, kept)
         local pair = mended(kept, m.now)
-        local at = #pair > 0 and math.max(m.at, newest_of(pair)) or m.at
+        local newest = #pair > 0 and newest_of(pair) or 0
+        local at = math.max(m.at, newest)
+        added = added + (newest == 0 and 1 or 0)
+        moves = moves or at - at % PAIR_SLACK ~= newest - newest % PAIR_SLACK
         pair = counted(pair, at)
         if #pair == PAIR_MAX_BYTES then
             pair = string.sub(pair, PAIR_BYTES + 1)
         end
-        added = added + 1
         return pair .. pack(TIME_FORM, m.channel * TIMES + at) .. identity
-    end)
-    tidy(key, added, m.now - PAIR_WINDOW - MARGIN)
-    call('PEXPIRE', key, string.format('%d', m.at - m.now + PAIR_WINDOW + MARGIN))
+    end, m.window.known)
+    if added > 0 then
+        tidy(key, added, m.now - PAIR_WINDOW - MARGIN)
+    end
+    if moves then -- as often as the expiry of a history, or of another recipient
+        call('PEXPIRE', key, string.format('%d', m.at - m.now + PAIR_LIFETIME))
+    end
 end
 
 -- What the window that is told holds now.

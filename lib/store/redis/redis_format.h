@@ -31,6 +31,7 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 /* What is known again of a refused message, in two halves. */
 #define ATTEMPT_BYTES 8
 #define DURATION_BYTES 8
+#define PAIR_LIFETIME_MS (DAY_MS * 13 / 12 + MARGIN_MS) /* its expiry moves on twelve times */
 #define RECIPIENT_BYTES 8 /* hash; of each the pair is a field of its mailbox's (packed_pair.h) */
 
 /* Beginnings of keys that C makes. */

@@ -295,7 +295,7 @@ static void put_pair(struct redis_pipeline *pipeline, const struct transfer_item
     packed_put(recipient, item->of.pair.recipient, RECIPIENT_BYTES);
     ADD(pipeline, TEXT("HSET"), TEXT(key), {recipient, RECIPIENT_BYTES},
         {item->of.pair.bytes, item->of.pair.length});
-    ADD(pipeline, TEXT("PEXPIRE"), TEXT(key), NUMBER(PAIR_WINDOW_MS + CLOCK_AHEAD_MS + MARGIN_MS));
+    ADD(pipeline, TEXT("PEXPIRE"), TEXT(key), NUMBER(PAIR_LIFETIME_MS));
 }
 
 /* As suspension.lua keeps it, a line. */
