@@ -318,11 +318,22 @@ START_TEST(test_redis_errors)
 }
 END_TEST
 
+/* It counts for @eve.test too. */
+static struct message message_of_domain(const char *mailbox, const char *id)
+{
+    struct message message = message_of(mailbox, id, NOW);
+    message.request.group = "@eve.test";
+    message.request.windows[message.request.window_count++] =
+        (struct judge_window){.rule = RULE_MESSAGES_PER_HOUR_PER_DOMAIN, .limit = LIMIT_OFF};
+    return message;
+}
+
 /* A key that is damaged costs its own message alone, also among others. */
 START_TEST(test_redis_damage)
 {
     static const char *const keys[] = {"sg:mailbox:bob@example.test", "sg:network:192.0.2.1",
-                                       "sg:suspension:bob@example.test"};
+                                       "sg:suspension:bob@example.test",
+                                       "sg:domain:@bob.test"};
     struct message messages[3];
     int answers[3];
     for (size_t i = 0; i < countof(keys); i++) {
@@ -337,6 +348,10 @@ START_TEST(test_redis_damage)
                                      arena_printf(arena, "%d", k), NOW);
             if (k != 1)
                 messages[k].request.ip = NULL;
+            messages[k].request.group = k == 1 ? "@bob.test" : "@others.test";
+            messages[k].request.windows[messages[k].request.window_count++] =
+                (struct judge_window){.rule = RULE_MESSAGES_PER_HOUR_PER_DOMAIN,
+                                      .limit = LIMIT_OFF};
         }
         judge_all(store, messages, answers, 3);
         ck_assert_int_eq(answers[1], -1);
@@ -352,7 +367,7 @@ END_TEST
 /* The same in SQLite, where they share a transaction. */
 START_TEST(test_sqlite_damage)
 {
-    enum { DAMAGED = 2, COUNT = 6 };
+    enum { DAMAGED = 3, COUNT = 7 };
     struct message messages[COUNT];
     int answers[COUNT];
     sqlite3 *db;
@@ -360,19 +375,22 @@ START_TEST(test_sqlite_damage)
     send_messages("bob@example.test", "b", 1, NOW, 0);
     send_messages("carol@example.test", "c", 1, NOW, 0);
     send_messages(ALICE, "a", 2, NOW, 0);
+    struct message of_domain = message_of_domain("eve@eve.test", "e");
+    ck_assert_int_eq(judge(&of_domain), OUTCOME_ADMITTED);
     ck_assert_int_eq(store_sweep(store, NOW), 1); /* the rows are written behind */
     ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "UPDATE history_head SET data = x'ff' WHERE key LIKE 'bob@%'"
-                                  " OR key LIKE 'carol@%'", NULL, NULL, NULL), SQLITE_OK);
+                                  " OR key LIKE 'carol@%' OR key = '@eve.test'", NULL, NULL, NULL), SQLITE_OK);
     ck_assert_int_eq(sqlite3_changes(db), DAMAGED);
     sqlite3_close(db);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT - 1; i++)
         messages[i] = message_of(i == 1   ? "bob@example.test"
                                  : i == 4 ? "carol@example.test" : ALICE,
                                  arena_printf(arena, "%d", i), NOW);
+    messages[COUNT - 1] = message_of_domain("other@eve.test", "f");
     judge_all(store, messages, answers, COUNT);
     for (int i = 0; i < COUNT; i++)
-        ck_assert_int_eq(answers[i], i == 1 || i == 4 ? -1 : 1);
+        ck_assert_int_eq(answers[i], i == 1 || i == 4 || i == COUNT - 1 ? -1 : 1);
     ck_assert_msg(strstr(store_error(store), "damaged") != NULL, "%s", store_error(store));
     ck_assert_uint_eq(seen_of(&messages[5], RULE_MESSAGES_PER_DAY)->used_before, 5);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 6);
