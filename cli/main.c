@@ -71,8 +71,9 @@ const struct command cli_commands[] = {
      "Of a mailbox: without --cause the only one; where it has several it names them.\n"
      "Of a domain: its block for mail that failed, and those of its mailboxes. What was sent before\n"
      "makes no other.\n"},
-    {"reset", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
-     "forget the counts, keep a suspension", NULL},
+    {"reset", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
+     "forget the counts, keep a suspension",
+     "Of a domain: what messages_per_hour_per_domain has counted, and nothing of its mailboxes.\n"},
     {"extra", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX,
      SEVERAL | TAKES(OPTION_MESSAGES) | TAKES(OPTION_OFF_DOMAIN) | TAKES(OPTION_FOR),
      NEEDS_DESK, cli_run_action, "add to the limits of a day (for 24h)", subject_help},

@@ -88,6 +88,10 @@ static int possible(const struct desk_request *request, const struct forecast *f
             (request->mailbox[0] != '\0' ? LIMIT_OF_MAILBOX : LIMIT_OF_DOMAIN))
         return problem_set(problem, 409, "subject", "it has no %s of its own",
                            rule_table[request->changes[0].rule].name);
+    if (request->action == ACTION_RESET && request->mailbox[0] == '\0' &&
+        !forecast_counts_domain(forecast))
+        return problem_set(problem, 409, "subject", "no limit counts what this domain sends; name "
+                           "the mailbox");
     if (request->action == ACTION_EXEMPT && request->changes[0].removed && !limits->exempt)
         return problem_set(problem, 409, "subject", "it is not exempt");
     return 1;
@@ -127,6 +131,15 @@ static int adjust(const struct context *context, const struct person *person,
     return done;
 }
 
+/* A domain of a group counts under the name of the group. */
+static const char *reset_name(const struct context *context, const struct desk_request *request)
+{
+    return request->mailbox[0] != '\0'
+               ? request->mailbox
+               : arena_printf(context->arena, "@%s",
+                              settings_sender_domain(context->settings, request->domain));
+}
+
 static bool is_unblock(const struct desk_request *request)
 {
     return request->action == ACTION_LIFT && request->mailbox[0] == '\0';
@@ -160,7 +173,7 @@ static int carry_out(const struct context *context, const struct person *person,
     case ACTION_RESET:
         if (person->role != ROLE_ADMIN)
             done = take_reset(context, person, problem);
-        return done < 1 ? done : store_reset(store, request->mailbox, &action);
+        return done < 1 ? done : store_reset(store, reset_name(context, request), &action);
     case ACTION_NOTE:
         return store_write_audit(store, &(struct audited){desk_action_name(ACTION_NOTE),
                                                           request->subject, "{}", &action});

@@ -62,8 +62,12 @@ int desk_request_imagine(const struct context *context, const struct desk_reques
         after.block = (struct failing_block){0};
     else if (request->action == ACTION_LIFT)
         suspension_drop(&after.account.suspensions, request->cause);
-    if (request->action == ACTION_RESET)
-        after.account.history = after.of_recipient = (struct history){0};
+    if (request->action == ACTION_RESET) {
+        if (request->mailbox[0] != '\0')
+            after.account.history = after.of_recipient = (struct history){0};
+        else
+            after.of_domain = (struct history){0};
+    }
     for (int channel = 0; channel < CHANNEL_COUNT && request->change_count > 0; channel++)
         if (guard_limits_if(context->desk->guard, (enum channel)channel, request->mailbox,
                             request->domain,

@@ -26,7 +26,7 @@ static const struct {
 } actions[ACTION_COUNT] = {
     [ACTION_SUSPEND] = {"suspend", MAY(PART_CAUSE) | MAY(PART_FOR), false},
     [ACTION_LIFT] = {"lift", MAY(PART_CAUSE), true},
-    [ACTION_RESET] = {"reset", 0, false},
+    [ACTION_RESET] = {"reset", 0, true},
     [ACTION_EXTRA] = {"extra", MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
     [ACTION_LIMIT] = {"limit", MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
     [ACTION_EXEMPT] = {"exempt", MAY(PART_VALUE) | MAY(PART_FOR), true},

@@ -37,6 +37,11 @@ static bool is_limited(const struct forecast *forecast, enum rule rule)
            forecast->limits[CHANNEL_SMTP].limits.of[rule] != LIMIT_OFF;
 }
 
+bool forecast_counts_domain(const struct forecast *forecast)
+{
+    return is_limited(forecast, RULE_MESSAGES_PER_HOUR_PER_DOMAIN);
+}
+
 /* Only where a limit of the domain or of a recipient looks at it: else nothing is kept. 1 or -1. */
 static int read_others(const struct context *context, const char *domain,
                        struct forecast *forecast)
@@ -46,7 +51,7 @@ static int read_others(const struct context *context, const char *domain,
         store_history(context->desk->store, context->arena, SUBJECT_RECIPIENT, forecast->mailbox,
                       context->now_ms, &forecast->of_recipient) < 0)
         return -1;
-    if (!is_limited(forecast, RULE_MESSAGES_PER_HOUR_PER_DOMAIN))
+    if (!forecast_counts_domain(forecast))
         return 1;
     return store_history(context->desk->store, context->arena, SUBJECT_DOMAIN,
                          forecast_domain_key(context, domain), context->now_ms,

@@ -21,6 +21,8 @@ struct forecast {
     struct history of_recipient; /* of the recipient that it sent most to; the same */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
+/* Whether a limit looks at what the domain sends. */
+bool forecast_counts_domain(const struct forecast *forecast);
 /* mailbox: key form, lives longer than the forecast; "" (of a domain): one that sent nothing. */
 int forecast_read(const struct context *context, const char *mailbox, const char *domain,
                   struct forecast *forecast_r) must_check;

@@ -31,6 +31,14 @@ void history_domain_key(const char *domain, char key_r[DOMAIN_KEY_SIZE])
     sodium_bin2hex(key_r + 2, DOMAIN_KEY_SIZE - 2, hash, sizeof hash);
 }
 
+const char *history_key_named(const char *name, char key_r[DOMAIN_KEY_SIZE])
+{
+    if (name[0] != '@')
+        return name;
+    history_domain_key(name + 1, key_r);
+    return key_r;
+}
+
 enum subject history_subject(const char *name, size_t length)
 {
     return length > 0 && name[0] == '@'          ? SUBJECT_DOMAIN

@@ -21,6 +21,8 @@ const char *history_name(enum subject subject, enum channel channel, const char 
  * hash. No mailbox begins with '@', and no network has one. */
 enum { DOMAIN_KEPT = 150, DOMAIN_KEY_SIZE = DOMAIN_KEPT + 2 };
 void history_domain_key(const char *domain, char key_r[DOMAIN_KEY_SIZE]);
+/* The key of who is named as staff do: a mailbox itself, of "@DOMAIN" history_domain_key in key_r. */
+const char *history_key_named(const char *name, char key_r[DOMAIN_KEY_SIZE]);
 /* Whose history has that name, of `length` bytes. */
 enum subject history_subject(const char *name, size_t length);
 /* The other way: the first channel that counts in the history of that name, and its key. */

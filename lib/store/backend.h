@@ -62,7 +62,7 @@ struct record_operations {
                    const char *key, int64_t now_ms, struct history *history_r);
     int (*account)(struct backend *backend, struct arena *arena, const char *mailbox,
                    int64_t now_ms, struct account *account_r);
-    int (*reset)(struct backend *backend, const char *mailbox, const struct action *action);
+    int (*reset)(struct backend *backend, const char *name, const struct action *action);
 };
 
 struct audit_operations {

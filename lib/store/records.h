@@ -62,8 +62,8 @@ struct account {
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r) must_check;
 
-/* Empties the mailbox's windows, of every channel; keeps a suspension. Returns 1, also when they
- * were empty, or -1. */
-int store_reset(struct store *store, const char *mailbox, const struct action *action) must_check;
+/* Empties the windows of a mailbox, of every channel, and keeps a suspension; or those of a sender
+ * domain, "@example.test". Returns 1, also when they were empty, or -1. */
+int store_reset(struct store *store, const char *name, const struct action *action) must_check;
 
 #endif

@@ -371,9 +371,9 @@ int store_lift(struct store *store, const char *mailbox, enum cause cause,
     ALONE(store, suspensions->lift, mailbox, cause, action);
 }
 
-int store_reset(struct store *store, const char *mailbox, const struct action *action)
+int store_reset(struct store *store, const char *name, const struct action *action)
 {
-    ALONE(store, records->reset, mailbox, action);
+    ALONE(store, records->reset, name, action);
 }
 
 int store_adjust(struct store *store, const struct adjustment *adjustment,

@@ -341,6 +341,22 @@ def test_reset_and_what_a_lift_leaves(store, shell, start, sender_at):
 
 
 @pytest.mark.sanitized
+def test_reset_of_a_domain(store, shell, start, sender_at):
+    guard = start(store, {"limits.webmail": {"messages_per_hour_per_domain": 2}})
+    one, other = (sender_at(guard, f"{name}@campaign.test") for name in ("one", "other"))
+    option = ("-o", "limits.webmail.messages_per_hour_per_domain=2")
+    one.admitted(), other.admitted()
+    assert one.send().status == 429
+    shell.ok("reset", one.mailbox, *WHY, *option)
+    assert one.send().status == 429
+    assert "reset @campaign.test: done." in shell.ok("reset", "@campaign.test", *WHY, *option)
+    one.admitted()
+    assert "no limit counts what this domain sends" in shell.fails(1, "reset", "@campaign.test", *WHY)
+    assert [entry["subject"] for entry in shell.json("audit", "@campaign.test")["actions"]
+            if entry["action"] == "reset"] == ["@campaign.test"]
+
+
+@pytest.mark.sanitized
 def test_limits_and_extras_are_shown(shell):
     shell.ok("extra", ALICE, "--messages", 10, "--off-domain", "20", "--for", "2h", *WHY)
     shell.ok("limit", "@example.test", "messages_per_hour=300", *WHY)

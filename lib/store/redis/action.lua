@@ -29,11 +29,14 @@ end
 local function forget_history(key)
     local text = histories().read(key, true)
     local messages, off_domain = 0, 0
+    local of_domain = string.sub(key, 1, #DOMAIN_KEY) == DOMAIN_KEY
+    local each = of_domain and DOMAIN_EACH or MAILBOX_EACH
+    local longest = of_domain and DOMAIN_LONGEST or MAILBOX_LONGEST
     if text then
         local newest, entries = histories().newest_of(key, text), histories().entries_of(key, text)
-        for offset = 0, #entries - 1, MAILBOX_EACH do
+        for offset = 0, #entries - 1, each do
             local time, weight = histories().entry_at(entries, offset)
-            if time > math.max(now, newest) - MAILBOX_LONGEST then
+            if time > math.max(now, newest) - longest then
                 messages, off_domain = messages + 1, off_domain + weight
             end
         end

@@ -554,19 +554,23 @@ static int history(struct backend *backend, struct arena *arena, enum subject su
     return 1;
 }
 
-static int reset(struct backend *backend, const char *mailbox, const struct action *action)
+static int reset(struct backend *backend, const char *name, const struct action *action)
 {
     enum { BEFORE = 5 };
+    enum subject subject = history_subject(name, strlen(name));
+    char key[DOMAIN_KEY_SIZE], text[HISTORY_NAME_SIZE];
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[BEFORE + 2 * CHANNEL_COUNT] = {
-        argument_string("reset"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string("reset"), argument_int(arena, action->now_ms), argument_string(name),
         argument_string(action->by), argument_string(action->note)};
     size_t count = BEFORE;
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel)) {
+        if (history_is_first(subject, (enum channel)channel)) {
             arguments[count++] = argument_string(channel_names[channel]);
-            arguments[count++] = redis_argument_history_of(arena, (enum channel)channel, mailbox);
+            arguments[count++] = redis_argument_history(
+                arena, subject,
+                history_name(subject, (enum channel)channel, history_key_named(name, key), text));
         }
     if (redis_check_time(self, action->now_ms) < 0)
         return -1;

@@ -323,7 +323,8 @@ int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t l
                         int64_t past_ms) must_check;
 
 /* Forget a history whole. 1 or -1. */
-int sqlite_drop_history(struct sqlite_backend *backend, const char *key) must_check;
+int sqlite_drop_history(struct sqlite_backend *backend, enum subject subject, const char *key)
+    must_check;
 
 /* Tickets, by sqlite_ticket.c; a mailbox by its history's row. Leave one for the message
  * that was just counted, at at_ms. 1 or -1. */

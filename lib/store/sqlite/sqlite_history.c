@@ -320,10 +320,10 @@ int sqlite_history_put(struct sqlite_history *stored, const struct counted *coun
     return sqlite_history_advance(stored, newest_ms) < 0 ? -1 : sqlite_history_save(stored);
 }
 
-int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
+int sqlite_drop_history(struct sqlite_backend *backend, enum subject subject, const char *key)
 {
     struct sqlite_history stored;
-    if (sqlite_history_load(backend, SUBJECT_MAILBOX, key, &stored) < 0)
+    if (sqlite_history_load(backend, subject, key, &stored) < 0)
         return -1;
     return stored.exists
                ? sqlite_history_drop(backend, stored.id, stored.history.tail_first > 0)

@@ -334,36 +334,38 @@ static int passed(struct backend *backend, struct arena *arena, uint64_t after, 
 
 /* ---- histories ---------------------------------------------------------------------- */
 
-static int reset_histories(struct sqlite_backend *backend, const char *mailbox,
+static int reset_histories(struct sqlite_backend *backend, const char *reset,
                            const struct action *action)
 {
+    enum subject subject = history_subject(reset, strlen(reset));
+    char key[DOMAIN_KEY_SIZE];
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(text_free) struct text detail = {0};
     struct detail_counts counts[CHANNEL_COUNT] = {{0}};
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         char text[HISTORY_NAME_SIZE];
         struct history before;
-        const char *name = history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text);
-        if (!history_is_first(SUBJECT_MAILBOX, (enum channel)channel))
+        const char *name = history_name(subject, (enum channel)channel,
+                                        history_key_named(reset, key), text);
+        if (!history_is_first(subject, (enum channel)channel))
             continue;
-        if (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, action->now_ms, &before) <
-                0 ||
-            sqlite_drop_history(backend, name) < 0)
+        if (sqlite_read_history(backend, arena, subject, name, action->now_ms, &before) < 0 ||
+            sqlite_drop_history(backend, subject, name) < 0)
             return -1;
         counts[channel].messages = before.count;
         counts[channel].off_domain =
             window_used(&before, MEASURE_OFF_DOMAIN, INT64_MAX / 2, action->now_ms);
     }
     detail_add_reset(&detail, counts);
-    return sqlite_audit_action(backend, action, "reset", mailbox, &detail);
+    return sqlite_audit_action(backend, action, "reset", reset, &detail);
 }
 
-static int reset(struct backend *backend, const char *mailbox, const struct action *action)
+static int reset(struct backend *backend, const char *name, const struct action *action)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, reset_histories(self, mailbox, action));
+    return sqlite_end(self, reset_histories(self, name, action));
 }
 
 static int history(struct backend *backend, struct arena *arena, enum subject subject,

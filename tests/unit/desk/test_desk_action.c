@@ -209,6 +209,27 @@ START_TEST(lift_and_reset)
 }
 END_TEST
 
+/* Under the name of its group. Where no limit counts it there is nothing to forget. */
+START_TEST(reset_of_a_domain)
+{
+    rig_begin(_i, WITH(SMALL, "limits.webmail.messages_per_hour_per_domain=2",
+                       "domains.own_domains=example.test other.test"));
+    send_one("a", 1, NOW);
+    send_one("b", 1, NOW);
+    ck_assert_int_eq(send_one("c", 1, NOW).kind, VERDICT_OVER_TIME);
+    const char *request = "{'action':'reset','subject':'@other.test','note':'n'}";
+    check_member(preview_action(&supporter, request, NOW), "done", "false");
+    ck_assert_int_eq(send_one("d", 1, NOW).kind, VERDICT_OVER_TIME);
+    struct json_object *view = do_action(&supporter, request, NOW);
+    check_member(view, "subject", "@other.test");
+    ck_assert_int_eq(send_one("e", 1, NOW).kind, VERDICT_ADMIT);
+    check_member(view_mailbox(ALICE, NOW), "windows.0.used", "3");
+    rig_end();
+    rig_begin(_i, WITH(SMALL));
+    rig_check_has(refuse_action(&admin, request, NOW, 409, "subject"), "no limit counts what");
+}
+END_TEST
+
 /* A limit of 0 stands in the way: a reset would not help. */
 START_TEST(reset_does_not_help)
 {
@@ -681,7 +702,7 @@ static const struct {
     {"{'action':'note','subject':'alice','note':'n'}", "subject"},
     {"{'action':'note','subject':'a@x.test, b@x.test','note':'n'}", "subject"},
     {"{'action':'note','subject':'@x.test','note':'n'}", "subject"},
-    {"{'action':'reset','subject':'@x.test','note':'n'}", "subject"},
+    {"{'action':'suspend','subject':'@x.test','note':'n'}", "subject"},
     {"{'action':'exempt','subject':'@','note':'n'}", "subject"},
     {"{'action':'exempt','subject':'@x..test','note':'n'}", "subject"},
     {"{'action':'note','subject':'a\\u0000@x.test','note':'n'}", "subject"},
@@ -795,7 +816,7 @@ int main(void)
     Suite *suite = suite_create("desk actions");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
-        lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
+        lift_and_reset, reset_of_a_domain, reset_does_not_help, extra_ends, notes, suspend,
         suspend_again, lift_one_of_several, suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
         lowered_by_an_administrator, caps_below_forwarding,
         resets_a_day, wrong_words,

@@ -3,6 +3,7 @@
  * long as the longest of them. */
 #include <check.h>
 
+#include "store/audit.h"
 #include "store/records.h"
 #include "store/sqlite/packed_history.h"
 #include "tests/unit/store/backends.h"
@@ -100,6 +101,42 @@ START_TEST(test_over_the_week)
     ck_assert_uint_eq(history.count, 1);
     ck_assert_int_eq(store_sweep(store, last_ms + WEEK_MS + MINUTE_MS), 1);
     ck_assert_int_eq(store_history(store, arena, SUBJECT_MAILBOX, ALICE, last_ms, &history), 1);
+    ck_assert_uint_eq(history.count, 0);
+}
+END_TEST
+
+/* What a domain has counted is forgotten, and nothing of its mailboxes; of a very long name too. */
+START_TEST(test_reset_of_a_domain)
+{
+    const struct action action = {NOW + 2, "ada", "a good reason"};
+    struct audit audit[2];
+    struct store_page page = {.max = countof(audit)};
+    char key[DOMAIN_KEY_SIZE];
+    backend_begin(_i);
+    send("a", NOW);
+    send("b", NOW + 1);
+    ck_assert_int_eq(store_reset(store, "@example.test", &action), 1);
+    check_used(NOW + 2, (const uint64_t[OVER_TIME_COUNT]){2, 2, 2, 2, 0, 2, 2, 2, 2});
+    ck_assert_int_eq(store_audit_newest(store, "@example.test", INT64_MAX, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_str_eq(audit[0].action, "reset");
+    ck_assert_ptr_nonnull(strstr(audit[0].detail, "\"before\":{\"messages\":2,"));
+    send("c", NOW + 2);
+    check_used(NOW + 2, (const uint64_t[OVER_TIME_COUNT]){3, 3, 3, 3, 1, 3, 3, 3, 3});
+    ck_assert_int_eq(store_refund(store, ALICE, "a", NOW + 2), 1); /* which it has no more */
+    check_used(NOW + 2, (const uint64_t[OVER_TIME_COUNT]){2, 2, 2, 2, 1, 2, 2, 2, 2});
+    ck_assert_int_eq(store_reset(store, "@nobody.test", &action), 1);
+
+    const char *name = arena_printf(arena, "@%0200d.test", 0);
+    struct message message = message_with_all("d", NOW + 3);
+    history_domain_key(name + 1, key);
+    message.request.group = key;
+    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+    struct history history;
+    ck_assert_int_eq(store_history(store, arena, SUBJECT_DOMAIN, key, NOW + 3, &history), 1);
+    ck_assert_uint_eq(history.count, 1);
+    ck_assert_int_eq(store_reset(store, name, &action), 1);
+    ck_assert_int_eq(store_history(store, arena, SUBJECT_DOMAIN, key, NOW + 3, &history), 1);
     ck_assert_uint_eq(history.count, 0);
 }
 END_TEST
@@ -243,6 +280,7 @@ int main(void)
     TCase *cases = backends_case(suite, "windows");
     tcase_add_loop_test(cases, test_edges, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_over_the_week, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_expiry);
     tcase_add_test(cases, test_history_of_the_usual_table);
     tcase_add_test(cases, test_kept_by_the_usual_table);

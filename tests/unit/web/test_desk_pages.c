@@ -595,7 +595,7 @@ static const struct {
     {"action=limit&subject=" ALICE "&note=n&rule=messages_per_day&value=many", "limit-value",
      "Neues Limit", "many"},
     {"action=note&subject=nonsense&note=n", "subject", "Postfach oder @Domain", "nonsense"},
-    {"action=reset&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
+    {"action=suspend&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
 };
 
 /* The field is named in the page's words and marked, and what was typed is still there. */
@@ -667,6 +667,28 @@ START_TEST(test_domain)
     post("action=extra&subject=@example.test&messages=2&note=n&confirm=1");
     ck_assert_str_eq(location(), "/sending/desk/domains/example.test?done=extra");
     rig_check_has(get("/domains/example.test?done=extra"), "2 extra until ");
+    end();
+}
+END_TEST
+
+/* The counts of a domain that a limit looks at can be forgotten, and no others. */
+START_TEST(test_reset_of_a_domain)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    rig_check_has_not(get("/domains/example.test"), "name=\"action\" value=\"reset\"");
+    end();
+    begin(_i, ROLE_SUPPORT, WITH(SMALL, "limits.smtp.messages_per_hour_per_domain=2"));
+    const char *html = get("/domains/example.test");
+    check_page(html);
+    rig_check_has(html, "name=\"action\" value=\"reset\"");
+    rig_check_has(html, "The counts of its mailboxes stay.");
+    html = post("action=reset&subject=@example.test&note=n");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "name=\"confirm\" value=\"1\"");
+    post("action=reset&subject=@example.test&note=n&confirm=1");
+    ck_assert_str_eq(location(), "/sending/desk/domains/example.test?done=reset");
+    rig_check_has(get("/domains/example.test?done=reset"), "The counts are forgotten.");
     end();
 }
 END_TEST
@@ -821,6 +843,7 @@ int main(void)
     tcase_add_test(cases, test_forms_half_filled);
     tcase_add_test(cases, test_not_allowed);
     tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
                         2 * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hundreds_of_appeals, 0, BACKEND_KINDS);
