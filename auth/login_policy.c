@@ -90,11 +90,12 @@ static void fail(struct http_response *response, const struct problem *problem)
 }
 
 static bool is_webmail_host(struct login_policy *policy, const struct settings *settings,
-                            const char *ip, int64_t now_ms)
+                            const struct login_request *request, int64_t now_ms)
 {
+    const char *ip = request->ip;
     if (ip[0] == '\0' || !settings_network_holds(&settings->mta_webmail_hosts, ip))
         return false;
-    if (log_is_due(&policy->told_webmail_ms, now_ms))
+    if (!request->by_postfix && log_is_due(&policy->told_webmail_ms, now_ms))
         log_line(LOG_WARNING_LEVEL, "sign-ins come from a webmail host: without the browser's "
                  "address only wrong_passwords_per_mailbox counts", "ip", ip, NULL);
     return true;
@@ -136,7 +137,7 @@ void login_policy_answer(void *context, const struct raw_request *raw,
     const struct settings *settings = snapshot_settings(snapshot);
     const struct logins_try attempt = {
         .mailbox = request.mailbox, .ip = request.ip, .fingerprint = request.fingerprint,
-        .webmail_host = is_webmail_host(policy, settings, request.ip, now_ms)};
+        .webmail_host = is_webmail_host(policy, settings, &request, now_ms)};
     if (request.reports) {
         take_report(policy, settings, &request, &attempt, now_ms);
         text_add(&response->body, "{\"status\":0,\"msg\":\"\"}");

@@ -218,6 +218,18 @@ def test_the_store_is_away(logins, store):
         other.stop()
 
 
+def test_a_webmail_that_names_no_browser(logins):
+    """Where it could, the log says so once; by SMTP no webmail can."""
+    auth, dovecot, _ = logins("alice@example.test", settings={"mta": {"webmail_hosts": "127.0.0.99"}})
+    question = {"login": "alice@example.test", "remote": "127.0.0.99", "pwhash": "001"}
+    assert auth.post(json.dumps({**question, "protocol": "smtp"}))[0] == 200
+    assert not auth.log.matching("webmail host")
+    for _ in range(3):
+        assert dovecot.sign_in("alice@example.test", RIGHT, "127.0.0.99") == ""
+    auth.stop()
+    assert len(auth.log.matching("sign-ins come from a webmail host.*ip=127.0.0.99")) == 1
+
+
 def test_who_has_no_key(logins):
     auth, _, _ = logins()
     for key in (None, KEY[:-1], KEY + "x"):

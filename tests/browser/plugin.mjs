@@ -197,6 +197,35 @@ export const tests = {
     }
   },
 
+  async 'who is kept out after wrong passwords reads until when, and any other alert as text'({ stack }) {
+    const now = Date.parse('2026-11-29T23:30:10Z') / 1000;
+    const say = (error, more) => roundcube(stack, 'sign_in', { code: 'ALERT', error, zone: 'Europe/Berlin', now, ...more }).html;
+    const closed = (clock) => `AUTHENTICATE PLAIN: Too many wrong passwords; try again after ${clock} UTC`;
+    for (const [clock, zone, shown, at] of [['23:59', 'Europe/Berlin', '00:59', '2026-11-29T23:59:00Z'],
+      ['00:12', 'Europe/Berlin', '01:12', '2026-11-30T00:12:00Z'], ['00:12', 'America/St_Johns', '20:42', '2026-11-30T00:12:00Z'],
+      ['00:12', '_default_', '00:12 UTC', '2026-11-30T00:12:00Z'], ['00:12', '<b>', '00:12 UTC', '2026-11-30T00:12:00Z']]) {
+      assert.match(say(closed(clock), { zone }), new RegExp(`Until <time datetime="${at}">${shown}</time> you cannot sign in`), zone);
+    }
+    assert.match(say('LOGIN: Too many wrong passwords; try again after 00:12 UTC'), /Until <time/, 'another command of IMAP');
+    const hostile = '<script>hacked=1</script>" onload="hacked=1';
+    assert.equal(say(`AUTHENTICATE PLAIN: ${hostile}`), '&lt;script&gt;hacked=1&lt;/script&gt;&quot; onload=&quot;hacked=1');
+    assert.equal(say(closed('25:00')), 'Too many wrong passwords; try again after 25:00 UTC');
+    assert.ok(say('x'.repeat(100000)).length < 1000);
+    for (const [error, code] of [[closed('00:12'), null], [closed('00:12'), 'AUTHENTICATIONFAILED'], ['', 'ALERT'], [null, 'ALERT'], [['x'], 'ALERT']]) {
+      assert.equal(say(error, { code }), '', `${code} ${error}`);
+    }
+  },
+
+  async 'the mail server hears the address of the browser, beside what other plugins tell it'({ stack }) {
+    const say = (address, ident) => roundcube(stack, 'sign_in', { code: null, error: null, zone: '', now: 0, address, ident }).ident;
+    assert.deepEqual(say('192.0.2.7'), { 'x-originating-ip': '192.0.2.7' });
+    assert.deepEqual(say('2001:db8::7', { name: 'x', 'x-originating-ip': '192.0.2.1' }), { name: 'x', 'x-originating-ip': '2001:db8::7' });
+    for (const address of ['', 'unknown', '192.0.2.7, 192.0.2.8', '192.0.2.7\r\nA1 LOGOUT']) {
+      assert.deepEqual(say(address), [], address);
+      assert.deepEqual(say(address, { name: 'x' }), { name: 'x' });
+    }
+  },
+
   async 'other errors of the mail server stay as they are, and nothing of them becomes HTML'({ stack }) {
     const host = 'webmail.example.org';
     const hostile = '<script>hacked=1</script>" onload="hacked=1';

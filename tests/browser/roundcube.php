@@ -1,7 +1,7 @@
 <?php
 
 // Runs parts of the plugin inside Roundcube's own classes, without a browser.
-//   php -- ROUNDCUBE-FOLDER recipients|refusal|server_refusal JSON < roundcube.php
+//   php -- ROUNDCUBE-FOLDER recipients|refusal|server_refusal|sign_in JSON < roundcube.php
 // Writes a JSON value. To be run as the webmail's user, who may not come here:
 // hence from standard input.
 
@@ -32,6 +32,14 @@ case 'server_refusal':
     $refusal = sendguard_server_refusal::of($case['error'], $case['base'] ?? '', $case['host'] ?? '');
     $result = $refusal ? (new sendguard_refusal(new sendguard_texts($plugin, $rcmail)))
         ->dialog_of_server($refusal, 'notsent', true, true) : null;
+    break;
+case 'sign_in':
+    $plugin->add_texts('localization/');
+    $result = [
+        'html' => (new sendguard_sign_in(new sendguard_texts($plugin, $rcmail)))
+            ->alert($case['code'], $case['error'], $case['zone'], $case['now']),
+        'ident' => sendguard_sign_in::ident($case['ident'] ?? null, $case['address'] ?? ''),
+    ];
     break;
 default:
     fwrite(STDERR, "no such part: $argv[2]\n");

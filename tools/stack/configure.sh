@@ -40,6 +40,11 @@ listen = 127.0.0.1:$reports_port
 [complaints]
 authserv_id = mx.example.test
 loops = loop.test
+[auth]
+listen = 127.0.0.1:$auth_port
+key_file = $dir/guard/auth-key
+[logins]
+mode = enforce
 [domains]
 hosted = example.test
 [support]
@@ -48,7 +53,10 @@ CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
     install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
-    install -m 755 "$web_program" "$feedback_program" "$command_line" "$dir/guard/"
+    install -m 755 "$web_program" "$feedback_program" "$auth_program" "$command_line" "$dir/guard/"
+    login_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
+    install -m 600 -o nobody -g www-data /dev/null "$dir/guard/auth-key"
+    printf '%s\n' "$login_key" >"$dir/guard/auth-key"
 }
 
 # nginx.conf.example with our paths and ports in the place of its own.
@@ -134,7 +142,8 @@ configure_roundcube_settings() {
     'smtp_host' => '127.0.0.1:$smtp_port',
     'smtp_user' => '%u',
     'smtp_pass' => '%p',
-    // An address of its own, as on a host of its own: the mail server knows the webmail by it.
+    // An address of its own, as on a host of its own: the mail servers know the webmail by it.
+    'imap_conn_options' => ['socket' => ['bindto' => '$webmail_host:0']],
     'smtp_conn_options' => ['socket' => ['bindto' => '$webmail_host:0']],
     'des_key' => '$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')',
     'product_name' => 'Webmail',
@@ -146,6 +155,8 @@ configure_roundcube_settings() {
     'username_domain' => 'example.test',
     'mail_domain' => '%d',
     'create_default_folders' => true,
+    // The guard counts wrong passwords, and says until when.
+    'login_rate_limit' => 0,
     // Many recipients are what is tried here; no question about them first.
     'max_disclosed_recipients' => 0,
 ];
@@ -185,6 +196,7 @@ submission_relay_trusted = yes
 listen = 127.0.0.1
 ssl = no
 auth_mechanisms = plain login
+login_trusted_networks = $webmail_host
 default_internal_user = dovecot
 default_login_user = dovenull
 first_valid_uid = 1
@@ -236,9 +248,17 @@ CONF
         done
         printf '}\n'
         dovecot_accounts
-        printf '!include forwarding.conf\n'
+        printf '!include forwarding.conf\n!include policy.conf\n'
     } >"$dir/dovecot/dovecot.conf"
     configure_forwarding_mailbox
+    # It has the key.
+    install -m 600 /dev/null "$dir/dovecot/policy.conf"
+    {
+        printf 'auth_policy_server_url = http://127.0.0.1:%s/\n' "$auth_port"
+        printf 'auth_policy_server_api_header = Authorization: Bearer %s\n' "$login_key"
+        printf 'auth_policy_hash_nonce = stack\n'
+        dovecot_policy
+    } >"$dir/dovecot/policy.conf"
 }
 
 # Mail for example.test goes to the mailboxes here, mail for sink.test and below it to the server that

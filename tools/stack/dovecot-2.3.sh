@@ -12,11 +12,20 @@ mail_location = maildir:$dir/mail/%u
 passdb {
   driver = passwd-file
   args = scheme=PLAIN username_format=%u $dir/dovecot/passwd
+  override_fields = sendguard=1
 }
 userdb {
   driver = static
   args = uid=mail gid=mail home=$dir/mail/%u
 }
+CONF
+}
+
+# How sendguard-auth is asked (docs/logins.md).
+dovecot_policy() {
+    cat <<'CONF'
+auth_policy_server_timeout_msecs = 500
+auth_policy_request_attributes = login=%{requested_username} pwhash=%{hashed_password} remote=%{rip} protocol=%s session_id=%{session} stage=%{passdb:sendguard}
 CONF
 }
 

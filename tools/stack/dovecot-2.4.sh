@@ -31,6 +31,9 @@ userdb static {
 CONF
 }
 
+# How sendguard-auth is asked (docs/logins.md): as 2.4 does by itself.
+dovecot_policy() { :; }
+
 # Filters of mailboxes. The envelope sender tells whose message it is that a filter sends on; by
 # default it is the stranger who wrote, and a vacation's is empty. The user's name is the address:
 # sieve_user_email takes no variable in 2.4, and is not needed then.

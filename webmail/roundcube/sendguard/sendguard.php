@@ -15,6 +15,7 @@ require_once __DIR__ . '/lib/send_error.php';
 require_once __DIR__ . '/lib/server_refusal.php';
 require_once __DIR__ . '/lib/status_page.php';
 require_once __DIR__ . '/lib/delivery.php';
+require_once __DIR__ . '/lib/sign_in.php';
 
 class sendguard extends rcube_plugin
 {
@@ -37,6 +38,8 @@ class sendguard extends rcube_plugin
         $this->add_hook('smtp_connect', [$this, 'talking']);
         $this->add_hook('message_sent', [$this, 'sent']);
         $this->add_hook('message_send_error', [$this, 'not_sent']);
+        $this->add_hook('storage_connect', [$this, 'connect']);
+        $this->add_hook('login_failed', [$this, 'not_signed_in']);
 
         $rcmail = rcmail::get_instance();
         if ($rcmail->task === 'mail') {
@@ -57,6 +60,8 @@ class sendguard extends rcube_plugin
             $this->add_texts('localization/');
             $this->add_hook('settings_actions', [$this, 'add_to_settings']);
             $this->register_action('plugin.sendguard', [$this, 'status_page']);
+            $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
+        } elseif ($task === 'login') {
             $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
         }
     }
@@ -161,6 +166,28 @@ class sendguard extends rcube_plugin
             $this->refund();
         }
         $this->attempt = null;
+    }
+
+    /** Hook storage_connect: before each sign-in to the mail server. */
+    public function connect($args)
+    {
+        $args['preauth_ident'] = sendguard_sign_in::ident($args['preauth_ident'] ?? null, rcube_utils::remote_addr());
+        return $args;
+    }
+
+    /** Hook login_failed. Roundcube itself says no more than that it failed. */
+    public function not_signed_in($args)
+    {
+        $rcmail = rcmail::get_instance();
+        $this->add_texts('localization/');
+        $imap = $rcmail->get_storage()->conn ?? null;
+        $text = (new sendguard_sign_in(new sendguard_texts($this, $rcmail)))->alert(
+            $imap->resultcode ?? null, $imap->error ?? null,
+            (string) rcube_utils::get_input_string('_timezone', rcube_utils::INPUT_POST), time());
+        if ($text !== '' && $rcmail->output instanceof rcmail_output_html) {
+            $rcmail->output->show_message($text, 'error', null, true, -1); // stays until it is closed
+        }
+        return $args;
     }
 
     /** Hook settings_actions: an entry in Settings. */

@@ -52,6 +52,16 @@ class sendguard_texts
         return html::tag('time', ['datetime' => gmdate('Y-m-d\TH:i:s\Z', $minute)], rcube::Q($text));
     }
 
+    /** A moment of these hours, in a zone that the browser named; in UTC, and saying so, if that is none. HTML. */
+    public function clock(DateTime $moment, $zone)
+    {
+        $known = in_array($zone, DateTimeZone::listIdentifiers(DateTimeZone::ALL_WITH_BC), true);
+        $moment->setTimezone(new DateTimeZone($known ? $zone : 'UTC'));
+
+        return html::tag('time', ['datetime' => gmdate('Y-m-d\TH:i:s\Z', $moment->getTimestamp())],
+            rcube::Q($moment->format($this->rcmail->config->get('time_format', 'H:i')) . ($known ? '' : ' UTC')));
+    }
+
     /** The minute in which a time of the guard is over, in seconds; 0 when it is none. */
     public static function minute($rfc3339)
     {
