@@ -148,6 +148,19 @@ def test_messages_per_day_per_recipient(store, start, sender_at):
     sender_at(guard).admitted(["bob@x.test"])
 
 
+def test_no_recipient_is_in_the_store_or_the_log(store, start, sender_at):
+    guard = start(store, {"limits.webmail": {"messages_per_day_per_recipient": 1}})
+    sender = sender_at(guard)
+    sender.admitted(["unseen.reader@x.test"])
+    answer = sender.send(["unseen.reader@x.test"])
+    assert answer.status == 429 and "unseen.reader@x.test" in answer.json["message"]
+    kept = repr(store.traces())
+    assert sender.mailbox in kept
+    assert "unseen" not in kept.lower()
+    guard.log.wait("messages_per_day_per_recipient")
+    assert "unseen" not in guard.log.text().lower()
+
+
 def test_messages_per_day_per_recipient_are_given_back(store, start, sender_at):
     guard = start(store, {"limits.webmail": {"messages_per_day_per_recipient": 1}})
     sender = sender_at(guard)

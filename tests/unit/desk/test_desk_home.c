@@ -203,6 +203,25 @@ START_TEST(near)
 }
 END_TEST
 
+/* Of a mailbox and the recipient that it wrote to most. */
+START_TEST(near_recipient)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day_per_recipient=5"));
+    for (int i = 0; i < 4; i++) {
+        struct submission submission = rig_submission(arena_printf(arena, "%d", i));
+        rig_add(&submission, FIELD_TO, "pager@x.test");
+        ck_assert_int_eq(rig_judge(&submission, NOW + i).kind, VERDICT_ADMIT);
+    }
+    see_near(ALICE, RULE_MESSAGES_PER_DAY_PER_RECIPIENT, NOW);
+    struct json_object *view = home(NOW + MINUTE_MS);
+    ck_assert_uint_eq(length_of(view, "near"), 1);
+    check_member(view, "near.0.key", ALICE);
+    check_member(view, "near.0.rule", "messages_per_day_per_recipient");
+    check_member(view, "near.0.used", "4");
+    check_member(view, "near.0.percent", "80");
+}
+END_TEST
+
 /* Under the name that its group has, with what staff adjusted. */
 START_TEST(near_domain)
 {
@@ -400,7 +419,8 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {search, long_search, quiet, bypassed, suspended, near, near_domain, near_by_channel,
+    const TTest *const tests[] = {search, long_search, quiet, bypassed, suspended, near, near_recipient,
+                                  near_domain, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);

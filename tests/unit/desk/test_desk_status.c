@@ -164,6 +164,50 @@ START_TEST(too_big)
 }
 END_TEST
 
+/* One recipient has had enough: others can be written to. The window is that of the one that was sent
+ * most, and no page names it. */
+START_TEST(recipients_full)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day_per_recipient=2"));
+    struct submission submission = rig_submission("other");
+    rig_add(&submission, FIELD_TO, "quiet@x.test");
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
+    uint64_t decision = 0;
+    for (int i = 0; i < 3; i++) {
+        submission = rig_submission(arena_printf(arena, "%d", i));
+        rig_add(&submission, FIELD_TO, "pager@x.test");
+        decision = rig_judge(&submission, NOW + i).decision;
+    }
+    struct json_object *view = view_status(ALICE, decision, LATER);
+    check_member(view, "state", "ok");
+    check_member(view, "can_send", "all");
+    check_member(view, "headline", "recipients_full");
+    check_member(view, "message.verdict", "over_time");
+    check_member(view, "message.reasons",
+                 "[{'rule':'messages_per_day_per_recipient','count':3,'limit':2,'excess':1,"
+                 "'never_fits':false}]");
+    struct json_object *windows = rig_member(view, "windows");
+    struct json_object *window =
+        json_object_array_get_idx(windows, json_object_array_length(windows) - 1);
+    check_member(window, "rule", "messages_per_day_per_recipient");
+    check_member(window, "used", "2");
+    check_member(window, "full", "true");
+    check_member(window, "refill.0.at", "2025-11-23T05:40:00Z");
+    ck_assert_ptr_null(strstr(json_object_to_json_string(view), "pager"));
+    view = view_mailbox(ALICE, LATER);
+    check_member(view, "next.verdict", "admit");
+    ck_assert_ptr_nonnull(strstr(json_object_to_json_string_ext(rig_member(view, "windows"), 0),
+                                 "messages_per_day_per_recipient"));
+    view = view_decision(decision, LATER);
+    ck_assert_ptr_null(strstr(json_object_to_json_string(view), "pager"));
+    do_action(&supporter, "{'action':'reset','subject':'" ALICE "','note':'agreed'}", LATER);
+    check_member(view_status(ALICE, 0, LATER), "headline", "ok");
+    submission = rig_submission("again");
+    rig_add(&submission, FIELD_TO, "pager@x.test");
+    ck_assert_int_eq(rig_judge(&submission, LATER + 1).kind, VERDICT_ADMIT);
+}
+END_TEST
+
 static void block_sender(const char *subject)
 {
     const struct block_entry entry = {.kind = BLOCK_SENDER, .subject = subject,
@@ -459,7 +503,7 @@ int main(void)
     Suite *suite = suite_create("desk status");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
-        unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, too_big,
+        unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, recipients_full, too_big,
         sender_blocked, sender_blocked_for_spf, sender_blocked_observed, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,

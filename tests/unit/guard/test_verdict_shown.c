@@ -71,6 +71,31 @@ START_TEST(test_suspended)
 }
 END_TEST
 
+/* To its user the recipients are named, with their fields and moments. */
+START_TEST(test_recipients_full)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day_per_recipient=1"));
+    struct submission first = message_in("1", 0, "de", "Europe/Berlin");
+    rig_add(&first, FIELD_TO, "a@x.test, b@x.test");
+    ck_assert_int_eq(rig_judge(&first, NOW).kind, VERDICT_ADMIT);
+    struct submission second = message_in("2", 0, "de", "Europe/Berlin");
+    rig_add(&second, FIELD_TO, "b@x.test");
+    rig_add(&second, FIELD_CC, "a@x.test");
+    struct verdict verdict = rig_judge(&second, NOW + HOUR_MS);
+    freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+    ck_assert_str_eq(json_string(shown, "state", ""), "recipients_full");
+    ck_assert_str_eq(json_string(shown, "headline", ""),
+                     "Das Limit für einen Empfänger dieser Nachricht ist aufgebraucht");
+    struct json_object *reasons = json_member(shown, "reasons");
+    ck_assert_str_eq(text_of(reasons, 0),
+                     "Das wäre in 24 Stunden Nachricht 2 an b@x.test (An); das Limit für einen "
+                     "Empfänger ist 1. Die nächste ist ab Sonntag, 06:40 möglich.");
+    rig_check_has(text_of(reasons, 1), " an a@x.test (Cc);");
+    struct json_object *window = window_of_rule(shown, "messages_per_day_per_recipient");
+    ck_assert_str_eq(json_string(window, "name", ""), "Nachrichten in 24 Stunden an einen Empfänger");
+}
+END_TEST
+
 static void suspend(enum cause cause, const char *by, int64_t for_ms)
 {
     const struct durations durations = {.count = 1, .ms = {for_ms}};
@@ -317,6 +342,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("verdict shown");
     TCase *cases = rig_case(suite, "shown");
     tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_recipients_full, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_several_suspensions, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_attempts_beside, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_full_outside, 0, BACKEND_KINDS);

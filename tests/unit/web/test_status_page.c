@@ -223,6 +223,28 @@ START_TEST(test_too_big)
 }
 END_TEST
 
+/* A recipient over its limit is not named, since others may have the link. */
+START_TEST(test_recipients_full)
+{
+    begin(_i, WITH("limits.webmail.messages_per_day_per_recipient=1"));
+    struct submission submission = rig_submission("1");
+    rig_add(&submission, FIELD_TO, "secret-friend@elsewhere.test");
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
+    submission = rig_submission("2");
+    rig_add(&submission, FIELD_TO, "secret-friend@elsewhere.test");
+    uint64_t decision = refuse(submission, VERDICT_OVER_TIME, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "<h1>The limit for a recipient of this message is used up</h1>");
+    check_has(html, "Without this recipient you can send it now.");
+    check_has(html, "It would have been message 2 to one of its recipients within 24 hours; the "
+                    "limit for one recipient is 1.");
+    check_has(html, "A program that reports again and again");
+    check_has(html, "Messages in 24 hours to one recipient");
+    check_has_not(html, "secret-friend");
+    end();
+}
+END_TEST
+
 /* In the words of staff, which are no markup. */
 START_TEST(test_sender_blocked)
 {
@@ -1060,6 +1082,7 @@ int main(void)
     tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_never_seen, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_too_big, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_recipients_full, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_sender_blocked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_over_time, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_full, 0, BACKEND_KINDS);
