@@ -16,7 +16,7 @@ struct login_exchanger {
     struct recorder *recorder;
     struct logins *logins;
     struct log_once away, alarm;
-    uint64_t told_lost, told_no_room;
+    uint64_t told_lost, told_no_room, told_begun[LOGIN_RULE_COUNT];
     _Atomic bool ending, ended;
 };
 
@@ -87,6 +87,18 @@ static void tell_count(uint64_t count, uint64_t *told, const char *message)
     *told = count;
 }
 
+/* Whose they are is known by hashes alone: sendguard logins shows it of who asks. */
+static void tell_begun(struct login_exchanger *exchanger, const uint64_t begun[LOGIN_RULE_COUNT])
+{
+    for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
+        for (; exchanger->told_begun[rule] < begun[rule]; exchanger->told_begun[rule]++) {
+            log_line(LOG_WARNING_LEVEL,
+                     "sign-ins are blocked, since tries came to several programs", "rule",
+                     login_rule_names[rule], NULL);
+            recorder_login_blocked(exchanger->recorder, (enum login_rule)rule);
+        }
+}
+
 void login_exchanger_tell(struct login_exchanger *exchanger)
 {
     struct logins_state state = logins_state(exchanger->logins, clock_wall_ms());
@@ -98,6 +110,7 @@ void login_exchanger_tell(struct login_exchanger *exchanger)
                  NULL);
     if (state.alarm)
         recorder_login_alarm(exchanger->recorder);
+    tell_begun(exchanger, state.begun);
     tell_count(state.unwritten_lost, &exchanger->told_lost,
                "too many tries wait for the store: further ones count in this program alone");
     tell_count(state.no_room, &exchanger->told_no_room,

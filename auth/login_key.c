@@ -31,8 +31,8 @@ int login_key_read(const char *path, struct login_key *key_r, struct problem *pr
     char bytes[LOGIN_KEY_MAX + 2]; /* a line feed, and one too many */
     int fd = secret_file_open(path, ADVICE, problem);
     if (fd < 0)
-        return errno == ENOENT ? problem_set(problem, 0, path, "there is no such file: expected the "
-                                             "key that Dovecot shows; " ADVICE)
+        return errno == ENOENT ? problem_set(problem, 0, path, "there is no such file: expected "
+                                             "the key that Dovecot shows; " ADVICE)
                                : 0;
     ssize_t got = secret_file_read(fd, bytes, sizeof bytes);
     int error = errno;

@@ -1,4 +1,4 @@
-/* The key that Dovecot shows: who has it can keep people out, and learns who signs in from where. */
+/* The key that Dovecot shows: who has it can keep people out, and learns who signs in where. */
 #ifndef SENDGUARD_LOGIN_KEY_H
 #define SENDGUARD_LOGIN_KEY_H
 

@@ -64,7 +64,7 @@ static int digit_of(char character)
     return place != NULL ? (int)(place - digits) : -1;
 }
 
-/* Its last three hexadecimal digits: with auth_policy_hash_truncate = 12, the default, all of it. */
+/* Its last three hexadecimal digits: with auth_policy_hash_truncate = 12, as by default, all. */
 static int read_fingerprint(const char *hash, uint16_t *fingerprint_r, struct problem *problem)
 {
     size_t length = strlen(hash);

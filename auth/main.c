@@ -29,8 +29,8 @@ static void warnings(const struct settings *settings, struct faults *warnings)
 {
     if (!listen_is_path(settings->auth_listen) && !listen_is_on_loopback(settings->auth_listen))
         settings_warn(warnings, "auth.listen",
-                      "is on an address that others may reach: names of mailboxes and the key travel "
-                      "readable; expected 127.0.0.1, ::1 or a socket file");
+                      "is on an address that others may reach: names of mailboxes and the key "
+                      "travel readable; expected 127.0.0.1, ::1 or a socket file");
 }
 
 static void end(struct login_program *serving)

@@ -1,6 +1,7 @@
-/* Keyed hashes: what stands for a recipient, a Message-ID, who complains or who signs in in the store, so that
- * nobody can read who got mail, nor try addresses, without the secret (web.secret_file). The key of recipients
- * changes with the year (UTC), where its hashes are kept for longer than a day. */
+/* Keyed hashes: what stands for a recipient, a Message-ID, who complains or who signs in in the
+ * store, so that nobody can read who got mail, nor try addresses, without the secret
+ * (web.secret_file). The key of recipients changes with the year (UTC), where its hashes are kept
+ * for longer than a day. */
 #ifndef SENDGUARD_KEYED_HASH_H
 #define SENDGUARD_KEYED_HASH_H
 
@@ -32,8 +33,8 @@ uint64_t keyed_hash_counted(struct keyed_hash_keys *keys, const char *address);
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
 /* Never 0. Of the domain that a complaint comes from. */
 uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain);
-/* Of the name of a mailbox that somebody tries to sign in to, whether there is one or not. Any thread
- * once its key is made. */
+/* Of the name of a mailbox that somebody tries to sign in to, whether there is one or not. Any
+ * thread once its key is made. */
 uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name);
 
 #endif

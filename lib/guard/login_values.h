@@ -1,5 +1,5 @@
-/* Where the store keeps what is known of sign-ins (rules/login.h): a value for each mailbox, under a
- * keyed hash of its name (keyed_hash_login), and one for each network, under its number. Who
+/* Where the store keeps what is known of sign-ins (rules/login.h): a value for each mailbox, under
+ * a keyed hash of its name (keyed_hash_login), and one for each network, under its number. Who
  * changes some of them tells so in the same step: the step gets the next number, and under it a
  * value that names them. So every process knows of it without reading them all, and steps come one
  * behind the other, whichever process makes them. */

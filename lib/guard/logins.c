@@ -107,6 +107,7 @@ static void take_over(struct logins *logins, struct logins_event *event,
         taken_r->taken = logins_apply(event, &event->mailbox->of.mailbox,
                                       &event->network->of.network, limits, &taken_r->begun);
         taken_r->until_ms = event->mailbox->of.mailbox.time_ms + LOGIN_BLOCK_MS;
+        event->begun = (uint8_t)taken_r->begun;
         if (taken_r->taken != LOGIN_KEPT_OUT && taken_r->taken != LOGIN_RESTED &&
             taken_r->taken != LOGIN_REPEATED)
             keep(logins, event);
@@ -147,6 +148,7 @@ struct logins_state logins_state(struct logins *logins, int64_t now_ms)
                                  .unwritten_lost = logins->unwritten_lost,
                                  .no_room = logins->no_room,
                                  .alarm = login_outage_alarms(&logins->outage, now_ms)};
+    memcpy(state.begun, logins->begun, sizeof state.begun);
     pthread_mutex_unlock(&logins->lock);
     return state;
 }

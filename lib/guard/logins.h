@@ -57,6 +57,9 @@ int logins_exchange(struct logins *logins, struct store *store,
 struct logins_state {
     size_t mailboxes, networks, unwritten;
     uint64_t unwritten_lost, no_room; /* tries, since the start */
+    uint64_t begun[LOGIN_RULE_COUNT]; /* blocks since the start, that no try here has told of: tries
+                                         that came to others count in them, and reached the number
+                                         with ours */
     bool alarm;                       /* login_outage_alarms */
 };
 struct logins_state logins_state(struct logins *logins, int64_t now_ms);

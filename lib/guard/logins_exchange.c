@@ -155,6 +155,7 @@ struct logins_step {
     size_t event_count;
     struct logins_place *places;
     size_t place_count, bytes;
+    uint64_t begun[LOGIN_RULE_COUNT]; /* blocks that began here alone */
     struct value *values; /* of the places; behind them the number of the newest step */
 };
 
@@ -223,6 +224,8 @@ static void apply_all(struct logins_step *step, const struct login_limits *limit
         const struct logins_event *event = &step->events[i];
         logins_apply(event, &step->places[event->mailbox->place - 1].after.of.mailbox,
                      &step->places[event->network->place - 1].after.of.network, limits, &begun);
+        for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
+            step->begun[rule] += (begun & ~(unsigned)event->begun & 1U << rule) != 0;
     }
 }
 
@@ -308,6 +311,8 @@ static void end_step(struct logins *logins, struct logins_step *step, bool writt
     if (written) {
         for (size_t i = 0; i < step->place_count; i++)
             swap_states(&step->places[i]);
+        for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
+            logins->begun[rule] += step->begun[rule];
         apply_later(logins, step->event_count, limits);
         drop_written(logins, step);
     }

@@ -15,6 +15,7 @@ struct logins_event {
     int64_t at_ms;
     uint16_t fingerprint;
     uint8_t rests; /* enum login_rests */
+    uint8_t begun; /* blocks that it began here: 1 << enum login_rule */
     bool right, webmail_host;
 };
 
@@ -25,7 +26,7 @@ struct logins {
     struct login_outage outage;
     struct logins_event *events; /* in order */
     size_t event_count, event_room;
-    uint64_t unwritten_lost, no_room;
+    uint64_t unwritten_lost, no_room, begun[LOGIN_RULE_COUNT];
     /* of who calls logins_exchange; `place` of entries too */
     bool is_loaded;
     int64_t number; /* of the newest step that is known */

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "store/suspensions.h"
 
-/* The databases keep the numbers and the names, which have letters alone: new ones go to the end. */
+/* The databases keep the numbers and the names (letters alone): new ones go to the end. */
 enum value_kind {
     VALUE_CURSOR, /* of a source that is read */
     VALUE_OPEN,   /* a message that the mail server still has */

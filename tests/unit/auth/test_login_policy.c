@@ -1,4 +1,5 @@
-/* What Dovecot is answered, without its process: requests by their pieces, answers as they go out. */
+/* What Dovecot is answered, without its process: requests by their pieces, answers as they go
+ * out. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,8 +129,8 @@ static void report_ten(const char *more)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* Until the next whole minute; from its end on, nothing. After the password was found right, without
- * a word. */
+/* Until the next whole minute; from its end on, nothing. After the password was found right,
+ * without a word. */
 START_TEST(test_blocked)
 {
     now_ms = NOON + 4 * MINUTE_MS + 1;
@@ -137,7 +138,8 @@ START_TEST(test_blocked)
     report_ten(WRONG);
     ck_assert_str_eq(allow(ALICE, "198.51.100.7", ""), "{\"status\":-1,\"msg\":\"Too many wrong "
                      "passwords; try again after 13:05 UTC\"}");
-    ck_assert_str_eq(allow("Alice@Example.TEST", "198.51.100.7", ""), allow(ALICE, "198.51.100.7", ""));
+    ck_assert_str_eq(allow("Alice@Example.TEST", "198.51.100.7", ""),
+                     allow(ALICE, "198.51.100.7", ""));
     ck_assert_str_eq(allow(ALICE, "198.51.100.7", "1"), "{\"status\":-1}");
     ck_assert_str_eq(allow(ALICE, "198.51.100.8", ""), GO_ON);
     now_ms += HOUR_MS - 1;

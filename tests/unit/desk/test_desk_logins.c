@@ -1,5 +1,5 @@
-/* Wrong passwords at the desk: what staff see of a mailbox and a network, and the end of blocks, over
- * both stores. */
+/* Wrong passwords at the desk: what staff see of a mailbox and a network, and the end of blocks,
+ * over both stores. */
 #include "guard/logins.h"
 #include "tests/unit/desk/desk_rig.h"
 
@@ -55,8 +55,8 @@ static int refused(const struct person *person, const char *words, int64_t now_m
     return problem.status;
 }
 
-/* A mailbox that a hundred wrong passwords close to everywhere: staff opens it, and no other hundred
- * closes it within a day. */
+/* A mailbox that a hundred wrong passwords close to everywhere: staff opens it, and no other
+ * hundred closes it within a day. */
 START_TEST(test_closed_to_everywhere)
 {
     char ip[32];
@@ -79,7 +79,8 @@ START_TEST(test_closed_to_everywhere)
     check_member(view, "known.0.network", HERE);
     ck_assert(is_blocked(ALICE, ELSEWHERE, NOW + 100) && !is_blocked(ALICE, HERE, NOW + 100));
 
-    ck_assert_int_eq(refused(&viewer, "{'mailbox':'alice@example.test','note':'x'}", NOW + 101), 403);
+    ck_assert_int_eq(refused(&viewer, "{'mailbox':'alice@example.test','note':'x'}", NOW + 101),
+                     403);
     view = VIEW(desk_logins_end(rig_desk(), &supporter,
                                 words_of("{'mailbox':'Alice@example.test','note':'asked'}"),
                                 NOW + 101, &made, &fault));

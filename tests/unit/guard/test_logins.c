@@ -191,6 +191,27 @@ START_TEST(test_adds_up)
 }
 END_TEST
 
+/* The tenth in all comes to one that knows of five: it learns of the block as it writes. */
+START_TEST(test_begun_by_all)
+{
+    begin(_i);
+    for (int i = 0; i < 10; i++)
+        ck_assert_uint_eq(wrong(i < 5 ? one : other, ALICE, HERE, i, NOW + i).begun, 0);
+    exchange(one, NOW + 10);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW + 10), 0);
+    exchange(other, NOW + 10);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW + 10), NOW + 9 + HOUR_MS);
+    exchange(one, NOW + 10);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 10), NOW + 9 + HOUR_MS);
+    ck_assert_uint_eq(logins_state(one, NOW).begun[LOGIN_WRONG_PER_MAILBOX_AND_IP], 0);
+    ck_assert_uint_eq(logins_state(other, NOW).begun[LOGIN_WRONG_PER_MAILBOX_AND_IP], 1);
+    for (int i = 0; i < 10; i++)
+        wrong(other, "bob@example.test", HERE, i, NOW + i);
+    exchange(other, NOW + 10);
+    ck_assert_uint_eq(logins_state(other, NOW).begun[LOGIN_WRONG_PER_MAILBOX_AND_IP], 1);
+}
+END_TEST
+
 /* A process that was away for longer than steps are told reads all anew; so does one whose store
  * is another. */
 START_TEST(test_reads_anew)
@@ -469,6 +490,7 @@ int main(void)
     tcase_add_checked_fixture(cases, NULL, end);
     tcase_add_loop_test(cases, test_known_elsewhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_adds_up, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_begun_by_all, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reads_anew, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_after_a_start, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_no_name_is_kept, 0, BACKEND_KINDS);
