@@ -42,6 +42,13 @@ int doctor_program(struct arena *arena, const char *const *words, const char **o
  * "NAME: warning: WHERE: WHAT", or without "warning: " where its start would end. */
 int doctor_service_check(const struct doctor *doctor, const char *name,
                          const char **errors_r) must_check;
+/* Asks at HOST:PORT or a path, and says whether the service of that name answers there: with what
+ * begins as expected (at most 32 bytes). The other one only looks. */
+void doctor_service_ask(struct doctor *doctor, const char *name, const char *where,
+                        const char *question, size_t length, const char *expected,
+                        size_t expected_length);
+bool doctor_service_answers(const char *where, const char *question, size_t length,
+                            const char *expected, size_t expected_length) must_check;
 /* The first line of a text, without its end, in `arena`. */
 const char *doctor_line(struct arena *arena, const char *text);
 
@@ -63,6 +70,7 @@ void doctor_postfix_data(struct doctor *doctor);
 void doctor_port_25(struct doctor *doctor);
 void doctor_sendmail(struct doctor *doctor);
 void doctor_sieve(struct doctor *doctor);
+void doctor_logins(struct doctor *doctor);
 void doctor_log_source(struct doctor *doctor);
 void doctor_feedback(struct doctor *doctor);
 void doctor_gaps(struct doctor *doctor);

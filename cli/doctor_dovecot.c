@@ -1,5 +1,8 @@
-/* Dovecot's filters (Sieve), whose mail the owner of a mailbox does not send. */
+/* Dovecot's filters (Sieve), whose mail the owner of a mailbox does not send; and whom it asks
+ * before a sign-in. */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/doctor.h"
 
@@ -28,18 +31,29 @@ static bool runs_filters(struct arena *arena, const char *lines)
     return false;
 }
 
-void doctor_sieve(struct doctor *doctor)
+/* What doveconf prints, in `arena`; NULL: nothing, and the check says why. */
+static const char *read_configuration(struct doctor *doctor)
 {
     const char *file = doctor->cli->given[OPTION_DOVECOT], *lines, *errors;
     const char *words[] = {"doveconf", "-n", file != NULL ? "-c" : NULL, file, NULL};
     int status = doctor_program(doctor->arena, words, &lines, &errors);
-    if (status < 0) {
+    if (status == 0)
+        return lines;
+    if (status < 0)
         doctor_says(doctor, DOCTOR_SKIP, "run it on the server of the mailboxes",
                     "there is no Dovecot here (no program doveconf)");
-    } else if (status > 0) {
+    else
         doctor_says(doctor, DOCTOR_SKIP, "run it as root, or name the file with --dovecot FILE",
                     "doveconf fails: %s", doctor_line(doctor->arena, errors));
-    } else if (!runs_filters(doctor->arena, lines)) {
+    return NULL;
+}
+
+void doctor_sieve(struct doctor *doctor)
+{
+    const char *lines = read_configuration(doctor);
+    if (lines == NULL)
+        return;
+    if (!runs_filters(doctor->arena, lines)) {
         doctor_says(doctor, DOCTOR_OK, NULL, "mailboxes have no filters (no plugin sieve)");
     } else if (value_of(doctor->arena, lines, "submission_host")[0] == '\0') {
         doctor_says(doctor, DOCTOR_BAD, "dovecot.conf: submission_host = 127.0.0.1:10588",
@@ -52,5 +66,103 @@ void doctor_sieve(struct doctor *doctor)
     } else {
         doctor_says(doctor, DOCTOR_OK, NULL, "filters hand in at %s",
                     value_of(doctor->arena, lines, "submission_host"));
+    }
+}
+
+/* ---- sign-ins ------------------------------------------------------------------------------- */
+
+enum { TIMEOUT_MAX_MS = 1000 };
+
+/* Whether that is what sendguard-auth listens at: http://HOST:PORT, and a path. */
+static bool is_ours(const char *url, const char *listen)
+{
+    static const char scheme[] = "http://";
+    size_t length = strlen(listen);
+    return strncmp(url, scheme, strlen(scheme)) == 0 &&
+           strncmp(url + strlen(scheme), listen, length) == 0 &&
+           strchr("/?", url[strlen(scheme) + length]) != NULL;
+}
+
+/* Password databases that do not say when they have found a password right. */
+static size_t count_silent(struct arena *arena, const char *lines)
+{
+    size_t count = 0;
+    bool in_block = false, says = false;
+    for (; *lines != '\0'; lines += strcspn(lines, "\n"), lines += *lines == '\n') {
+        const char *line = doctor_line(arena, lines);
+        if (strncmp(line, "passdb", strlen("passdb")) == 0) {
+            in_block = true;
+            says = false;
+        }
+        says |= in_block && strstr(line, "sendguard=") != NULL;
+        if (line[0] == '}') {
+            count += in_block && !says;
+            in_block = false;
+        }
+    }
+    return count;
+}
+
+/* As Dovecot asks, with what it shows; of a mailbox that there is not. */
+static void ask_as_dovecot(struct doctor *doctor, const char *header)
+{
+    static const char stranger[] = "GET / HTTP/1.0\r\n\r\n", body[] = "{\"login\":\"doctor\"}";
+    const char *where = doctor->settings->auth_listen;
+    const char *question = arena_printf(
+        doctor->arena, "POST /?command=allow HTTP/1.0\r\n%s\r\nContent-Length: %zu\r\n\r\n%s",
+        header[0] != '\0' ? header : "X-No-Key: 1", sizeof body - 1, body);
+    doctor_service_ask(doctor, "sendguard-auth", where, stranger, sizeof stranger - 1, "HTTP/1.",
+                       7);
+    if (doctor->state == DOCTOR_OK &&
+        !doctor_service_answers(where, question, strlen(question), "HTTP/1.1 200", 12))
+        doctor_says(doctor, DOCTOR_BAD,
+                    "dovecot.conf: auth_policy_server_api_header = Authorization: Bearer KEY, with "
+                    "what auth.key_file holds",
+                    "sendguard-auth does not know the key that Dovecot shows: everybody may try "
+                    "passwords");
+}
+
+static void check_policy(struct doctor *doctor, const char *lines)
+{
+    const char *timeout = value_of(doctor->arena, lines, "auth_policy_server_timeout_msecs");
+    bool is_2_3 = strncmp(lines, "# 2.3", strlen("# 2.3")) == 0;
+    size_t silent = is_2_3 ? count_silent(doctor->arena, lines) : 0;
+    if (is_2_3 && (timeout[0] == '\0' || atoi(timeout) > TIMEOUT_MAX_MS))
+        doctor_says(doctor, DOCTOR_WARN, "dovecot.conf: auth_policy_server_timeout_msecs = 500",
+                    "each sign-in waits 4 s and more when sendguard-auth hangs");
+    if (silent > 0)
+        doctor_says(doctor, DOCTOR_WARN,
+                    "dovecot.conf, in each passdb: override_fields = sendguard=1",
+                    "%zu of Dovecot's password databases do not say when a password was right",
+                    silent);
+    if (strstr(lines, "anvil-auth-penalty {") == NULL)
+        doctor_says(doctor, DOCTOR_WARN,
+                    "dovecot.conf: service anvil { unix_listener anvil-auth-penalty { mode = 0 } }",
+                    "Dovecot's own delays slow down everybody behind one address");
+    if (doctor->settings->logins_mode == MODE_OBSERVE)
+        doctor_says(doctor, DOCTOR_OK, NULL, "logins.mode is observe: nobody is kept out");
+}
+
+void doctor_logins(struct doctor *doctor)
+{
+    const char *lines = read_configuration(doctor);
+    const struct settings *settings = doctor->settings;
+    if (lines == NULL)
+        return;
+    const char *url = value_of(doctor->arena, lines, "auth_policy_server_url");
+    if (url[0] == '\0' && access(settings->auth_key_file, F_OK) == 0) {
+        doctor_says(doctor, DOCTOR_WARN,
+                    arena_printf(doctor->arena, "dovecot.conf: auth_policy_server_url = http://%s/",
+                                 settings->auth_listen),
+                    "Dovecot does not ask sendguard-auth (auth_policy_server_url is not set)");
+    } else if (url[0] == '\0') {
+        doctor_says(doctor, DOCTOR_OK, NULL, "sendguard-auth is not used");
+    } else if (!is_ours(url, settings->auth_listen)) {
+        doctor_says(doctor, DOCTOR_SKIP, "run it where that listens", "Dovecot asks %s, and "
+                    "auth.listen is %s", url, settings->auth_listen);
+    } else {
+        ask_as_dovecot(doctor,
+                       value_of(doctor->arena, lines, "auth_policy_server_api_header"));
+        check_policy(doctor, lines);
     }
 }

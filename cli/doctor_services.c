@@ -201,12 +201,27 @@ static const char web_question[] = "GET /healthz HTTP/1.0\r\n\r\n";
 /* At a stage at which the policy service neither judges nor keeps anything. */
 static const char mta_question[] = "request=smtpd_access_policy\nprotocol_state=CONNECT\n\n";
 
-static void ask_service(struct doctor *doctor, const char *name, const char *where,
+static int connect_to(const char *where)
+{
+    return listen_is_path(where) ? connect_path(where) : connect_host(where);
+}
+
+bool doctor_service_answers(const char *where, const char *question, size_t length,
+                            const char *expected, size_t expected_length)
+{
+    int fd = connect_to(where);
+    bool good = fd >= 0 && answers(fd, question, length, expected, expected_length);
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+void doctor_service_ask(struct doctor *doctor, const char *name, const char *where,
                         const char *question, size_t length, const char *expected,
                         size_t expected_length)
 {
     const char *start = arena_printf(doctor->arena, "systemctl start %s", name);
-    int fd = listen_is_path(where) ? connect_path(where) : connect_host(where);
+    int fd = connect_to(where);
     if (fd < 0 && errno == EACCES)
         doctor_says(doctor, DOCTOR_SKIP, "run it as root", "%s: %s", where, strerror(errno));
     else if (fd < 0)
@@ -256,10 +271,11 @@ void doctor_sockets(struct doctor *doctor)
     const struct settings *settings = doctor->settings;
     const char *const wheres[] = {settings->fcgi_listen, settings->web_listen,
                                   settings->mta_listen};
-    ask_service(doctor, services[0], wheres[0], fcgi_question, sizeof fcgi_question - 1, "\1\6", 2);
-    ask_service(doctor, services[1], wheres[1], web_question, sizeof web_question - 1, "HTTP/1.",
-                7);
-    ask_service(doctor, services[2], wheres[2], mta_question, sizeof mta_question - 1,
+    doctor_service_ask(doctor, services[0], wheres[0], fcgi_question, sizeof fcgi_question - 1,
+                       "\1\6", 2);
+    doctor_service_ask(doctor, services[1], wheres[1], web_question, sizeof web_question - 1,
+                       "HTTP/1.", 7);
+    doctor_service_ask(doctor, services[2], wheres[2], mta_question, sizeof mta_question - 1,
                 "action=DUNNO", 12);
     for (size_t i = 0; i < countof(wheres); i++)
         check_rights(doctor, wheres[i]);
@@ -288,7 +304,7 @@ void doctor_complaints(struct doctor *doctor)
         doctor_says(doctor, DOCTOR_OK, NULL, "no reports are taken (feedback.listen is not set)");
         return;
     }
-    ask_service(doctor, services[3], where, question, sizeof question - 1, greeting,
+    doctor_service_ask(doctor, services[3], where, question, sizeof question - 1, greeting,
                 sizeof greeting - 1);
     check_rights(doctor, where);
     check_believed(doctor);

@@ -20,12 +20,14 @@ from postfix import STACK, MailProgram, Stack
 from programs import SANITIZED, eventually
 from stores import RedisServer
 
+DOVECOT_23 = subprocess.run(["dovecot", "--version"], capture_output=True, text=True,
+                            check=False).stdout.startswith("2.3")
 OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "ptr", "helo", "spf",
-       "port_25", "sendmail", "sieve"]
+       "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "ptr", "helo",
+       "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
 LIMIT = 30 if SANITIZED else 10  # seconds
 
@@ -155,7 +157,7 @@ def test_text_for_people(doctor):
     assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
     assert lines[0].startswith("BAD   settings             ")
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
-    assert lines[1].startswith(" " * 27) and lines[-1].startswith(("16 ok, 1 bad, ", "17 ok, 1 bad, "))
+    assert lines[1].startswith(" " * 27) and lines[-1].startswith(("17 ok, 1 bad, ", "18 ok, 1 bad, "))
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
@@ -629,6 +631,39 @@ def test_filters_that_nobody_judges(doctor):
     assert red(found) == {"sieve"} and "submission_host = " in found["sieve"]["advice"]
     found = doctor.checks(settings=["mta.forwarding_networks=none"])
     assert red(found) == {"sieve"} and "forwarding_networks = " in found["sieve"]["advice"]
+
+
+@pytest.mark.skipif(not DOVECOT_23, reason="the configuration of this test is that of Dovecot 2.3")
+def test_sign_ins(doctor):
+    """Who is asked, knows the key, and the rest of what logins.md says."""
+    policy, port = doctor.folder / "dovecot/policy.conf", doctor.stack.port("auth")
+    asks = f"auth_policy_server_url = http://127.0.0.1:{port}/\n"
+
+    def found(**more):
+        return doctor.checks("logins", **more)["logins"]
+
+    assert found()["state"] == "ok" and found()["found"].startswith("sendguard-auth answers at")
+    with changed(policy, ("Authorization: Bearer ", "Authorization: Bearer x")):
+        all_of_them = doctor.checks()
+        assert red(all_of_them) == {"logins"}
+        assert "does not know the key" in all_of_them["logins"]["found"]
+    with changed(policy, ("timeout_msecs = 500", "timeout_msecs = 2000")):
+        assert found()["state"] == "warn" and "waits 4 s" in found()["found"]
+    with changed(policy, (f":{port}/", ":1/")):
+        assert found()["state"] == "skip"
+    with changed(policy, (asks, "")):
+        assert found()["state"] == "warn" and f"http://127.0.0.1:{port}/" in found()["advice"]
+        unused = found(settings=["auth.key_file=/nowhere/auth-key"])
+        assert (unused["state"], unused["found"]) == ("ok", "sendguard-auth is not used")
+    with changed(doctor.folder / "dovecot/dovecot.conf", ("  override_fields = sendguard=1\n", "")):
+        assert found()["state"] == "warn" and "override_fields" in found()["advice"]
+    with changed(doctor.folder / "dovecot/dovecot.conf", ("listener anvil-auth-penalty", "listener other")):
+        assert found()["state"] == "warn" and "slow down everybody" in found()["found"]
+    doctor.stack.stop("auth")
+    try:
+        assert found()["state"] == "bad" and found()["advice"] == "systemctl start sendguard-auth"
+    finally:
+        doctor.stack.start("auth")
 
 
 def test_no_mail_server(doctor, folder):
