@@ -187,6 +187,25 @@ static void add_spf(struct exchange *exchange, const char *mailbox, struct json_
     json_add(view, "spf", spf);
 }
 
+/* "signins": where the mailbox was signed in to, and whom wrong passwords keep out. Absent where
+ * nothing is known of it. */
+static void add_signins(struct exchange *exchange, const struct status_visit *visit,
+                        struct json_object *view)
+{
+    freed_by(json_put) struct json_object *signins = NULL;
+    if (desk_logins_own(&exchange->web->desk, visit->mailbox, exchange->request->address,
+                        exchange->now_ms, &signins) < 1 ||
+        signins == NULL)
+        return;
+    if (!visit->fresh)
+        json_add_bool(signins, "can_open", false);
+    if (json_object_array_length(json_member(signins, "closed")) > 0 ||
+        json_object_array_length(json_member(signins, "known")) > 0 ||
+        json_object_array_length(json_member(signins, "old_passwords")) > 0 ||
+        json_member(signins, "closed_to_others") != NULL)
+        json_add(view, "signins", take(signins));
+}
+
 static void add_link(const struct status_visit *visit, struct json_object *view)
 {
     json_add_string(view, "token", visit->token);
@@ -260,6 +279,7 @@ static void show(struct exchange *exchange, const struct status_visit *visit,
 {
     add_delivery(exchange, visit->mailbox, view);
     add_spf(exchange, visit->mailbox, view);
+    add_signins(exchange, visit, view);
     if (http_request_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
         return;
@@ -390,6 +410,7 @@ static void show_appeal_again(struct exchange *exchange, const struct status_vis
 {
     add_powers(visit, view);
     add_delivery(exchange, visit->mailbox, view);
+    add_signins(exchange, visit, view);
     complete(exchange, visit, view);
     json_add_string(view, "appeal_problem", problem->status == 400   ? "text"
                                             : problem->status == 429 ? "many"
@@ -421,6 +442,23 @@ static void appeal(struct exchange *exchange, const struct status_visit *visit)
         http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
 }
 
+/* The user lets himself in from networks that are not known. What was opened, or has ended by itself,
+ * the page shows. */
+static void open_signins(struct exchange *exchange, const struct status_visit *visit)
+{
+    struct problem problem = {0};
+    int answer = desk_logins_open(&exchange->web->desk, visit->mailbox,
+                                  exchange->request->address, exchange->now_ms, &problem);
+    if (answer < 0)
+        reply_not_known(exchange);
+    else if (answer == 0 && http_request_wants_json(exchange->request))
+        reply_problem(exchange, &problem);
+    else if (http_request_wants_json(exchange->request))
+        get(exchange, visit);
+    else
+        http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
+}
+
 static void post(struct exchange *exchange, const struct status_visit *visit)
 {
     const char *action = http_request_param(exchange->request, "action");
@@ -428,6 +466,8 @@ static void post(struct exchange *exchange, const struct status_visit *visit)
         ask_addresses(exchange, visit);
     else if (action != NULL && strcmp(action, "appeal") == 0)
         appeal(exchange, visit);
+    else if (action != NULL && strcmp(action, "open_signins") == 0 && visit->fresh)
+        open_signins(exchange, visit);
     else if (action == NULL || strcmp(action, "lock") != 0)
         reply_error(exchange, 400, NULL);
     else if (visit->fresh)

@@ -368,6 +368,20 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
  *     "last_at":moment}…]} */
 int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
                 struct json_object **view_r, struct problem *problem) must_check;
+/* The same as its user may see it, who reads at reader_ip (NULL: not known). Networks are those of
+ * his messages (/24, /48), and only those that are his: that he signed in from, or reads at.
+ * {"closed":[{"everywhere":bool (but to networks that are known),"network":…|null,"until":moment}…],
+ *  "closed_to_others":{"count":2 (other networks),"until":moment (of the last)}|null,
+ *  "can_open":bool (desk_logins_open would),
+ *  "known":[{"network":…,"last_at":moment}…], the last first, 10 at most,
+ *  "old_passwords":[{"network":…|null,"tries":312,"since":moment,"last_at":moment}…]}
+ * 1 (*view_r NULL: nothing can be known here), -1. */
+int desk_logins_own(const struct desk *desk, const char *mailbox, const char *reader_ip,
+                    int64_t now_ms, struct json_object **view_r) must_check;
+/* Its user, who reads at reader_ip, a network that is known, opens for a day what is closed to all
+ * others; the audit log has it as "logins_end" by "user". 1; 0 with *problem (409); -1. */
+int desk_logins_open(const struct desk *desk, const char *mailbox, const char *reader_ip,
+                     int64_t now_ms, struct problem *problem) must_check;
 /* Ends all its blocks: {"mailbox":…} or {"ip":…}, with "note":… why, which goes to the audit log as
  * "logins_end". One of the mailbox as a whole does not come again for a day. The view is the same;
  * 409: none holds. */

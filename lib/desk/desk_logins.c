@@ -3,10 +3,11 @@
 
 #include "base/json.h"
 #include "desk/input.h"
+#include "desk/view.h"
 #include "guard/keyed_hash.h"
 #include "guard/login_values.h"
 
-enum { NETWORKS_SHOWN = 50, END_ATTEMPTS = 20, NOTE_MAX_BYTES = 255 };
+enum { NETWORKS_SHOWN = 50, OWN_NETWORKS_SHOWN = 10, END_ATTEMPTS = 20, NOTE_MAX_BYTES = 255 };
 
 /* Of a mailbox, or of a network. */
 struct login_subject {
@@ -236,6 +237,150 @@ int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, in
     return 1;
 }
 
+/* ---- what its user may see ------------------------------------------------------------------- */
+
+/* Of his own networks, as his messages show them, and of the one where he reads; of others only that
+ * there are some, because who looks at a status link need not be the user. */
+
+struct own_reader {
+    uint64_t network; /* where the page is read; 0: not known */
+    int64_t now_ms;
+    struct arena *arena;
+};
+
+static const char *own_network(const struct own_reader *reader, uint64_t network)
+{
+    char text[LOGIN_NETWORK_SIZE];
+    login_network_text(network, text);
+    return network != 0 ? view_network(reader->arena, text) : NULL;
+}
+
+static bool is_own(const struct login_mailbox *mailbox, const struct own_reader *reader,
+                   uint64_t network)
+{
+    const struct login_from from = {.network = network};
+    return network != 0 && (network == reader->network ||
+                            login_is_known_pair(mailbox, &from, reader->now_ms));
+}
+
+static void add_own_blocks(const struct login_mailbox *mailbox, const struct own_reader *reader,
+                           struct json_object *view)
+{
+    int64_t others = 0, others_until_ms = 0;
+    struct json_object *list = json_add_list(view, "closed");
+    for (size_t i = 0; i < mailbox->block_count; i++) {
+        const struct login_block *block = &mailbox->blocks[i];
+        bool everywhere = block->rule == LOGIN_WRONG_PER_MAILBOX;
+        if (reader->now_ms >= block->until_ms)
+            continue;
+        if (!everywhere && !is_own(mailbox, reader, block->network)) {
+            others++;
+            if (block->until_ms > others_until_ms)
+                others_until_ms = block->until_ms;
+            continue;
+        }
+        struct json_object *one = json_object_new_object();
+        json_add_bool(one, "everywhere", everywhere);
+        json_add_string(one, "network", everywhere ? NULL : own_network(reader, block->network));
+        json_add_moment(one, "until", block->until_ms);
+        json_object_array_add(list, one);
+    }
+    struct json_object *of_others = others > 0 ? json_object_new_object() : NULL;
+    if (others > 0) {
+        json_add_int(of_others, "count", others);
+        json_add_moment(of_others, "until", others_until_ms);
+    }
+    json_add(view, "closed_to_others", of_others);
+}
+
+/* The block that keeps out whom it does not know; NULL: none holds. */
+static struct login_block *block_of_all(const struct login_mailbox *mailbox, int64_t now_ms)
+{
+    for (size_t i = 0; i < mailbox->block_count; i++)
+        if (mailbox->blocks[i].rule == LOGIN_WRONG_PER_MAILBOX &&
+            now_ms < mailbox->blocks[i].until_ms)
+            return &mailbox->blocks[i];
+    return NULL;
+}
+
+static bool can_open(const struct login_mailbox *mailbox, const struct own_reader *reader)
+{
+    const struct login_from from = {.network = reader->network};
+    return block_of_all(mailbox, reader->now_ms) != NULL && reader->network != 0 &&
+           login_is_known_pair(mailbox, &from, reader->now_ms);
+}
+
+static bool is_listed(struct json_object *list, const char *network)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (strcmp(json_string(json_object_array_get_idx(list, i), "network", ""), network) == 0)
+            return true;
+    return false;
+}
+
+static void add_own_known(const struct login_mailbox *mailbox, const struct own_reader *reader,
+                          struct json_object *view)
+{
+    struct json_object *known = json_add_list(view, "known");
+    for (size_t i = 0; i < mailbox->known.count; i++) {
+        if (json_object_array_length(known) == OWN_NETWORKS_SHOWN)
+            break;
+        const char *network = own_network(reader, mailbox->known.of[i].other);
+        if (network == NULL || is_listed(known, network))
+            continue;
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "network", network);
+        json_add_moment(one, "last_at", mailbox->known.of[i].last_ms);
+        json_object_array_add(known, one);
+    }
+    struct json_object *old = json_add_list(view, "old_passwords");
+    for (size_t i = 0; i < mailbox->password_count; i++) {
+        const struct login_password *password = &mailbox->passwords[i];
+        if (password->tries == 0)
+            continue;
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "network", own_network(reader, password->tried_network));
+        json_add_int(one, "tries", password->tries);
+        json_add_moment(one, "since", password->right_ms);
+        json_add_moment(one, "last_at", password->tried_ms);
+        json_object_array_add(old, one);
+    }
+}
+
+/* His mailbox as he may look at it. 1 or -1. */
+static int read_own(const struct context *context, const char *reader_ip,
+                    struct login_subject *subject, struct own_reader *reader_r)
+{
+    const struct settings *settings = context->settings;
+    *reader_r = (struct own_reader){.now_ms = context->now_ms, .arena = context->arena};
+    if (reader_ip == NULL || login_network_of(reader_ip, &reader_r->network) == 0)
+        reader_r->network = 0;
+    if (read_state(context, subject) < 0)
+        return -1;
+    if (settings->logins_mode != MODE_ENFORCE || settings->guard_mode != MODE_ENFORCE)
+        subject->of_mailbox.block_count = 0; /* nobody is kept out */
+    return 1;
+}
+
+int desk_logins_own(const struct desk *desk, const char *mailbox, const char *reader_ip,
+                    int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(free_subject) struct login_subject subject = {.mailbox = mailbox};
+    struct own_reader reader;
+    *view_r = NULL;
+    if (desk->key == NULL)
+        return 1;
+    if (read_own(&context, reader_ip, &subject, &reader) < 0)
+        return -1;
+    struct json_object *view = json_object_new_object();
+    add_own_blocks(&subject.of_mailbox, &reader, view);
+    json_add_bool(view, "can_open", can_open(&subject.of_mailbox, &reader));
+    add_own_known(&subject.of_mailbox, &reader, view);
+    *view_r = view;
+    return 1;
+}
+
 /* ---- ending blocks --------------------------------------------------------------------------- */
 
 /* All that hold; false: there is none. A mailbox that was closed to everywhere stays open a day. */
@@ -324,6 +469,26 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
         int written = write_end(&context, &subject, &action);
         if (written > 0)
             *view_r = view_of(&context, &subject);
+        if (written != 0)
+            return written;
+    }
+    return problem_set(problem, 409, "", "passwords are counted at the same moment; try again");
+}
+
+int desk_logins_open(const struct desk *desk, const char *mailbox, const char *reader_ip,
+                     int64_t now_ms, struct problem *problem)
+{
+    const struct action action = {now_ms, "user", "The user opens the mailbox on the status page."};
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(free_subject) struct login_subject subject = {.mailbox = mailbox};
+    struct own_reader reader;
+    for (int attempt = 0; attempt < END_ATTEMPTS; attempt++) {
+        if (desk->key == NULL || read_own(&context, reader_ip, &subject, &reader) < 0)
+            return -1;
+        if (!can_open(&subject.of_mailbox, &reader))
+            return problem_set(problem, 409, "", "nothing is closed that can be opened from here");
+        login_open(&subject.of_mailbox, now_ms);
+        int written = write_end(&context, &subject, &action);
         if (written != 0)
             return written;
     }

@@ -1,5 +1,4 @@
 /* What a user may see of his own mailbox, and his own lock. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -21,26 +20,6 @@ enum {
 };
 
 /* ---- the messages that fill the windows ---------------------------------------------- */
-
-/* Enough of an address to know one's own home by, and no more: /24 or /48. */
-static const char *network_of(struct arena *arena, const char *ip)
-{
-    char text[INET6_ADDRSTRLEN] = "", shown[INET6_ADDRSTRLEN];
-    struct in_addr four;
-    struct in6_addr six;
-    size_t length = ip != NULL ? strcspn(ip, "/") : 0;
-    if (length == 0 || length >= sizeof text)
-        return NULL;
-    memcpy(text, ip, length);
-    if (inet_pton(AF_INET, text, &four) == 1) {
-        four.s_addr &= htonl(0xFFFFFF00);
-        return arena_printf(arena, "%s/24", inet_ntop(AF_INET, &four, shown, sizeof shown));
-    }
-    if (inet_pton(AF_INET6, text, &six) != 1)
-        return NULL;
-    memset(six.s6_addr + 6, 0, sizeof six.s6_addr - 6);
-    return arena_printf(arena, "%s/48", inet_ntop(AF_INET6, &six, shown, sizeof shown));
-}
 
 /* The history's entry from which on a record is looked for, the newest first. */
 struct search {
@@ -84,7 +63,7 @@ static void match(const struct context *context, struct search *search, const st
         json_add_int(view, "recipients", json_int(recorded.facts, "recipients", 0));
         json_add_string(view, "channel", json_string(recorded.facts, "channel", NULL));
         json_add_string(view, "network",
-                        network_of(context->arena, json_string(recorded.facts, "ip", NULL)));
+                        view_network(context->arena, json_string(recorded.facts, "ip", NULL)));
         json_add_decision(view, "decision", record->decision);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/decision.h"
@@ -170,4 +171,23 @@ struct json_object *view_next(const struct next *next)
     for (size_t i = 0; i < next->reason_count; i++)
         json_object_array_add(reasons, view_reason(&next->reasons[i]));
     return view;
+}
+
+const char *view_network(struct arena *arena, const char *ip)
+{
+    char text[INET6_ADDRSTRLEN] = "", shown[INET6_ADDRSTRLEN];
+    struct in_addr four;
+    struct in6_addr six;
+    size_t length = ip != NULL ? strcspn(ip, "/") : 0;
+    if (length == 0 || length >= sizeof text)
+        return NULL;
+    memcpy(text, ip, length);
+    if (inet_pton(AF_INET, text, &four) == 1) {
+        four.s_addr &= htonl(0xFFFFFF00);
+        return arena_printf(arena, "%s/24", inet_ntop(AF_INET, &four, shown, sizeof shown));
+    }
+    if (inet_pton(AF_INET6, text, &six) != 1)
+        return NULL;
+    memset(six.s6_addr + 6, 0, sizeof six.s6_addr - 6);
+    return arena_printf(arena, "%s/48", inet_ntop(AF_INET6, &six, shown, sizeof shown));
 }

@@ -22,6 +22,9 @@ struct json_object *view_action(const struct audit *audit);
 struct json_object *view_limit(const struct context *context, enum rule rule,
                                enum channel channel,
                                const struct effective_limits *limits);
+/* Enough of an address (or a network that begins with one) to know one's own home by, and no more:
+ * /24 or /48. NULL: it is none. In `arena`. */
+const char *view_network(struct arena *arena, const char *ip);
 int view_percent(uint64_t used, int32_t limit); /* 0..100; limit >= 0 */
 
 #endif

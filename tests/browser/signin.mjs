@@ -1,7 +1,8 @@
 // Signing in to the webmail with wrong passwords: until when it is closed, said on the login page.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { tooWide, violations } from './desk.mjs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Visitor, tooWide, violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
 const name = 'carol@example.test';
@@ -25,6 +26,18 @@ async function minutesAhead(page) {
   assert.equal(await time.innerText(),
     at.toLocaleTimeString('de-DE', { hour: '2-digit', minute: '2-digit', timeZone: 'Europe/Berlin' }));
   return (at - Date.now()) / 60000;
+}
+
+// A mail program, by IMAP.
+function signsIn(stack, mailbox, password) {
+  return spawnSync('curl', ['-s', '-u', `${mailbox}:${password}`, `imap://127.0.0.1:${stack.ports.imap_port}/`]).status === 0;
+}
+
+// Dovecot looks no more than once a second whether the file has changed.
+async function changePassword(stack, mailbox, before, after) {
+  const path = `${stack.dir}/dovecot/passwd`;
+  writeFileSync(path, readFileSync(path, 'utf8').replace(`${mailbox}:{PLAIN}${before}:`, `${mailbox}:{PLAIN}${after}:`));
+  await until('the new password', () => signsIn(stack, mailbox, after), 30000);
 }
 
 const blocks = (stack) => JSON.parse(stack.sendguard('logins', name, '--json')).blocks;
@@ -72,6 +85,83 @@ export const tests = {
     } finally {
       await page.setViewportSize(size);
     }
+  },
+
+  async 'the status page says what is closed, and where the mailbox was signed in to'({ stack }) {
+    const { status_url: url } = await stack.ask(name);
+    for (const [lang, closed, known] of [['en', /Until .*\d\d:\d\d nobody can sign in to it from there/, /signed in from within 30 days/],
+      ['de', /Bis .*\d\d:\d\d kann sich von dort niemand anmelden/, /in den letzten 30 Tagen angemeldet/],
+      ['fr', /Jusqu’à .*\d\d:\d\d, personne ne peut s’y connecter/, /au cours des 30 derniers jours/],
+      ['es', /Hasta .*\d\d:\d\d nadie puede iniciar sesión desde allí/, /en los últimos 30 días/]]) {
+      const visitor = await Visitor.open(stack, { locale: lang, viewport: { width: 320, height: 800 } });
+      try {
+        await visitor.page.goto(url);
+        await visitor.page.locator('#signins').waitFor();
+        const text = await visitor.text();
+        assert.match(text, closed);
+        assert.match(text, known);
+        assert.match(text, /127\.0\.0\.0\/24/);
+        assert.doesNotMatch(text, /127\.0\.0\.1/);
+        assert.ok(await tooWide(visitor.page) <= 0, lang);
+        assert.deepEqual(await violations(visitor.page), [], lang);
+        if (process.env.PICTURES) await visitor.page.screenshot({ path: `${process.env.PICTURES}/signins-${lang}.png`, fullPage: true });
+        assert.deepEqual(visitor.errors, []);
+      } finally {
+        await visitor.close();
+      }
+    }
+  },
+
+  async 'an old password that is used again closes nothing, and the status page says so'({ stack }) {
+    const bob = 'bob@example.test';
+    await changePassword(stack, bob, 'secret', 'newer');
+    try {
+      for (let i = 0; i < 12; i += 1) assert.equal(signsIn(stack, bob, 'secret'), false);
+      const { status_url: url } = await stack.ask(bob);
+      const view = await until('the tries', async () => {
+        const { signins } = await (await fetch(url, { headers: { Accept: 'application/json' } })).json();
+        return signins?.old_passwords[0]?.tries >= 12 && signins;
+      });
+      assert.deepEqual(view.closed, []);
+      assert.equal(view.old_passwords[0].network, '127.0.0.0/24');
+      assert.match(await (await fetch(url)).text(), /uses an old password: \d+ tries since/);
+    } finally {
+      await changePassword(stack, bob, 'newer', 'secret');
+    }
+  },
+
+  async 'who reads in a known network opens what is closed to all others'({ stack }) {
+    const alice = 'alice@example.test'; // signed in here when the tests began
+    const key = readFileSync(`${stack.dir}/guard/auth-key`, 'utf8').trim();
+    const tell = (command, body) => fetch(`http://127.0.0.1:${stack.ports.auth_port}/?command=${command}`,
+      { method: 'POST', headers: { Authorization: `Bearer ${key}` }, body: JSON.stringify({ login: alice, ...body }) });
+    const guess = (i) => tell('report', { remote: `198.51.100.${i % 50}`, pwhash: i.toString(16).padStart(3, '0'), success: false });
+    for (let i = 0; i < 100; i += 1) assert.equal((await guess(i)).status, 200);
+    const elsewhere = async () => (await (await tell('allow', { remote: '203.0.113.9', pwhash: '000' })).json()).status;
+    assert.equal(await elsewhere(), -1);
+    const { status_url: url } = await stack.ask(alice);
+    const button = 'button[value=open_signins]';
+    for (const [lang, label] of [['de', 'Einen Tag lang öffnen'], ['fr', 'Ouvrir pendant un jour'], ['es', 'Abrir durante un día'], ['en', 'Open for a day']]) {
+      const visitor = await Visitor.open(stack, { locale: lang, viewport: { width: 320, height: 800 } });
+      try {
+        await until('the block on the page', async () => {
+          await visitor.page.goto(url);
+          return await visitor.page.locator(button).count();
+        });
+        assert.equal(await visitor.text(button), label);
+        assert.ok(await tooWide(visitor.page) <= 0, lang);
+        assert.deepEqual(await violations(visitor.page), [], lang);
+        if (process.env.PICTURES) await visitor.page.screenshot({ path: `${process.env.PICTURES}/signins-open-${lang}.png`, fullPage: true });
+        if (lang !== 'en') continue;
+        await visitor.page.click(button);
+        await visitor.page.locator('#signins').waitFor();
+        assert.equal(await visitor.page.locator(button).count(), 0);
+      } finally {
+        await visitor.close();
+      }
+    }
+    await until('sendguard-auth knows', async () => await elsewhere() === 0);
+    assert.notEqual(JSON.parse(stack.sendguard('logins', alice, '--json')).open_until, null);
   },
 
   async 'support ends it, and the user signs in'({ stack, carol }) {

@@ -150,6 +150,125 @@ START_TEST(test_network)
 }
 END_TEST
 
+static struct json_object *own(const char *reader_ip, int64_t now_ms)
+{
+    struct json_object *view = NULL;
+    ck_assert_int_eq(desk_logins_own(rig_desk(), ALICE, reader_ip, now_ms, &view), 1);
+    ck_assert_ptr_nonnull(view);
+    return keep_view(view);
+}
+
+static void guess(const char *ip, int from, int64_t now_ms)
+{
+    for (int i = 0; i < 10; i++)
+        report(ALICE, ip, from + i, false, now_ms);
+}
+
+/* The networks that are the user's, shortened; of those that guessed no more than their number. */
+START_TEST(test_own_view)
+{
+    begin(_i, WITH("logins.mode=enforce"));
+    report(ALICE, HERE, 1, true, NOW - 2 * DAY_MS);
+    report(ALICE, HERE, 2, true, NOW - DAY_MS);
+    report(ALICE, "192.0.2.200", 2, true, NOW - DAY_MS);
+    for (int i = 0; i < 3; i++)
+        report(ALICE, ELSEWHERE, 1, false, NOW + i);
+    guess(HERE, 100, NOW + 10);
+    guess("203.0.113.5", 200, NOW + 20);
+    guess("203.0.113.6", 300, NOW + 1030);
+    exchange(NOW + 1030);
+    struct json_object *view = own(NULL, NOW + 1030);
+    ck_assert_uint_eq(length_of(view, "closed"), 1);
+    check_member(view, "closed.0.network", "192.0.2.0/24");
+    check_member(view, "closed.0.everywhere", "false");
+    check_member(view, "closed.0.until", "2025-11-22T06:40:01Z");
+    check_member(view, "closed_to_others.count", "2");
+    check_member(view, "closed_to_others.until", "2025-11-22T06:40:02Z");
+    ck_assert_uint_eq(length_of(view, "known"), 1); /* two addresses, one network of the page */
+    check_member(view, "known.0.network", "192.0.2.0/24");
+    check_member(view, "old_passwords.0.network", "2001:db8:1::/48");
+    check_member(view, "old_passwords.0.tries", "3");
+    ck_assert_ptr_null(strstr(json_object_to_json_string(view), "203.0.113"));
+
+    view = own("203.0.113.5", NOW + 1030); /* he sits there himself */
+    ck_assert_uint_eq(length_of(view, "closed"), 2);
+    check_member(view, "closed.1.network", "203.0.113.0/24");
+    check_member(view, "closed_to_others.count", "1");
+
+    view = own("203.0.113.5", NOW + 1030 + HOUR_MS);
+    ck_assert_uint_eq(length_of(view, "closed"), 0);
+    ck_assert(rig_member(view, "closed_to_others") == NULL);
+}
+END_TEST
+
+/* While nobody is kept out, nothing is closed. */
+START_TEST(test_own_view_observes)
+{
+    begin(_i, DEFAULTS);
+    guess(HERE, 100, NOW);
+    exchange(NOW);
+    ck_assert_uint_eq(length_of(own(HERE, NOW), "closed"), 0);
+}
+END_TEST
+
+START_TEST(test_own_view_everywhere)
+{
+    char ip[32];
+    begin(_i, WITH("logins.mode=enforce"));
+    for (int i = 0; i < 100; i++) {
+        snprintf(ip, sizeof ip, "198.51.100.%d", i % 50);
+        report(ALICE, ip, i, false, NOW);
+    }
+    for (int i = 0; i < 12; i++) {
+        snprintf(ip, sizeof ip, "10.0.%d.1", i);
+        report(ALICE, ip, 4000, true, NOW + i);
+    }
+    exchange(NOW);
+    struct json_object *view = own(NULL, NOW + 12);
+    ck_assert_uint_eq(length_of(view, "closed"), 1);
+    check_member(view, "closed.0.everywhere", "true");
+    ck_assert(rig_member(view, "closed.0.network") == NULL);
+    ck_assert_uint_eq(length_of(view, "known"), 10);
+    check_member(view, "known.0.network", "10.0.11.0/24");
+    check_member(view, "can_open", "false");
+}
+END_TEST
+
+static int opening(const char *reader_ip, int64_t now_ms)
+{
+    struct problem problem = {0};
+    return desk_logins_open(rig_desk(), ALICE, reader_ip, now_ms, &problem);
+}
+
+/* Its user opens what is closed to all others, from where he has signed in and from nowhere else. */
+START_TEST(test_own_open)
+{
+    char ip[32];
+    begin(_i, WITH("logins.mode=enforce"));
+    report(ALICE, HERE, 4000, true, NOW - DAY_MS);
+    ck_assert_int_eq(opening(HERE, NOW), 0);
+    for (int i = 0; i < 100; i++) {
+        snprintf(ip, sizeof ip, "198.51.100.%d", i % 10);
+        report(ALICE, ip, i, false, NOW);
+    }
+    exchange(NOW);
+    ck_assert(is_blocked(ALICE, ELSEWHERE, NOW) && is_blocked(ALICE, "198.51.100.1", NOW));
+    check_member(own(HERE, NOW), "can_open", "true");
+    check_member(own(ELSEWHERE, NOW), "can_open", "false");
+    ck_assert_int_eq(opening(ELSEWHERE, NOW), 0);
+    ck_assert_int_eq(opening("198.51.100.1", NOW), 0);
+    ck_assert_int_eq(opening(NULL, NOW), 0);
+    ck_assert_int_eq(opening(HERE, NOW + 1), 1);
+    exchange(NOW + 1);
+    ck_assert(!is_blocked(ALICE, ELSEWHERE, NOW + 1));
+    ck_assert(is_blocked(ALICE, "198.51.100.1", NOW + 1)); /* by another rule */
+    ck_assert_int_eq(opening(HERE, NOW + 2), 0);
+    struct json_object *view = VIEW(desk_audit(rig_desk(), ALICE, NULL, &made, &fault));
+    check_member(view, "actions.0.action", "logins_end");
+    check_member(view, "actions.0.by", "user");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk logins");
@@ -158,5 +277,9 @@ int main(void)
     tcase_add_loop_test(cases, test_closed_to_everywhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_old_password, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_network, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_view, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_view_observes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_view_everywhere, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_open, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
