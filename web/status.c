@@ -176,7 +176,8 @@ static void add_delivery(struct exchange *exchange, const char *mailbox, struct 
     json_add(view, "delivery", take(delivery));
 }
 
-/* "spf": what the owner of the domain has to do, where the user is to be warned. */
+/* "spf": what the owner of the domain has to do, where the user is to be warned. An exempt one is not
+ * refused. */
 static void add_spf(struct exchange *exchange, const char *mailbox, struct json_object *view)
 {
     struct json_object *spf = NULL;
@@ -184,6 +185,10 @@ static void add_spf(struct exchange *exchange, const char *mailbox, struct json_
         return;
     desk_spf_add_words(spf, exchange->catalogue, exchange->request->arena,
                        exchange->reader.language);
+    if (json_is_true(view, "exempt")) {
+        json_add_null(spf, "refused_at");
+        json_add_bool(spf, "blocked", false);
+    }
     json_add(view, "spf", spf);
 }
 

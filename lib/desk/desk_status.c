@@ -173,14 +173,15 @@ static const char *headline(const struct forecast *forecast, enum can_send can_s
 
 /* Whether who writes from there is blocked: 1 and in the provider's words why (NULL: an SPF record
  * brought it); 0; -1. */
-static int find_sender_blocked(const struct context *context, const char *mailbox,
-                               const char *reader_ip, const char **sentence_r)
+static int find_sender_blocked(const struct context *context, const struct forecast *forecast,
+                               const char *mailbox, const char *reader_ip,
+                               const char **sentence_r)
 {
     struct submission submission;
     struct problem unimportant;
     *sentence_r = NULL;
-    if (context->settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */
-        return 0;
+    if (context->settings->guard_mode == MODE_OBSERVE || forecast->limits[CHANNEL_WEBMAIL].exempt)
+        return 0; /* it refuses nothing of his */
     submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
     if (submission_set_mailbox(&submission, mailbox, strlen(mailbox), &unimportant) < 1)
         return 0;
@@ -287,7 +288,8 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     if (forecast_read(&context, mailbox, address_domain(mailbox), &forecast) < 0 ||
         read_message(&context, mailbox, decision, &message) < 0)
         return -1;
-    int sender_blocked = find_sender_blocked(&context, mailbox, reader_ip, &sender_sentence);
+    int sender_blocked = find_sender_blocked(&context, &forecast, mailbox, reader_ip,
+                                             &sender_sentence);
     if (sender_blocked < 0)
         return -1;
     if (context.settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */

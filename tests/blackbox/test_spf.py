@@ -279,6 +279,13 @@ def test_many_domains_at_a_shell(known):
         known.send(16 + number, f"alice@{domain}")
     eventually(lambda: len(known.shell.json("spf")["domains"]) == 151, "all are looked at", 60)
     assert [one["domain"] for one in known.shell.json("spf")["domains"]] == ["bad.test", *domains]
+    known.stop()
+    known.shell.options += ["-o", "spf.outgoing=192.0.2.9"]
+    began = time.monotonic()
+    known.start()
+    eventually(lambda: [one for one in known.shell.json("spf")["domains"] if "192.0.2.9" in one["advice"]][150:],
+               "another address: all are due at once", 60)
+    assert time.monotonic() - began > 150 / 20, "20 a second at most"
 
 
 def test_nobody_looks(shell):

@@ -161,6 +161,13 @@ def test_staff_opens_it_for_a_week(blocking):
     blocking.becomes(True, "the week is over")
 
 
+def test_an_exempt_mailbox(blocking):
+    blocking.block()
+    blocking.shell.ok("exempt", blocking.user.mailbox, *WHY)
+    blocking.becomes(False, "it is exempt")
+    assert blocking.user.send(["bob@x.test"]) == DUNNO and blocking.known()["blocked"]
+
+
 def test_another_mode(blocking):
     blocking.block()
     blocking.stop()

@@ -221,7 +221,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'appeals', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'spf', 'appeals', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {

@@ -272,6 +272,18 @@ START_TEST(sender_blocked_for_spf)
 }
 END_TEST
 
+/* By staff, of which the settings do not know. */
+START_TEST(sender_blocked_exempt)
+{
+    rig_begin(_i, WITH(SMALL));
+    block_sender("@example.test");
+    do_action(&admin, "{'action':'exempt','subject':'" ALICE "','note':'n'}", NOW);
+    check_member(view_status(ALICE, 0, NOW), "headline", "ok");
+    check_member(view_status(ALICE, 0, NOW), "sender_sentence", "null");
+    check_member(view_status(ALICE, 0, NOW), "can_send", "all");
+}
+END_TEST
+
 START_TEST(sender_blocked_observed)
 {
     rig_begin(_i, WITH(SMALL, "guard.mode=observe"));
@@ -504,7 +516,8 @@ int main(void)
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, recipients_full, too_big,
-        sender_blocked, sender_blocked_for_spf, sender_blocked_observed, over_time_headline,
+        sender_blocked, sender_blocked_for_spf, sender_blocked_exempt, sender_blocked_observed,
+        over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
     };
