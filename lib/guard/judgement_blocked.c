@@ -150,15 +150,20 @@ static void add_keys(struct looking *looking, struct entries_asked *reading,
         add_key(looking, reading, subject, BLOCK_PAIR, looking->judgement->submission->mailbox);
 }
 
+static bool is_same(const struct block_entry *one, const struct block_entry *other)
+{
+    return one->kind == other->kind && strcmp(one->subject, other->subject) == 0 &&
+           strcmp(one->scope, other->scope) == 0;
+}
+
 /* A message that names a recipient twice tries it once. */
 static void add_probe(struct looking *looking, const struct block_entry *entry, uint32_t version)
 {
     struct judgement *judgement = looking->judgement;
-    const char *key = block_list_key(judgement->arena, entry);
     if (judgement->probes == NULL)
         judgement->probes = arena_alloc(judgement->arena, PROBES_MAX * sizeof *judgement->probes);
     for (size_t i = 0; i < judgement->probe_count; i++)
-        if (strcmp(block_list_key(judgement->arena, &judgement->probes[i].entry), key) == 0)
+        if (is_same(&judgement->probes[i].entry, entry))
             return;
     if (judgement->probe_count == PROBES_MAX)
         return;

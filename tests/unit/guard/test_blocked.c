@@ -109,6 +109,38 @@ START_TEST(test_scopes)
 }
 END_TEST
 
+/* However it is written, and whatever leads there. */
+START_TEST(test_spellings)
+{
+    static const char *const spellings[] = {
+        "BOB@X.TEST",
+        "bob@x.test.",
+        "\"bob\"@x.test",
+        "\"b\\ob\"@x.test",
+        "Bob (at home) <bob@x.test>",
+        "g: a@z.test, bob@x.test;",
+        "bob@\uff58.test",
+        "bob@x\u3002test",
+        "bob@x\u00ad.test",
+        "bob%x.test@example.test",
+        "bob%\uff58.test@example.test",
+        "x.test!bob@example.test",
+        "example.test!x.test!bob@example.test",
+        "bob%x.test%localhost@example.test",
+        "\"bob@x.test\"@example.test",
+        "\"\\\"bob\\\"@x.test\"@example.test",
+        "\"bob%x.test\"@example.test.",
+    };
+    rig_begin(_i, DEFAULTS);
+    block(BLOCK_RECIPIENT, "bob@x.test", BLOCK_SCOPE_ALL);
+    for (size_t i = 0; i < countof(spellings); i++) {
+        struct verdict verdict = sent(spellings[i], NULL, spellings[i], NOW);
+        ck_assert_msg(verdict.kind == VERDICT_MESSAGE, "%s", spellings[i]);
+        ck_assert_str_eq(rig_reasons(&verdict), "recipient_blocked");
+    }
+}
+END_TEST
+
 START_TEST(test_end)
 {
     rig_begin(_i, DEFAULTS);
@@ -677,6 +709,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, test_recipients, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_scopes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_spellings, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_end, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_unroutable, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_senders, 0, BACKEND_KINDS);
