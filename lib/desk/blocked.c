@@ -218,6 +218,18 @@ static int read_hash(const struct context *context, const char *const words[WORD
     return read_scope(context, words[WORD_SCOPE], entry, problem);
 }
 
+/* The sender domain that the scope names, where settings_sender_domain is another. */
+static const char *domain_of_scope(const struct context *context, const char *scope,
+                                   const struct block_entry *entry)
+{
+    struct problem unimportant;
+    const char *domain;
+    bool is_domain = scope != NULL && strcmp(entry->scope, BLOCK_SCOPE_ALL) != 0 &&
+                     strchr(entry->scope, '@') == NULL &&
+                     input_domain(context, scope, "scope", &domain, &unimportant) > 0;
+    return is_domain && strcmp(domain, entry->scope) != 0 ? domain : NULL;
+}
+
 static int read_subject(const struct context *context, const char *const words[WORD_COUNT],
                         bool removes, struct block_entry *entry, struct problem *problem)
 {
@@ -257,6 +269,7 @@ int blocked_request_read(const struct context *context, struct json_object *obje
                            "unblock does not take it");
     if (!read_subject(context, words, request.removes, &request.entry, problem))
         return 0;
+    request.domain = domain_of_scope(context, words[WORD_SCOPE], &request.entry);
     if (!request.removes &&
         (!blocked_reason_read(words[WORD_REASON], &request.entry, problem) ||
          !read_until(context, words[WORD_FOR], &request.entry, problem)))

@@ -26,6 +26,7 @@ size_t blocked_hashes(const struct context *context, const char *address,
 struct blocked_request {
     struct block_entry entry; /* to be made, or removed: kind, subject and scope */
     bool removes;
+    const char *domain; /* the scope as it was typed, where another domain stands for it now */
     const char *note;
 };
 /* Reads the words of desk_block. 1; 0 with *problem (400). */

@@ -1,4 +1,5 @@
 /* The block lists as staff see and change them. */
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,24 @@ static struct prefixes prefixes_of(struct arena *arena, const char *query)
                               arena_printf(arena, "recipient\n%s", query),
                               arena_printf(arena, "sender\n@%s", query),
                               arena_printf(arena, "sender\n%s", query)}, 5};
+}
+
+/* As keys have it: a whole address or domain in key form, else in lower case. */
+static const char *key_text(const struct context *context, const char *query)
+{
+    char *text = arena_strdup(context->arena, query + strspn(query, " \t"));
+    size_t length = strlen(text);
+    struct problem unimportant;
+    const char *key;
+    for (char *at = text; *at != '\0'; at++)
+        *at = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
+    while (length > 0 && strchr(" \t", text[length - 1]) != NULL)
+        text[--length] = '\0';
+    bool address = text[0] != '@' && strchr(text, '@') != NULL;
+    if (address ? input_mailbox(context, text, "", &key, &unimportant) > 0
+                : !g_str_is_ascii(text) && input_domain(context, text, "", &key, &unimportant) > 0)
+        return text[0] == '@' ? arena_printf(context->arena, "@%s", key) : key;
+    return text;
 }
 
 /* What Sendguard itself has blocked is found by the whole address. */
@@ -82,11 +101,9 @@ int desk_blocks(const struct desk *desk, const char *query, const char *after, i
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "blocks");
     const char *last = after != NULL ? after : "";
-    char *text = arena_strdup(context.arena, query != NULL ? query : "");
-    for (char *at = text; *at != '\0'; at++) /* key forms are in lower case */
-        *at = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
-    struct prefixes prefixes = prefixes_of(context.arena, text + strspn(text, " \t"));
-    add_hashes(&context, text + strspn(text, " \t"), &prefixes);
+    const char *text = key_text(&context, query != NULL ? query : "");
+    struct prefixes prefixes = prefixes_of(context.arena, text);
+    add_hashes(&context, text, &prefixes);
     qsort(prefixes.of, prefixes.count, sizeof prefixes.of[0], by_text);
     int whole = 1;
     for (size_t i = 0; i < prefixes.count && whole > 0; i++)
@@ -134,7 +151,7 @@ static int find_entry(const struct context *context, const struct block_entry *e
 }
 
 /* The same; an address finds what Sendguard has blocked of it too, and *entry is that then. */
-static int find_to_remove(const struct context *context, struct block_entry *entry,
+static int find_or_hashed(const struct context *context, struct block_entry *entry,
                           struct block_entry *found_r)
 {
     char hashes[BLOCKED_HASHES][BLOCK_SUBJECT_HASH_SIZE];
@@ -148,6 +165,19 @@ static int find_to_remove(const struct context *context, struct block_entry *ent
         if (found > 0)
             *entry = hashed;
     }
+    return found;
+}
+
+/* The same; what was made before the domain became one with another is found first. */
+static int find_to_remove(const struct context *context, struct blocked_request *request,
+                          struct block_entry *found_r)
+{
+    struct block_entry of_domain = request->entry;
+    of_domain.scope = request->domain;
+    int found = request->domain != NULL ? find_or_hashed(context, &of_domain, found_r) : 0;
+    if (found == 0)
+        return find_or_hashed(context, &request->entry, found_r);
+    request->entry = of_domain;
     return found;
 }
 
@@ -189,7 +219,7 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
         *problem = why_not;
         return 0;
     }
-    int found = request.removes ? find_to_remove(&context, &request.entry, &before)
+    int found = request.removes ? find_to_remove(&context, &request, &before)
                                 : find_entry(&context, &request.entry, &before);
     if (found < 0 || add_concerned(&context, &request.entry, view) < 0)
         return -1;
