@@ -31,6 +31,8 @@ struct looking {
     struct blockable *of; /* two for each recipient, address and domain; then SENDERS; then, where
                              hashes are looked for, HASH_YEARS for each recipient */
     size_t count, recipients;
+    const size_t *whose; /* of each recipient: its number in the submission; those behind the
+                            submission's own are where some of them may lead */
     uint64_t message; /* which one this is, as entries name a probe */
     int64_t now_ms;
     const char *group; /* the sender domain */
@@ -38,15 +40,62 @@ struct looking {
 
 /* ---- subjects ------------------------------------------------------------------------------- */
 
-/* An exempt one has none. */
-static void add_recipient(struct looking *looking, size_t number, const char **domain)
+static const char *target_of(const struct judgement *judgement, size_t number)
 {
-    const struct judgement *judgement = looking->judgement;
     const struct submission *submission = judgement->submission;
     const struct recipient_classes classes = guard_recipient_classes(judgement->settings);
-    const char *target = recipient_target(
-        judgement->arena, submission->recipients[number].address, submission->domain, &classes);
-    if (settings_exempt_recipient(judgement->settings, target))
+    return recipient_target(judgement->arena, submission->recipients[number].address,
+                            submission->domain, &classes);
+}
+
+static bool any_domain(const void *context, const char *mailbox_domain, const char *domain)
+{
+    (void)context, (void)mailbox_domain, (void)domain;
+    return true;
+}
+
+/* Any domain may be a name or an address of the mail server itself that no setting tells:
+ * bob%x.test@[127.0.0.1] reaches bob@x.test. Where a recipient leads then; NULL: nowhere else. */
+static const char *further_target(const struct judgement *judgement, size_t number)
+{
+    static const struct recipient_classes any = {.own_domain = any_domain};
+    const struct submission *submission = judgement->submission;
+    const char *address = submission->recipients[number].address;
+    if (strcspn(address, "%!@") == (size_t)(strrchr(address, '@') - address))
+        return NULL;
+    const char *target = target_of(judgement, number);
+    const char *further = recipient_target(judgement->arena, address, submission->domain, &any);
+    return strcmp(further, target) != 0 && !settings_exempt_recipient(judgement->settings, target)
+               ? further
+               : NULL;
+}
+
+/* Where each of the recipients leads, and behind them where some lead further. */
+static const char **find_targets(struct looking *looking)
+{
+    const struct judgement *judgement = looking->judgement;
+    size_t given = judgement->submission->recipient_count;
+    const char **targets = arena_alloc(judgement->arena, 2 * given * sizeof *targets);
+    size_t *whose = arena_alloc(judgement->arena, 2 * given * sizeof *whose);
+    looking->whose = whose;
+    looking->recipients = given;
+    for (size_t i = 0; i < given; i++) {
+        const char *further = further_target(judgement, i);
+        targets[i] = target_of(judgement, i);
+        whose[i] = i;
+        if (further == NULL)
+            continue;
+        targets[looking->recipients] = further;
+        whose[looking->recipients++] = i;
+    }
+    return targets;
+}
+
+/* An exempt one has none. */
+static void add_recipient(struct looking *looking, size_t number, const char *target,
+                          const char **domain)
+{
+    if (settings_exempt_recipient(looking->judgement->settings, target))
         return;
     const char *at = strrchr(target, '@') + 1;
     struct blockable *own = &looking->of[2 * number];
@@ -101,18 +150,19 @@ static void add_hashes(struct looking *looking, struct keyed_hash_keys *keys)
 static struct looking begin(struct judgement *judgement, struct judgement_lists *lists,
                             int64_t now_ms)
 {
-    size_t recipients = judgement->submission->recipient_count;
-    struct looking looking = {.judgement = judgement, .count = 2 * recipients + SENDERS,
-                              .recipients = recipients, .now_ms = now_ms,
+    struct looking looking = {.judgement = judgement, .now_ms = now_ms,
                               .group = settings_sender_domain(judgement->settings,
                                                               judgement->submission->domain)};
+    const char *const *targets = find_targets(&looking);
+    size_t recipients = looking.recipients;
     bool hashes = lists->has_hashed;
+    looking.count = 2 * recipients + SENDERS;
     looking.of = arena_alloc(judgement->arena,
                              (looking.count + (hashes ? HASH_YEARS * recipients : 0)) *
                                  sizeof *looking.of);
     const char *domain = NULL;
     for (size_t i = 0; i < recipients; i++)
-        add_recipient(&looking, i, &domain);
+        add_recipient(&looking, i, targets[i], &domain);
     add_senders(&looking);
     if (hashes)
         add_hashes(&looking, &lists->keys);
@@ -246,12 +296,15 @@ static void take_hashed(struct looking *looking)
 
 /* ---- objections ----------------------------------------------------------------------------- */
 
+/* What may lead further counts only where nobody could say whither. */
 static void find_unroutable(struct looking *looking)
 {
     const struct judgement *judgement = looking->judgement;
     for (size_t i = 0; i < looking->recipients; i++) {
         struct blockable *domain = &looking->of[2 * i + 1];
+        bool further = i >= judgement->submission->recipient_count;
         if (domain->text != NULL && domain->reason == NULL &&
+            (!further || strcmp(domain->text, RECIPIENT_TOO_FAR) == 0) &&
             settings_unroutable(judgement->settings, judgement->submission->domain, domain->text))
             domain->reason = BLOCK_UNROUTABLE;
     }
@@ -303,7 +356,7 @@ static struct objection objection_to(const struct looking *looking, size_t numbe
                                      const struct blockable *blocked)
 {
     const struct submission *submission = looking->judgement->submission;
-    const struct recipient *recipient = &submission->recipients[number];
+    const struct recipient *recipient = &submission->recipients[looking->whose[number]];
     bool has_fields = submission->channel == CHANNEL_WEBMAIL;
     return with_reason(looking,
                        (struct objection){.rule = RULE_RECIPIENT_BLOCKED,

@@ -35,10 +35,11 @@ struct recipient_classes {
 struct facts facts_count(struct arena *arena, const struct submission *submission,
                          const struct recipient_classes *classes);
 
+#define RECIPIENT_TOO_FAR "invalid"
 /* Where mail to a recipient ends up. Under an own domain a local part can lead elsewhere:
  * victim%x.test@own, x.test!victim@own and "victim@x.test"@own are at x.test, repeatedly and also
  * through own domains and names without a dot; where no domain with a dot is found it stays. One
- * that leads on more than 16 times is at the domain "invalid".
+ * that leads on more than 16 times is at RECIPIENT_TOO_FAR.
  * Any other address is at the domain behind its last '@'. `address` in key form. Returns it, or
  * LOCAL@DOMAIN in `arena` with DOMAIN in key form and LOCAL as it is there, not quoted anew. */
 const char *recipient_target(struct arena *arena, const char *address, const char *mailbox_domain,

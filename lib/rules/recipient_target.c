@@ -9,8 +9,7 @@
 
 /* A mail server takes off as many as it likes. Nobody writes an address with more of them. */
 enum { MAX_STEPS = 16 };
-/* Where an address with more leads: RFC 2606 has no host there, and nobody's mailbox. */
-#define TOO_FAR "invalid"
+/* RFC 2606 has no host at RECIPIENT_TOO_FAR, and nobody's mailbox. */
 
 /* The content of a local part: without its quotation marks and backslashes. In place. */
 static char *unquoted(char *local)
@@ -155,7 +154,7 @@ const char *recipient_target(struct arena *arena, const char *address, const cha
     for (int step = 0; classes->own_domain(classes->context, mailbox_domain, domain) &&
                        split(content, &route); step++) {
         if (step == MAX_STEPS)
-            return arena_printf(arena, "%s@" TOO_FAR, route.rest);
+            return arena_printf(arena, "%s@" RECIPIENT_TOO_FAR, route.rest);
         /* a name that is no such domain, "localhost", may be the mail server's own: look behind it */
         leads = read_domain(route.domain, domain) || leads;
         content = read_again(unquoted(route.rest));

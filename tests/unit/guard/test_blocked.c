@@ -130,6 +130,11 @@ START_TEST(test_spellings)
         "\"bob@x.test\"@example.test",
         "\"\\\"bob\\\"@x.test\"@example.test",
         "\"bob%x.test\"@example.test.",
+        "bob%x.test@[127.0.0.1]",
+        "\"bob@x.test\"@[192.0.2.1]",
+        "bob%x.test%localhost@mx.other.test",
+        "x.test!bob@mx.other.test",
+        "bob%x.test%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b%a.b@y.test",
     };
     rig_begin(_i, DEFAULTS);
     block(BLOCK_RECIPIENT, "bob@x.test", BLOCK_SCOPE_ALL);
