@@ -54,6 +54,8 @@ void site_outages_forget(struct site_outages *outages, int64_t now_ms)
 {
     while (outages->count > 0 && outages->of[0].until_ms <= now_ms - RECIPIENT_KEPT_MS)
         remove_outage(outages);
+    while (outages->count > 0 && outages->of[outages->count - 1].from_ms > now_ms)
+        outages->count--;
     while (outages->blocked_count > 0 &&
            outages->blocked[0].since_ms <= now_ms - SITE_REACHES_BACK_MS)
         remove_blocked(outages);

@@ -29,7 +29,7 @@ bool site_outages_note(struct site_outages *outages, int64_t at_ms);
 bool site_outages_cover(const struct site_outages *outages, int64_t at_ms);
 /* An entry was made; `key` stays the caller's. */
 void site_outages_blocked(struct site_outages *outages, const char *key, int64_t since_ms);
-/* Forgets what is too old. */
+/* Forgets what is too old, and what is of a clock that was set back since. */
 void site_outages_forget(struct site_outages *outages, int64_t now_ms);
 
 /* The packed form: 1 format; varint how many outages, of each varints from and length; varint how

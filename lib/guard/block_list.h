@@ -50,6 +50,8 @@ struct block_entry {
 enum { BLOCK_SUBJECT_HASH_SIZE = 18 };
 #define BLOCK_PROBE_MS (30 * DAY_MS)
 #define BLOCK_PROBE_WAITS_MS (5 * DAY_MS) /* others wait so long for what becomes of it */
+/* Moments of theirs that are further ahead are of a clock that was set back since. */
+#define BLOCK_AHEAD_MS HOUR_MS
 #define BLOCK_PROBE "probe" /* the reason that they read */
 void block_list_hashed(uint64_t hash, char subject_r[BLOCK_SUBJECT_HASH_SIZE]);
 bool block_list_is_hashed(const struct block_entry *entry);

@@ -229,13 +229,16 @@ static void take_entry(struct looking *looking, struct blockable *whose,
                        const struct block_entry *entry, uint32_t version)
 {
     int64_t probe_until_ms = entry->probe_ms + BLOCK_PROBE_WAITS_MS;
+    int64_t ahead_ms = looking->now_ms + BLOCK_AHEAD_MS;
+    if (block_list_is_hashed(entry) && entry->since_ms > ahead_ms)
+        return;
     if (!block_list_is_hashed(entry) || looking->now_ms < entry->until_ms) {
         whose->reason = entry->reason;
         whose->advice = entry->advice;
         whose->until_ms = block_list_is_hashed(entry) ? entry->until_ms : 0;
     } else if (looking->judgement->submission->webmail_host) {
         return;
-    } else if (entry->probe_ms == 0) {
+    } else if (entry->probe_ms == 0 || entry->probe_ms > ahead_ms) {
         add_probe(looking, entry, version);
     } else if (looking->now_ms < probe_until_ms && entry->probe_of != looking->message) {
         whose->reason = BLOCK_PROBE;

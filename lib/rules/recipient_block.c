@@ -42,8 +42,12 @@ void recipient_block_forget(struct recipient_history *history, int64_t now_ms)
     while (history->failure_count > 0 &&
            history->failures[0].at_ms <= now_ms - RECIPIENT_KEPT_MS)
         remove_failure(history, 0);
+    while (history->failure_count > 0 &&
+           history->failures[history->failure_count - 1].at_ms > now_ms + RECIPIENT_AHEAD_MS)
+        history->failure_count--;
     for (size_t i = history->run_count; i-- > 0;)
-        if (last_of(&history->runs[i]) <= now_ms - RECIPIENT_RUN_KEPT_MS)
+        if (last_of(&history->runs[i]) <= now_ms - RECIPIENT_RUN_KEPT_MS ||
+            last_of(&history->runs[i]) > now_ms + RECIPIENT_AHEAD_MS)
             remove_run(history, i);
 }
 

@@ -41,6 +41,7 @@ enum {
 };
 #define RECIPIENT_KEPT_MS (30 * DAY_MS) /* a failure counts in [t, t + this) */
 #define RECIPIENT_RUN_KEPT_MS HOUR_MS   /* a run that nothing was added to */
+#define RECIPIENT_AHEAD_MS DAY_MS /* what is further ahead is of a clock that was set back since */
 
 struct recipient_failure {
     uint64_t message; /* its number; messages that are admitted later have higher ones */
@@ -94,7 +95,7 @@ void recipient_block_deliver(struct recipient_history *history, uint32_t mailbox
 /* An outage of the site explains what failed there in [from_ms, until_ms]. */
 void recipient_block_leave_out(struct recipient_history *history, uint32_t site,
                                int64_t from_ms, int64_t until_ms);
-/* Forgets what is too old. */
+/* Forgets what is too old, or too far ahead. */
 void recipient_block_forget(struct recipient_history *history, int64_t now_ms);
 bool recipient_block_is_empty(const struct recipient_history *history);
 

@@ -74,6 +74,21 @@ START_TEST(test_out_of_order)
 }
 END_TEST
 
+/* A clock that was ahead for a while makes no two days of one. */
+START_TEST(test_clock_set_back)
+{
+    take_outcome(1, RECIPIENT_ADDRESS_UNKNOWN, NOON + DAY_MS + 1);
+    ck_assert_uint_eq(take_outcome(2, RECIPIENT_ADDRESS_UNKNOWN, NOON), 0);
+    ck_assert_uint_eq(history.failure_count, 1);
+    ck_assert_uint_eq(take_outcome(3, RECIPIENT_ADDRESS_UNKNOWN, NOON + DAY_MS), 1);
+    for (int i = 0; i < 7; i++)
+        take_turn(1, NOON + 9 * DAY_MS + i * MINUTE_MS);
+    take_turn(1, NOON);
+    ck_assert_uint_eq(history.run_count, 1);
+    ck_assert_uint_eq(history.runs[0].count, 1);
+}
+END_TEST
+
 START_TEST(test_classes_count_apart)
 {
     take_outcome(1, RECIPIENT_ADDRESS_UNKNOWN, NOON);
@@ -451,6 +466,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_a_day_apart, 0, 2);
     tcase_add_test(tcase, test_within_30_days);
     tcase_add_test(tcase, test_out_of_order);
+    tcase_add_test(tcase, test_clock_set_back);
     tcase_add_test(tcase, test_classes_count_apart);
     tcase_add_test(tcase, test_full);
     tcase_add_test(tcase, test_greylisted);
