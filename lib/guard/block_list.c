@@ -154,18 +154,26 @@ static void write_network(int family, const uint8_t *address, int bits,
         snprintf(network_r, BLOCK_NETWORK_SIZE, "%s/%d", text, bits);
 }
 
-/* The family of the address before a '/'; 0: it is none. */
+/* The family of the address before a '/'; 0: it is none. An IPv4 address that is written as IPv6 is
+ * IPv4, as in submissions. */
 static int read_address(const char *text, uint8_t address_r[V6_BYTES])
 {
+    static const uint8_t mapped[V6_BYTES - V4_BYTES] = {[10] = 0xff, [11] = 0xff};
     char copy[INET6_ADDRSTRLEN];
     size_t length = strcspn(text, "/");
     if (length >= sizeof copy)
         return 0;
     memcpy(copy, text, length);
     copy[length] = '\0';
-    return inet_pton(AF_INET, copy, address_r) == 1    ? AF_INET
-           : inet_pton(AF_INET6, copy, address_r) == 1 ? AF_INET6
-                                                       : 0;
+    if (inet_pton(AF_INET, copy, address_r) == 1)
+        return AF_INET;
+    if (inet_pton(AF_INET6, copy, address_r) != 1)
+        return 0;
+    if (text[length] == '/' || memcmp(address_r, mapped, sizeof mapped) != 0)
+        return AF_INET6;
+    memmove(address_r, address_r + sizeof mapped, V4_BYTES);
+    memset(address_r + V4_BYTES, 0, sizeof mapped);
+    return AF_INET;
 }
 
 int block_list_network(const char *text, char network_r[BLOCK_NETWORK_SIZE])

@@ -74,7 +74,8 @@ int block_list_read(struct arena *arena, const struct value *value, struct block
     must_check;
 
 /* A network in the form that entries have: ADDRESS or ADDRESS/BITS, of 8, 16, 24 or 32 bits (IPv6:
- * 32, 48, 56 or 64), no bit set behind them; an IPv6 address is its /64. 1, or 0: it is none. */
+ * 32, 48, 56 or 64), no bit set behind them; an IPv6 address is its /64, but ::ffff:192.0.2.1 is
+ * 192.0.2.1. 1, or 0: it is none. */
 int block_list_network(const char *text, char network_r[BLOCK_NETWORK_SIZE]) must_check;
 /* The networks of these lengths that an IP of a submission lies in, the smallest first. How many:
  * BLOCK_NETWORK_LENGTHS, or 0 when it is no IP. */

@@ -236,6 +236,8 @@ START_TEST(test_networks)
         const char *text, *network; /* NULL: none */
     } rows[] = {
         {"192.0.2.7", "192.0.2.7"},         {"192.0.2.7/32", "192.0.2.7"},
+        {"::ffff:192.0.2.7", "192.0.2.7"},  {"::FFFF:c000:207", "192.0.2.7"},
+        {"::ffff:192.0.2.7/64", NULL},
         {"10.0.0.0/8", "10.0.0.0/8"},       {"2001:DB8:0::1", "2001:db8::/64"},
         {"2001:db8::/56", "2001:db8::/56"}, {"10.1.0.0/8", NULL},
         {"10.0.0.0/9", NULL},               {"10.0.0.0/", NULL},
@@ -654,6 +656,29 @@ START_TEST(test_probe)
 }
 END_TEST
 
+/* A clock that was a year ahead for a while blocks nobody for so long. */
+START_TEST(test_clock_set_back)
+{
+    rig_begin(_i, DEFAULTS);
+    struct block_entry entry = hash_of(BLOCK_RECIPIENT, "bob@x.test", NOW);
+    const int64_t end_ms = entry.until_ms, ahead_ms = end_ms + 20 * DAY_MS;
+    put_hashed(&entry);
+    ck_assert_int_eq(at("1", "bob@x.test", ahead_ms), VERDICT_ADMIT);
+    ck_assert_int_eq(at("2", "bob@x.test", ahead_ms), VERDICT_MESSAGE);
+    ck_assert_int_eq(sent("3", "bea@example.test", "bob@x.test", end_ms).kind, VERDICT_ADMIT);
+    ck_assert_int_eq(sent("4", "bea@example.test", "bob@x.test", end_ms).kind, VERDICT_MESSAGE);
+    ck_assert_int_eq(sent("5", "bea@example.test", "bob@x.test", end_ms + 5 * DAY_MS).kind,
+                     VERDICT_ADMIT);
+    entry = hash_of(BLOCK_RECIPIENT, "ben@x.test", NOW);
+    entry.since_ms = NOW + HOUR_MS;
+    put_hashed(&entry);
+    ck_assert_int_eq(sent("6", "bea@example.test", "ben@x.test", NOW).kind, VERDICT_MESSAGE);
+    entry.since_ms++;
+    put_hashed(&entry);
+    ck_assert_int_eq(sent("7", "bea@example.test", "ben@x.test", NOW).kind, VERDICT_ADMIT);
+}
+END_TEST
+
 enum { AT_ONCE = 4, RACES = 20 };
 struct racing {
     pthread_t thread;
@@ -729,6 +754,7 @@ int main(void)
     tcase_add_loop_test(cases, test_hashed_recipients, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hashed_new_year, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_probe, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_clock_set_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_one_probe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_networks, 0, 1);
     return backends_run(suite);
