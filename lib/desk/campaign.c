@@ -9,7 +9,8 @@
 #include "message/address.h"
 #include "store/observations.h"
 
-enum { PAGE = 64, PAIRS_MAX = 200000 };
+/* Redis reads all of a domain for each page. */
+enum { PAGE = 4096, PAIRS_MAX = 200000 };
 
 struct campaigner {
     const char *mailbox, *name; /* name: as campaign_name */
@@ -19,7 +20,8 @@ struct campaigner {
 struct campaign {
     struct campaigner of[CAMPAIGN_LOOKED_AT];
     size_t count, looked_at;
-    bool more; /* not all were looked at */
+    bool more;              /* not all were looked at */
+    struct sender *senders; /* room for PAGE */
 };
 
 const char *campaign_name(struct arena *arena, const char *mailbox)
@@ -60,7 +62,7 @@ static int look_at(const struct context *context, const struct sender *sender,
 /* Of one domain of the group. 1 or -1. */
 static int add_domain(const struct context *context, const char *domain, struct campaign *campaign)
 {
-    struct sender senders[PAGE];
+    struct sender *senders = campaign->senders;
     struct store_page page = {.max = PAGE, .more = true};
     const char *after = "";
     while (page.more && !campaign->more) {
@@ -93,6 +95,7 @@ static int find_senders(const struct context *context, const char *domain,
     const struct settings *settings = context->settings;
     const char *group = settings_sender_domain(settings, domain);
     bool in_group = false;
+    campaign->senders = arena_alloc(context->arena, PAGE * sizeof *campaign->senders);
     for (size_t i = 0; i < settings->own_index_count; i++) {
         const char *own = settings->own_index[i].domain;
         if (strcmp(settings_sender_domain(settings, own), group) != 0)
