@@ -57,7 +57,8 @@ struct recipient_failures {
     bool blocks;
     int64_t now_ms;
     GHashTable *abouts; /* by key: struct about */
-    GHashTable *places; /* by key of the entry of this year: struct block_place */
+    GHashTable *before; /* the same by the key of the year before, where that is another */
+    GHashTable *places; /* by key of an entry, of both years: struct block_place */
     GHashTable *sites;  /* by key: struct site */
     GPtrArray *in_order; /* places that change, each by up to YEARS entries */
     size_t places_max;
@@ -73,6 +74,7 @@ struct recipient_failures *recipient_failures_new(struct store *store)
     failures->arena = arena_new();
     failures->added = g_array_new(FALSE, FALSE, sizeof(struct recipient_failures_outcome));
     failures->abouts = g_hash_table_new(g_str_hash, g_str_equal);
+    failures->before = g_hash_table_new(g_str_hash, g_str_equal);
     failures->places = g_hash_table_new(g_str_hash, g_str_equal);
     failures->sites = g_hash_table_new(g_str_hash, g_str_equal);
     failures->in_order = g_ptr_array_new();
@@ -85,6 +87,7 @@ void recipient_failures_free(struct recipient_failures **failures)
         return;
     g_array_free((*failures)->added, TRUE);
     g_hash_table_destroy((*failures)->abouts);
+    g_hash_table_destroy((*failures)->before);
     g_hash_table_destroy((*failures)->places);
     g_hash_table_destroy((*failures)->sites);
     g_ptr_array_free((*failures)->in_order, TRUE);
@@ -152,6 +155,22 @@ static const char *key_of(struct recipient_failures *failures, const char *domai
     return arena_printf(failures->arena, "%s\n%s", domain, subject);
 }
 
+/* Of a step over the turn of the year some outcomes are of the year before: it is one recipient. */
+static struct about *also_of_year_before(struct recipient_failures *failures, struct about *about,
+                                         const struct recipient_failures_outcome *outcome)
+{
+    char subject[BLOCK_SUBJECT_HASH_SIZE];
+    block_list_hashed(outcome->recipient_before, subject);
+    const char *key = key_of(failures, outcome->domain, subject);
+    struct about *there = g_hash_table_lookup(failures->abouts, key);
+    about = there != NULL ? there : about;
+    about->keys[1] = key;
+    memcpy(about->subjects[1], subject, sizeof subject);
+    g_hash_table_remove(failures->abouts, key);
+    g_hash_table_insert(failures->before, (void *)(uintptr_t)key, about);
+    return about;
+}
+
 static struct about *about_of(struct recipient_failures *failures,
                               const struct recipient_failures_outcome *outcome)
 {
@@ -159,16 +178,15 @@ static struct about *about_of(struct recipient_failures *failures,
     block_list_hashed(outcome->recipient, subject);
     const char *key = key_of(failures, outcome->domain, subject);
     struct about *about = g_hash_table_lookup(failures->abouts, key);
+    about = about != NULL ? about : g_hash_table_lookup(failures->before, key);
     if (about != NULL)
         return about;
     about = arena_alloc(failures->arena, sizeof *about);
+    if (outcome->recipient_before != outcome->recipient)
+        about = also_of_year_before(failures, about, outcome);
     about->domain = outcome->domain;
     about->keys[0] = key;
     memcpy(about->subjects[0], subject, sizeof subject);
-    if (outcome->recipient_before != outcome->recipient) {
-        block_list_hashed(outcome->recipient_before, about->subjects[1]);
-        about->keys[1] = key_of(failures, outcome->domain, about->subjects[1]);
-    }
     g_hash_table_insert(failures->abouts, (void *)(uintptr_t)key, about);
     return about;
 }
@@ -276,8 +294,8 @@ static void want_place(struct recipient_failures *failures, struct recipients_wa
         entry.subject = about->subjects[year];
         place->years[year].of = entry;
         want_entry(failures, wanted, &place->years[year]);
+        g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[year].key, place);
     }
-    g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[0].key, place);
 }
 
 static void want_site(struct recipient_failures *failures, struct recipients_wanted *wanted, uint32_t hash)
@@ -689,6 +707,7 @@ static int write_entries(struct recipient_failures *failures, struct value_chang
 static void forget_step(struct recipient_failures *failures)
 {
     g_hash_table_remove_all(failures->abouts);
+    g_hash_table_remove_all(failures->before);
     g_hash_table_remove_all(failures->places);
     g_hash_table_remove_all(failures->sites);
     g_ptr_array_set_size(failures->in_order, 0);

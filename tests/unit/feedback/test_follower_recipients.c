@@ -379,6 +379,43 @@ START_TEST(test_blocked_again_in_the_next_year)
 }
 END_TEST
 
+/* A block of the last minutes of a year, that an outage opens in the first ones of the next while a
+ * message arrives there. */
+START_TEST(test_opened_twice_in_the_next_year)
+{
+    struct block_entry entry;
+    const int64_t blocked_ms = NEW_YEAR - 10 * MINUTE_MS, seen_ms = NEW_YEAR + 10 * MINUTE_MS;
+    mx_begin(_i);
+    send_to("u@x.test", UNKNOWN_TEXT, blocked_ms - DAY_MS);
+    lead_up_to_outage(blocked_ms);
+    send_to("u@x.test", UNKNOWN_TEXT, blocked_ms);
+    ck_assert(find_entry("u@x.test", NULL, blocked_ms, blocked_ms, &entry));
+    say(0, mx_queue_message(0, "ann@d.test", seen_ms), "u@x.test", SENT_TEXT, seen_ms);
+    say(0, mx_queue_message(0, "ann@d.test", seen_ms), "u@x.test", MAYBE_TEXT, seen_ms);
+    fail_for_all(seen_ms);
+    ck_assert(!find_entry("u@x.test", NULL, seen_ms, blocked_ms, &entry));
+    mx_end();
+}
+END_TEST
+
+START_TEST(test_delivered_in_both_years)
+{
+    struct block_entry entry;
+    const int64_t blocked_ms = NEW_YEAR - 10 * DAY_MS;
+    mx_begin(_i);
+    send_to("u@x.test", UNKNOWN_TEXT, blocked_ms - DAY_MS);
+    send_to("u@x.test", UNKNOWN_TEXT, blocked_ms);
+    for (int i = 0; i < 2; i++) {
+        int64_t at_ms = NEW_YEAR - SECOND_MS + i * 2 * SECOND_MS;
+        say(0, mx_queue_message(0, "ann@d.test", at_ms), "u@x.test", SENT_TEXT, at_ms);
+    }
+    mx_write_down(0, NEW_YEAR + SECOND_MS);
+    ck_assert(!find_entry("u@x.test", NULL, NEW_YEAR + DAY_MS, blocked_ms, &entry));
+    notes_are("unblock", 1, "delivered");
+    mx_end();
+}
+END_TEST
+
 /* ---- what is damaged --------------------------------------------------------------------------- */
 
 static void damage(enum value_kind kind, const char *key, int64_t now_ms)
@@ -432,5 +469,7 @@ int main(void)
     tcase_add_loop_test(cases, test_delivered_in_the_next_year, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_blocked_again_in_the_next_year, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_opened_twice_in_the_next_year, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_delivered_in_both_years, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
