@@ -55,15 +55,16 @@ static bool any_domain(const void *context, const char *mailbox_domain, const ch
 }
 
 /* Any domain may be a name or an address of the mail server itself that no setting tells:
- * bob%x.test@[127.0.0.1] reaches bob@x.test. Where a recipient leads then; NULL: nowhere else. */
-static const char *further_target(const struct judgement *judgement, size_t number)
+ * bob%x.test@[127.0.0.1] reaches bob@x.test. Where a recipient leads then; NULL: nowhere else than
+ * to its target. */
+static const char *further_target(const struct judgement *judgement, size_t number,
+                                  const char *target)
 {
     static const struct recipient_classes any = {.own_domain = any_domain};
     const struct submission *submission = judgement->submission;
     const char *address = submission->recipients[number].address;
     if (strcspn(address, "%!@") == (size_t)(strrchr(address, '@') - address))
         return NULL;
-    const char *target = target_of(judgement, number);
     const char *further = recipient_target(judgement->arena, address, submission->domain, &any);
     return strcmp(further, target) != 0 && !settings_exempt_recipient(judgement->settings, target)
                ? further
@@ -80,8 +81,8 @@ static const char **find_targets(struct looking *looking)
     looking->whose = whose;
     looking->recipients = given;
     for (size_t i = 0; i < given; i++) {
-        const char *further = further_target(judgement, i);
         targets[i] = target_of(judgement, i);
+        const char *further = further_target(judgement, i, targets[i]);
         whose[i] = i;
         if (further == NULL)
             continue;
