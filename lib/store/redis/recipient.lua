@@ -16,6 +16,11 @@ local function newest_of(pair)
     return (message_at(pair, #pair / PAIR_BYTES - 1))
 end
 
+-- What is damaged stays.
+local function is_past(pair, past)
+    return #pair % PAIR_BYTES == 0 and (#pair == 0 or newest_of(pair) <= past)
+end
+
 local function whole(pair)
     if #pair % PAIR_BYTES > 0 or #pair > PAIR_MAX_BYTES then
         error({err = 'ERR what is kept of a recipient is damaged'})
@@ -115,7 +120,7 @@ end
 local function tidy(key, added, past)
     local some = call('HRANDFIELD', key, math.min(2 * added, TIDY_PAIRS), 'WITHVALUES')
     for i = 1, #some, 2 do
-        if #some[i + 1] % PAIR_BYTES == 0 and newest_of(some[i + 1]) <= past then
+        if is_past(some[i + 1], past) then
             call('HDEL', key, some[i])
         end
     end
@@ -213,7 +218,7 @@ end
 local function sweep(key, past)
     local kept = call('HGETALL', key)
     for i = 1, #kept, 2 do
-        if #kept[i + 1] % PAIR_BYTES == 0 and newest_of(kept[i + 1]) <= past then
+        if is_past(kept[i + 1], past) then
             call('HDEL', key, kept[i])
         end
     end
