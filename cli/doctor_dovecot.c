@@ -71,7 +71,7 @@ void doctor_sieve(struct doctor *doctor)
 
 /* ---- sign-ins ------------------------------------------------------------------------------- */
 
-enum { TIMEOUT_MAX_MS = 1000 };
+enum { TIMEOUT_MAX_MS = 1000, TRUSTED_MAX = 64 };
 
 /* Whether that is what sendguard-auth listens at: http://HOST:PORT, and a path. */
 static bool is_ours(const char *url, const char *listen)
@@ -101,6 +101,24 @@ static size_t count_silent(struct arena *arena, const char *lines)
         }
     }
     return count;
+}
+
+/* A host of the webmail that Dovecot does not believe the browser's address from; NULL: none. */
+static const char *distrusted_webmail(struct arena *arena, const struct settings *settings,
+                                      const char *lines)
+{
+    char *words[TRUSTED_MAX], *rest = NULL;
+    struct text_list trusted = {.items = words};
+    char *list = arena_strdup(arena, value_of(arena, lines, "login_trusted_networks"));
+    for (char *word = strtok_r(list, " ,", &rest); word != NULL && trusted.count < TRUSTED_MAX;
+         word = strtok_r(NULL, " ,", &rest))
+        words[trusted.count++] = word;
+    for (size_t i = 0; i < settings->mta_webmail_hosts.count; i++) {
+        const char *host = settings->mta_webmail_hosts.items[i];
+        if (!settings_network_holds(&trusted, arena_strndup(arena, host, strcspn(host, "/"))))
+            return host;
+    }
+    return NULL;
 }
 
 /* As Dovecot asks, with what it shows; of a mailbox that there is not. */
@@ -135,6 +153,13 @@ static void check_policy(struct doctor *doctor, const char *lines)
                     "dovecot.conf, in each passdb: override_fields = sendguard=1",
                     "%zu of Dovecot's password databases do not say when a password was right",
                     silent);
+    const char *webmail = distrusted_webmail(doctor->arena, doctor->settings, lines);
+    if (webmail != NULL)
+        doctor_says(doctor, DOCTOR_WARN,
+                    arena_printf(doctor->arena, "dovecot.conf: login_trusted_networks = %s",
+                                 webmail),
+                    "Dovecot does not believe the webmail at %s (mta.webmail_hosts) where the "
+                    "browser is: its users count as one network", webmail);
     if (strstr(lines, "anvil-auth-penalty {") == NULL)
         doctor_says(doctor, DOCTOR_WARN,
                     "dovecot.conf: service anvil { unix_listener anvil-auth-penalty { mode = 0 } }",

@@ -657,6 +657,13 @@ def test_sign_ins(doctor):
         assert (unused["state"], unused["found"]) == ("ok", "sendguard-auth is not used")
     with changed(doctor.folder / "dovecot/dovecot.conf", ("  override_fields = sendguard=1\n", "")):
         assert found()["state"] == "warn" and "override_fields" in found()["advice"]
+    for before, after in (("login_trusted_networks = 127.0.0.2\n", ""),
+                          ("networks = 127.0.0.2", "networks = 10.0.0.0/8 webmail.example.test")):
+        with changed(doctor.folder / "dovecot/dovecot.conf", (before, after)):
+            assert found()["state"] == "warn"
+            assert found()["advice"] == "dovecot.conf: login_trusted_networks = 127.0.0.2"
+    with changed(doctor.folder / "dovecot/dovecot.conf", ("networks = 127.0.0.2", "networks = 10.0.0.1 127.0.0.0/24")):
+        assert found()["state"] == "ok"
     with changed(doctor.folder / "dovecot/dovecot.conf", ("listener anvil-auth-penalty", "listener other")):
         assert found()["state"] == "warn" and "slow down everybody" in found()["found"]
     doctor.stack.stop("auth")
