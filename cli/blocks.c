@@ -101,6 +101,17 @@ static void print_concerned(struct cli *cli, struct json_object *view)
     }
 }
 
+/* What stands on the list before or after. */
+static void print_entry(struct cli *cli, struct json_object *entry, const char *when)
+{
+    const char *scope = print_member(cli->arena, entry, "scope", NULL);
+    printf("  %s: %s%s%s, until %s\n    the sender reads: %s\n", when,
+           print_member(cli->arena, entry, "kind", ""), scope != NULL ? ", mail of " : "",
+           scope != NULL ? scope : "",
+           print_moment(cli->arena, entry, "until", cli->now_ms, "staff ends it"),
+           print_member(cli->arena, entry, "text", ""));
+}
+
 static void print_block(struct cli *cli, struct json_object *view)
 {
     struct json_object *after = json_member(view, "after");
@@ -111,11 +122,9 @@ static void print_block(struct cli *cli, struct json_object *view)
     if (why_not != NULL)
         printf("  not possible: %s\n", why_not);
     if (json_member(view, "before") != NULL)
-        printf("  on the list now: %s\n",
-               print_member(cli->arena, json_member(view, "before"), "text", ""));
+        print_entry(cli, json_member(view, "before"), "before");
     if (after != NULL)
-        printf("  %s; the sender reads: %s\n", print_member(cli->arena, after, "kind", ""),
-               print_member(cli->arena, after, "text", ""));
+        print_entry(cli, after, "after");
     const char *open_until = print_moment(cli->arena, view, "open_until", cli->now_ms, NULL);
     if (open_until != NULL)
         printf("  its mail is accepted until %s, then refused again if its SPF record is as it is "

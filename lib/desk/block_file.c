@@ -108,7 +108,8 @@ static int read_entry(const struct file_reading *reading, char *const *cells, si
     if (!read_words(reading, cells, count, words, problem) ||
         !blocked_subject_read(reading->context, words[COLUMN_KIND], words[COLUMN_SUBJECT],
                               words[COLUMN_SCOPE], entry, problem) ||
-        !blocked_reason_read(reason_of(words), entry, problem))
+        !blocked_reason_read(reading->context, reason_of(words),
+                             reason_of(words) == words[COLUMN_TEXT], entry, problem))
         return 0;
     entry->by = reading->by;
     entry->since_ms = reading->context->now_ms;

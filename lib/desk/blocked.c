@@ -175,7 +175,8 @@ int blocked_subject_read(const struct context *context, const char *kind, const 
            problem_set(problem, 400, "subject", "it is too long together with its scope");
 }
 
-int blocked_reason_read(const char *reason, struct block_entry *entry, struct problem *problem)
+int blocked_reason_read(const struct context *context, const char *reason, bool sentence,
+                        struct block_entry *entry, struct problem *problem)
 {
     if (reason == NULL)
         return problem_set(problem, 400, "reason",
@@ -184,6 +185,9 @@ int blocked_reason_read(const char *reason, struct block_entry *entry, struct pr
     if (strlen(reason) > BLOCK_REASON_MAX_BYTES)
         return problem_set(problem, 400, "reason", "it has at most %d bytes",
                            BLOCK_REASON_MAX_BYTES);
+    if (!sentence && settings_lacks_block_reason(context->settings, reason))
+        return problem_set(problem, 400, "reason",
+                           "[blocks] reasons has no such name; a sentence has more than one word");
     entry->reason = reason;
     return 1;
 }
@@ -271,7 +275,7 @@ int blocked_request_read(const struct context *context, struct json_object *obje
         return 0;
     request.domain = domain_of_scope(context, words[WORD_SCOPE], &request.entry);
     if (!request.removes &&
-        (!blocked_reason_read(words[WORD_REASON], &request.entry, problem) ||
+        (!blocked_reason_read(context, words[WORD_REASON], false, &request.entry, problem) ||
          !read_until(context, words[WORD_FOR], &request.entry, problem)))
         return 0;
     request.note = request.entry.note = words[WORD_NOTE];

@@ -38,8 +38,9 @@ int blocked_request_read(const struct context *context, struct json_object *word
 int blocked_subject_read(const struct context *context, const char *kind, const char *subject,
                          const char *scope, struct block_entry *entry, struct problem *problem)
     must_check;
-/* Sets the reason. 1; 0 with *problem (400). */
-int blocked_reason_read(const char *reason, struct block_entry *entry, struct problem *problem)
-    must_check;
+/* Sets the reason: a name of [blocks] reasons, or a sentence. One word of small letters is a name that
+ * is mistyped, unless the caller knows that it is a sentence. 1; 0 with *problem (400). */
+int blocked_reason_read(const struct context *context, const char *reason, bool sentence,
+                        struct block_entry *entry, struct problem *problem) must_check;
 
 #endif

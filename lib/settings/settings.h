@@ -163,6 +163,10 @@ bool settings_unroutable(const struct settings *settings, const char *mailbox_do
 /* What the sender reads of that reason for a block: the sentence of a name of [blocks] reasons; else
  * `reason` itself. */
 const char *settings_block_reason(const struct settings *settings, const char *reason);
+/* What the names in [blocks] reasons are made of. */
+#define SETTINGS_REASON_NAME "abcdefghijklmnopqrstuvwxyz0123456789_"
+/* Whether the reason looks like such a name, but no reason has it. */
+bool settings_lacks_block_reason(const struct settings *settings, const char *reason);
 
 /* Whether an IP address (text) lies in one of the networks ("ADDRESS" or "ADDRESS/BITS"). */
 bool settings_network_holds(const struct text_list *networks, const char *ip);

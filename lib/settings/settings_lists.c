@@ -198,6 +198,12 @@ const char *settings_block_reason(const struct settings *settings, const char *r
     return reason;
 }
 
+bool settings_lacks_block_reason(const struct settings *settings, const char *reason)
+{
+    return reason[strspn(reason, SETTINGS_REASON_NAME)] == '\0' &&
+           settings_block_reason(settings, reason) == reason;
+}
+
 /* ---- networks ------------------------------------------------------------------------------ */
 
 struct network {

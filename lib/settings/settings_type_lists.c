@@ -319,7 +319,7 @@ static int parse_reasons(struct settings_value *value)
     struct text_list *list = value->member;
     if (value->length == 0)
         return 1;
-    size_t name = strspn(value->text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    size_t name = strspn(value->text, SETTINGS_REASON_NAME);
     size_t begin = name + strspn(value->text + name, " \t");
     if (name == 0 || begin == name || value->text[begin] == '\0')
         return settings_value_fails(value, "is no name of small letters, digits and _, and a "

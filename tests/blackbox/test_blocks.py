@@ -22,7 +22,8 @@ def shell(folder, store):
 
 
 def test_from_the_command_line_to_the_refusal(shell, both):
-    user, sender = both({"blocks": {"reasons": "no_ads Advertising is not allowed here."}})()
+    reasons = "no_ads Advertising is not allowed here."
+    user, sender = both({"blocks": {"reasons": reasons}})()
     sender.admitted(["bob@x.test"])
     out = shell.ok("block", "BOB@x.test", "--reason", "It is a trap", *WHY)
     assert "block bob@x.test: done." in out and "concerns mail of all mailboxes" in out
@@ -48,9 +49,11 @@ def test_from_the_command_line_to_the_refusal(shell, both):
     shell.ok("unblock", "bob@x.test", *WHY)
     assert rcpt("bob@x.test") == DUNNO and sender.send(["bob@x.test"]).status == 200
     network = f"{sender.ip}/32"
-    eventually(lambda: sender.mailbox in shell.ok("block", "--sender", network, "--reason",
-                                                  "no_ads", "--preview"), "who is concerned")
-    shell.ok("block", "--sender", network, "--reason", "no_ads", *WHY)
+    no_ads = ("-o", f"blocks.reasons={reasons}", "--reason", "no_ads")
+    eventually(lambda: sender.mailbox in shell.ok("block", "--sender", network, *no_ads,
+                                                  "--preview"), "who is concerned")
+    assert "until staff ends it\n    the sender reads: Advertising" in shell.ok(
+        "block", "--sender", network, *no_ads, *WHY)
     eventually(lambda: sender.send(["bob@x.test"], dry_run=True).status == 403,
                "a blocked sender")
     refused = sender.send(["bob@x.test"])
@@ -67,9 +70,9 @@ def test_the_lists(shell):
     assert shell.json("blocks") == [] and shell.ok("blocks", "--csv").count("\n") == 1
     for number in range(120):
         shell.ok("block", f"r{number:03}@x.test", "--reason", "=trap", *WHY)
-    shell.ok("block", "x.test", "--scope", "Example.org", "--reason", "no", "--for", "1h", *WHY)
-    shell.ok("block", "p@x.test", "--scope", "alice@example.org", "--reason", "no", *WHY)
-    shell.ok("block", "--sender", "@bad.test", "--reason", "no", *WHY)
+    shell.ok("block", "x.test", "--scope", "Example.org", "--reason", "No.", "--for", "1h", *WHY)
+    shell.ok("block", "p@x.test", "--scope", "alice@example.org", "--reason", "No.", *WHY)
+    shell.ok("block", "--sender", "@bad.test", "--reason", "No.", *WHY)
     entries = shell.json("blocks")
     assert len(entries) == 123
     assert {entry["kind"] for entry in entries} == {"recipient", "pair", "domain", "sender"}
@@ -85,9 +88,10 @@ def test_the_lists(shell):
     assert "ends with a lift" in shell.fails(1, "unblock", "x.test", *WHY)  # without its scope it is another one
     shell.ok("unblock", "x.test", "--scope", "example.org", *WHY)
     assert shell.json("audit", "x.test")["actions"][0]["action"] == "unblock"
-    for words in (("nobody@", "--reason", "x"), ("a@x.test",), ("--sender", "10.0.0.0/9", "--reason", "x"),
-                  ("--sender", "a@x.test", "--scope", "x.test", "--reason", "x"),
-                  ("a@x.test", "--reason", "x" * 201), ("a@x.test", "--reason", "x", "--for", "long")):
+    assert "has no such name" in shell.fails(64, "block", "a@x.test", "--reason", "no_adz", *WHY)
+    for words in (("nobody@", "--reason", "X."), ("a@x.test",), ("--sender", "10.0.0.0/9", "--reason", "X."),
+                  ("--sender", "a@x.test", "--scope", "x.test", "--reason", "X."),
+                  ("a@x.test", "--reason", "x" * 201), ("a@x.test", "--reason", "X.", "--for", "long")):
         shell.fails(64, "block", *words, *WHY)
 
 
@@ -122,7 +126,7 @@ def test_a_file_at_the_api(folder, store):
         assert (preview["done"], preview["new"], preview["all_mailboxes"]) == (False, 120, True)
         assert viewer.get(export).text.count("\n") == 1
         support.post_json("/api/v1/blocks", {"action": "block", "subject": "r007@x.test",
-                                             "reason": "other", "note": "meanwhile"})
+                                             "reason": "Another.", "note": "meanwhile"})
         late = support.post_csv(f"{path}&seen={preview['seen']}", file)
         assert (late.status, late.json["where"]) == (409, "seen")
         assert viewer.get(export).text.count("\n") == 2
@@ -172,15 +176,15 @@ def read_rows(shell):
 def test_a_file_there_and_back(shell, folder):
     file = folder / "blocks.csv"
     shell.ok("block", "bob@x.test", "--reason", "=No; -1", *WHY)
-    shell.ok("block", "x.test", "--scope", "example.org", "--reason", "no", "--for", "1h", *WHY)
+    shell.ok("block", "x.test", "--scope", "example.org", "--reason", "No.", "--for", "1h", *WHY)
     shell.ok("block", "p@x.test", "--scope", "alice@example.org", "--reason", '"no", he says', *WHY)
-    shell.ok("block", "--sender", "@bad.test", "--reason", "no", *WHY)
+    shell.ok("block", "--sender", "@bad.test", "--reason", "No.", *WHY)
     before = read_rows(shell)
     file.write_bytes(shell.ok("blocks", "--csv").encode())
     assert "0 new, 0 replaced, 4 the same" in shell.ok("block", "--import", str(file), "--preview")
     shell.ok("unblock", "bob@x.test", *WHY)
     shell.ok("unblock", "--sender", "@bad.test", *WHY)
-    shell.ok("block", "x.test", "--scope", "example.org", "--reason", "other", *WHY)
+    shell.ok("block", "x.test", "--scope", "example.org", "--reason", "Another.", *WHY)
     preview = shell.json("block", "--import", str(file), "--preview")
     assert (preview["done"], preview["new"], preview["replaced"], preview["same"]) == (False, 2, 1, 1)
     assert preview["all_mailboxes"] is True
@@ -239,12 +243,14 @@ def test_a_wrong_file_does_nothing(shell, folder, text, told):
 
 def test_faults_of_a_file_are_told_up_to_twenty(shell, folder):
     file = folder / "wrong.csv"
+    file.write_text("subject,reason,text\na@x.test,staff,no\nb@x.test,no_adz,\n")
+    assert ":3: reason: [blocks] reasons has no such name" in shell.fails(1, "block", "--import", str(file), *WHY)
     file.write_text("subject,reason\n" + "nobody@,No.\n" * 30)
     assert "and 10 lines more" in shell.fails(1, "block", "--import", str(file), *WHY)
     shell.fails(1, "block", "--import", str(folder / "none.csv"), *WHY)
     shell.fails(64, "block", "--import", str(file))
     shell.fails(64, "block", "bob@x.test", "--import", str(file), *WHY)
-    shell.fails(64, "block", "--import", str(file), "--reason", "x", *WHY)
+    shell.fails(64, "block", "--import", str(file), "--reason", "X.", *WHY)
 
 
 def test_what_sendguard_blocks_itself(redis_store, folder, start, sender_at):
