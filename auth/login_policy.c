@@ -7,7 +7,7 @@
 #include "auth/login_request.h"
 #include "base/text.h"
 
-enum { MINUTE_S = 60 };
+enum { MINUTE_S = 60, CONTACT_MAX = 100 };
 
 bool login_policy_enforces(const struct settings *settings)
 {
@@ -44,6 +44,37 @@ static void answer_question(struct login_policy *policy, const struct settings *
         text_add(body, "{\"status\":-1}");
     else
         say_until(body, block.until_ms);
+}
+
+/* What to do, in one line of ASCII. The contact stands there if it is such. */
+static void say_locked(struct text *body, const char *contact, bool closed)
+{
+    freed_by(text_free) struct text line = {0};
+    bool is_plain = contact[0] != '\0' && strlen(contact) <= CONTACT_MAX;
+    for (const char *next = contact; *next != '\0'; next++)
+        is_plain = is_plain && *next >= ' ' && *next <= '~';
+    text_addf(&line, "This mailbox is locked, since others may know its password; %sask %s",
+              closed ? "" : "to set a new one, ", is_plain ? contact : "your support");
+    text_add(body, "{\"status\":-1,\"msg\":");
+    text_add_json(body, text_string(&line));
+    text_add_char(body, '}');
+}
+
+/* Asked when the password was found right, so that strangers learn nothing. */
+static bool is_locked(struct login_policy *policy, const struct settings *settings,
+                      const struct login_request *request, const struct logins_try *attempt,
+                      int64_t now_ms, struct text *body)
+{
+    bool closed, again;
+    if (!request->after || settings->guard_mode != MODE_ENFORCE)
+        return false;
+    bool locked = logins_unlocked(policy->logins, attempt, now_ms, &closed, &again) == 0;
+    if (again)
+        log_line(LOG_WARNING_LEVEL, "a mailbox is locked again, since the old password is right",
+                 "mailbox", attempt->mailbox, NULL);
+    if (locked)
+        say_locked(body, settings->support_contact, closed);
+    return locked;
 }
 
 /* ---- a report -------------------------------------------------------------------------------- */
@@ -141,7 +172,7 @@ void login_policy_answer(void *context, const struct raw_request *raw,
     if (request.reports) {
         take_report(policy, settings, &request, &attempt, now_ms);
         text_add(&response->body, "{\"status\":0,\"msg\":\"\"}");
-    } else {
+    } else if (!is_locked(policy, settings, &request, &attempt, now_ms, &response->body)) {
         answer_question(policy, settings, &request, &attempt, now_ms, &response->body);
     }
 }

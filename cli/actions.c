@@ -173,7 +173,7 @@ static int run_all(struct cli *cli)
     return status >= 0 ? status : views_show(cli, views, print_actions);
 }
 
-int cli_run_action(struct cli *cli)
+static int run(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     bool several = cli->subject_count > 1 || cli->given[OPTION_FROM] != NULL;
@@ -184,3 +184,6 @@ int cli_run_action(struct cli *cli)
     int status = act(cli, &only, cli->given[OPTION_PREVIEW] != NULL, &of_name, &view);
     return status >= 0 ? status : views_show(cli, view, print_action);
 }
+
+/* By the key locks are found, which a lift ends. */
+int cli_run_action(struct cli *cli) { return cli_with_key(cli, run); }

@@ -54,6 +54,21 @@ const struct command cli_commands[] = {
      NEEDS_DESK, cli_run_logins, "wrong passwords, and whom they keep from signing in",
      "Of a mailbox also where it signed in, and where an old password is still used.\n"
      "--end, with a --note why, opens it again: ends all blocks of the mailbox, or of the network.\n"},
+    {"lock", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_SCOPE), NEEDS_DESK, cli_run_lock,
+     "keep everybody out of a mailbox whose password a stranger has",
+     "Nobody signs in, and nothing is sent; with --scope sending only that. It holds until the\n"
+     "password was changed (password-changed, reopen). A second time within 365 days closes the\n"
+     "mailbox. A lock that was a mistake ends with lift, and is no offence.\n"},
+    {"reopen", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
+     "end a lock, since the password was changed",
+     "If the old password works within 30 days the mailbox is locked again.\n"},
+    {"password-changed", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
+     "the password of a mailbox was changed: as reopen, for scripts",
+     "No error where the mailbox is not locked. One that is closed stays so.\n"},
+    {"close", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
+     "lock a mailbox so that only an administrator opens it", NULL},
+    {"open", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
+     "open a mailbox that is closed", NULL},
     {"log", "[MAILBOX]", 0, 1,
      TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",

@@ -108,7 +108,7 @@ static int read_role(const struct cli *cli, enum role *role_r)
     const char *name = cli->given[OPTION_ROLE];
     int role = name != NULL ? staff_role_by_name(name) : -1;
     if (role < 0)
-        return cli_usage_error(cli, "--role: expected viewer, support or admin");
+        return cli_usage_error(cli, "--role: expected viewer, support or admin, of a token also panel");
     *role_r = (enum role)role;
     return -1;
 }

@@ -153,7 +153,8 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
- *  "notes":[ACTION of action "note" ≤ 20], "appeals":[APPEAL kept, newest first], "can_appeal":as in desk_status}
+ *  "notes":[ACTION of action "note" ≤ 20], "appeals":[APPEAL kept, newest first], "can_appeal":as in desk_status,
+ *  "lock":LOCK (below), or null where the key is missing}
  * before: NULL or "" for the newest. 400 for no mailbox or an unknown cursor. */
 int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
                  struct json_object **view_r, struct problem *problem) must_check;
@@ -388,6 +389,26 @@ int desk_logins_open(const struct desk *desk, const char *mailbox, const char *r
 int desk_logins_end(const struct desk *desk, const struct person *person,
                     struct json_object *words, int64_t now_ms, struct json_object **view_r,
                     struct problem *problem) must_check;
+
+/* A lock of a mailbox whose password a stranger has (rules/login_lock.h):
+ * LOCK {"phase":"none"|"locked"|"closed"|"reopened" (and watched),
+ *   "scope":"login"|"sending"|null (it does not hold),"since":moment|null,
+ *   "offence_at":moment|null, "next":"locked"|"closed": what lock makes of it,
+ *   "suspended":bool (for cause compromised, also without a lock),
+ *   "old_password_refused_since":moment|null,"new_password_at":moment|null (when another than that
+ *   of the offence was right last),"new_password_network":…|null}
+ * desk_lock_view: LOCK with "now" and "mailbox". 409: the key is missing. */
+int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                   struct json_object **view_r, struct problem *problem) must_check;
+/* Words "action" and "note", which goes to the audit log under the name of the action:
+ *   lock: with "scope" login (left out: login) or sending; it suspends for cause compromised too
+ *   reopen, and password_changed, which where nothing can be opened is no error: end both
+ *   close: as a second offence does; open: ends that, by an administrator
+ * preview: nothing is done. The view as it is afterwards, with "action" and "done", false also where
+ * there was nothing to do. 409: it is not locked, or closed. Role panel: password_changed alone. */
+int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,
+                  struct json_object *words, bool preview, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem) must_check;
 
 /* ---- the block lists ---------------------------------------------------------------------------
  *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,

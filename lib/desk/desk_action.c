@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "desk/context.h"
+#include "desk/desk_lock.h"
 #include "desk/desk_request.h"
 #include "desk/forecast.h"
 #include "desk/view.h"
@@ -157,6 +158,11 @@ static int carry_out(const struct context *context, const struct person *person,
     int done = 1;
     if (is_unblock(request))
         return desk_request_unblock(context, request, preview ? NULL : &action, view, problem);
+    if (request->action == ACTION_LIFT && request->cause == CAUSE_COMPROMISED)
+        done = desk_lock_forgive(context, person, request->mailbox, preview ? NULL : &action,
+                                 problem);
+    if (done < 1)
+        return done;
     if (preview)
         return 1;
     switch (request->action) {

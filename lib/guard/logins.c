@@ -27,6 +27,8 @@ void logins_free(struct logins **logins)
     logins_table_free(&(*logins)->networks);
     keyed_hash_forget(&(*logins)->keys);
     pthread_mutex_destroy(&(*logins)->lock);
+    for (size_t i = 0; i < (*logins)->event_count; i++)
+        free((*logins)->events[i].again);
     free((*logins)->events);
     free(*logins);
     *logins = NULL;
@@ -66,6 +68,10 @@ enum login_taken logins_apply(const struct logins_event *event, struct login_mai
     const struct login_from from = {.mailbox = event->mailbox->id, .network = event->network->id,
                                     .webmail_host = event->webmail_host};
     *begun_r = 0;
+    if (event->locked) {
+        login_take_locked(mailbox, &from, event->fingerprint, event->at_ms);
+        return LOGIN_COUNTED;
+    }
     if (!event->right)
         return login_take_wrong(mailbox, network, limits, &from, event->fingerprint,
                                 (enum login_rests)event->rests, event->at_ms, begun_r);
@@ -74,10 +80,11 @@ enum login_taken logins_apply(const struct logins_event *event, struct login_mai
 }
 
 /* It is written with the others. */
-static void keep(struct logins *logins, const struct logins_event *event)
+static void keep(struct logins *logins, struct logins_event *event)
 {
     if (logins->event_count == LOGINS_UNWRITTEN_MAX) {
         logins->unwritten_lost++;
+        free(event->again);
         return;
     }
     if (logins->event_count == logins->event_room) {
@@ -137,6 +144,37 @@ int logins_report(struct logins *logins, const struct logins_try *attempt, bool 
         logins->no_room++;
     pthread_mutex_unlock(&logins->lock);
     return has_room;
+}
+
+/* ---- locks ----------------------------------------------------------------------------------- */
+
+int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
+                    bool *closed_r, bool *again_r)
+{
+    const struct login_from from = from_of(logins, attempt);
+    bool keeps_out = false;
+    *closed_r = *again_r = false;
+    pthread_mutex_lock(&logins->lock);
+    struct logins_entry *entry = logins_table_find(&logins->mailboxes, from.mailbox);
+    struct login_lock *lock = entry != NULL ? &entry->of.mailbox.lock : NULL;
+    struct logins_event event = {.mailbox = entry, .at_ms = now_ms, .right = true, .locked = true,
+                                 .fingerprint = attempt->fingerprint,
+                                 .webmail_host = from.webmail_host};
+    if (lock != NULL) {
+        *again_r = login_lock_returns(lock, attempt->fingerprint, now_ms);
+        keeps_out = lock->keeps_out && (*again_r || login_lock_holds(lock));
+        *closed_r = keeps_out && lock->phase == LOGIN_CLOSED;
+    }
+    bool is_news = *again_r || (keeps_out && login_lock_is_news(lock, attempt->fingerprint, now_ms));
+    if (is_news)
+        event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
+    if (event.network != NULL) {
+        event.again = *again_r ? xstrdup(attempt->mailbox) : NULL;
+        login_take_locked(&entry->of.mailbox, &from, attempt->fingerprint, now_ms);
+        keep(logins, &event);
+    }
+    pthread_mutex_unlock(&logins->lock);
+    return !keeps_out;
 }
 
 struct logins_state logins_state(struct logins *logins, int64_t now_ms)

@@ -37,6 +37,13 @@ struct logins_try {
 int logins_allow(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
                  struct login_block *block_r) must_check;
 
+/* The same of one whose password was found right; 0: a lock keeps it out (rules/login_lock.h), which
+ * only an administrator opens where *closed_r. A password by which a lock holds again is told to the
+ * store, which gets the suspension too: *again_r. */
+int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
+                    bool *closed_r, bool *again_r) must_check;
+#define LOGINS_AGAIN_NOTE "the password of the offence was right again"
+
 /* What a try led to. */
 struct logins_taken {
     enum login_taken taken; /* of a wrong password */

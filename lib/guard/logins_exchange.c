@@ -33,7 +33,9 @@ static void take_value(struct logins *logins, const struct value *value)
         login_values_mailbox(value, &read.of.mailbox);
     read.is_network = is_network;
     pthread_mutex_lock(&logins->lock);
-    struct logins_entry *entry = logins_table_get(table, read.id, LOGINS_MAX);
+    bool is_locked = !is_network && login_lock_ends(&read.of.mailbox.lock) != 0;
+    struct logins_entry *entry =
+        logins_table_get(table, read.id, is_locked ? SIZE_MAX : LOGINS_MAX);
     if (entry == NULL) {
         logins->no_room++;
     } else if (entry->unwritten == 0) {
@@ -157,6 +159,10 @@ struct logins_step {
     size_t place_count, bytes;
     uint64_t begun[LOGIN_RULE_COUNT]; /* blocks that began here alone */
     struct value *values; /* of the places; behind them the number of the newest step */
+    size_t again_count; /* events that make a lock hold again */
+    struct value_suspension suspensions[VALUES_SUSPENSIONS_MAX]; /* of those that did */
+    size_t suspension_count;
+    struct action action; /* of these */
 };
 
 static size_t weight_of(const struct logins_entry *entry)
@@ -186,6 +192,9 @@ static void gather(struct logins *logins, struct logins_step *step)
     step->places = arena_alloc(step->arena, (2 * count + 1) * sizeof *step->places);
     while (step->event_count < count && step->bytes < STEP_BYTES) {
         const struct logins_event *event = &logins->events[step->event_count];
+        step->again_count += event->again != NULL;
+        if (step->again_count > VALUES_SUSPENSIONS_MAX)
+            break;
         put_in(step, event->mailbox);
         put_in(step, event->network);
         step->events[step->event_count++] = *event;
@@ -217,15 +226,29 @@ static int read_places(struct logins *logins, struct store *store, struct logins
     return login_values_number(&step->values[count]) == logins->number;
 }
 
-static void apply_all(struct logins_step *step, const struct login_limits *limits)
+/* What sends mail is suspended in the step in which the lock holds again. */
+static void suspend_again(struct logins_step *step, const char *mailbox, int64_t now_ms)
+{
+    static const struct durations until_opened = {1, {UNTIL_LIFTED}};
+    step->action = (struct action){now_ms, SUSPENSION_BY_GUARD, LOGINS_AGAIN_NOTE};
+    step->suspensions[step->suspension_count++] = (struct value_suspension){
+        mailbox, CAUSE_COMPROMISED, &until_opened, &step->action};
+}
+
+static void apply_all(struct logins_step *step, const struct login_limits *limits, int64_t now_ms)
 {
     unsigned begun;
     for (size_t i = 0; i < step->event_count; i++) {
         const struct logins_event *event = &step->events[i];
-        logins_apply(event, &step->places[event->mailbox->place - 1].after.of.mailbox,
+        struct login_mailbox *mailbox =
+            &step->places[event->mailbox->place - 1].after.of.mailbox;
+        bool held = login_lock_holds(&mailbox->lock);
+        logins_apply(event, mailbox,
                      &step->places[event->network->place - 1].after.of.network, limits, &begun);
         for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
             step->begun[rule] += (begun & ~(unsigned)event->begun & 1U << rule) != 0;
+        if (event->again != NULL && !held && login_lock_holds(&mailbox->lock))
+            suspend_again(step, event->again, now_ms);
     }
 }
 
@@ -246,6 +269,8 @@ static int write_places(struct store *store, struct logins_step *step, int64_t n
     return store_values_change(store,
                                &(struct values_step){.changes = changes,
                                                      .count = count + LOGIN_VALUES_EXTRA,
+                                                     .suspensions = step->suspensions,
+                                                     .suspension_count = step->suspension_count,
                                                      .now_ms = now_ms},
                                NULL);
 }
@@ -298,6 +323,7 @@ static void drop_written(struct logins *logins, const struct logins_step *step)
     for (size_t i = 0; i < step->event_count; i++) {
         step->events[i].mailbox->unwritten--;
         step->events[i].network->unwritten--;
+        free(step->events[i].again);
     }
     logins->event_count -= step->event_count;
     memmove(logins->events, logins->events + step->event_count,
@@ -332,7 +358,7 @@ static int write_step(struct logins *logins, struct store *store,
     gather(logins, &step);
     int result = read_places(logins, store, &step, now_ms);
     if (result > 0) {
-        apply_all(&step, limits);
+        apply_all(&step, limits, now_ms);
         result = write_places(store, &step, now_ms);
     }
     end_step(logins, &step, result > 0, limits);

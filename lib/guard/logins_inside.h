@@ -17,6 +17,8 @@ struct logins_event {
     uint8_t rests; /* enum login_rests */
     uint8_t begun; /* blocks that it began here: 1 << enum login_rule */
     bool right, webmail_host;
+    bool locked; /* right, and a lock keeps it out, or holds again by it */
+    char *again; /* then the name of the mailbox, to be freed; else NULL */
 };
 
 struct logins {

@@ -336,7 +336,8 @@ bool login_mailbox_forget(struct login_mailbox *mailbox, int64_t at_ms)
            at_ms - mailbox->passwords[mailbox->password_count - 1].right_ms >= LOGIN_OLD_MS)
         mailbox->password_count--;
     return mailbox->tries.count == 0 && mailbox->block_count == 0 && mailbox->known.count == 0 &&
-           mailbox->password_count == 0 && mailbox->open_until_ms <= at_ms;
+           mailbox->password_count == 0 && mailbox->open_until_ms <= at_ms &&
+           login_lock_ends(&mailbox->lock) <= at_ms;
 }
 
 bool login_network_forget(struct login_network *network, int64_t at_ms)
@@ -362,6 +363,7 @@ int64_t login_mailbox_ends(const struct login_mailbox *mailbox)
 {
     int64_t ends_ms = later_moment(lists_end(&mailbox->tries, &mailbox->known),
                                    mailbox->open_until_ms);
+    ends_ms = later_moment(ends_ms, login_lock_ends(&mailbox->lock));
     for (size_t i = 0; i < mailbox->block_count; i++)
         ends_ms = later_moment(ends_ms, mailbox->blocks[i].until_ms);
     return mailbox->password_count > 0
@@ -449,6 +451,7 @@ enum login_taken login_take_wrong(struct login_mailbox *mailbox, struct login_ne
     at_ms = pass(mailbox, network, at_ms);
     if (login_blocked(mailbox, network, from, at_ms) != NULL)
         return LOGIN_KEPT_OUT;
+    login_lock_take(&mailbox->lock, fingerprint, false, from->network, at_ms);
     if (take_old_password(mailbox, fingerprint, from->network, at_ms))
         return LOGIN_OLD_PASSWORD;
     if (rests == LOGIN_RESTS)
@@ -492,10 +495,24 @@ void login_take_right(struct login_mailbox *mailbox, struct login_network *netwo
     drop_tries_of(&mailbox->tries, from->network);
     drop_tries_of(&network->tries, from->mailbox);
     take_password(mailbox, fingerprint, at_ms);
+    login_lock_take(&mailbox->lock, fingerprint, true, from->network, at_ms);
     if (from->webmail_host)
         return;
     login_know(&mailbox->known, from->network, LOGIN_KNOWN_NETWORKS_MAX, at_ms);
     login_know(&network->known, from->mailbox, LOGIN_MAILBOXES_MAX, at_ms);
+}
+
+void login_take_locked(struct login_mailbox *mailbox, const struct login_from *from,
+                       uint16_t fingerprint, int64_t at_ms)
+{
+    if (login_lock_returns(&mailbox->lock, fingerprint, at_ms))
+        login_lock_return(&mailbox->lock, at_ms);
+    login_lock_take(&mailbox->lock, fingerprint, true, from->network, at_ms);
+}
+
+uint16_t login_last_right(const struct login_mailbox *mailbox)
+{
+    return mailbox->password_count > 0 ? mailbox->passwords[0].fingerprint : LOGIN_NO_FINGERPRINT;
 }
 
 static bool has_tries_of(const struct login_tries *tries, uint64_t other)

@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "base/text.h"
+#include "rules/login_lock.h"
 
 /* Databases keep the numbers: new ones go to the end. */
 enum login_rule {
@@ -96,6 +97,7 @@ struct login_mailbox {
     struct login_password passwords[LOGIN_OLD_PASSWORDS]; /* the last right one first */
     size_t password_count;
     int64_t open_until_ms; /* until then LOGIN_WRONG_PER_MAILBOX begins no block */
+    struct login_lock lock;
 };
 struct login_network {
     int64_t time_ms;
@@ -147,6 +149,11 @@ enum login_taken login_take_wrong(struct login_mailbox *mailbox, struct login_ne
  * else. */
 void login_take_right(struct login_mailbox *mailbox, struct login_network *network,
                       const struct login_from *from, uint16_t fingerprint, int64_t at_ms);
+/* Takes over a right one that the lock keeps out, which changes what the lock knows alone. */
+void login_take_locked(struct login_mailbox *mailbox, const struct login_from *from,
+                       uint16_t fingerprint, int64_t at_ms);
+/* The fingerprint that was right last; LOGIN_NO_FINGERPRINT: none was within LOGIN_OLD_MS. */
+uint16_t login_last_right(const struct login_mailbox *mailbox);
 /* Whether a right one says more than one within the last LOGIN_NEWS_MS did. What is passed over
  * makes a known pair and an old password end so much earlier at most. */
 bool login_right_is_news(const struct login_mailbox *mailbox, const struct login_network *network,

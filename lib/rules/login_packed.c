@@ -2,7 +2,7 @@
 #include "base/packed.h"
 #include "rules/login_inside.h"
 
-enum { FORMAT = 1, FOR_PAIR = 1, FOR_MAILBOX = 2 };
+enum { FORMAT = 1, FORMAT_LOCK = 2, FOR_PAIR = 1, FOR_MAILBOX = 2 };
 
 static void put_moment(struct text *out, int64_t ms) { packed_add_number(out, (uint64_t)ms); }
 
@@ -84,9 +84,39 @@ static struct login_block get_block(struct packed_rest *rest)
     return block;
 }
 
+static void put_lock(struct text *out, const struct login_lock *lock)
+{
+    packed_add_number(out, (uint64_t)lock->phase << 1 | (lock->keeps_out ? 1 : 0));
+    packed_add_number(out, lock->fingerprint);
+    put_moment(out, lock->since_ms);
+    put_moment(out, lock->offence_ms);
+    put_moment(out, lock->offence_before_ms);
+    put_moment(out, lock->refused_ms);
+    put_moment(out, lock->other_ms);
+    put_fixed(out, lock->other_network);
+}
+
+static struct login_lock get_lock(struct packed_rest *rest)
+{
+    uint64_t what = packed_number(rest), fingerprint = packed_number(rest);
+    struct login_lock lock = {.keeps_out = (what & 1) != 0, .fingerprint = (uint16_t)fingerprint};
+    if (what >> 1 >= LOGIN_LOCK_PHASE_COUNT || fingerprint > UINT16_MAX)
+        rest->next = NULL;
+    lock.phase = (enum login_lock_phase)(what >> 1);
+    lock.since_ms = get_moment(rest);
+    lock.offence_ms = get_moment(rest);
+    lock.offence_before_ms = get_moment(rest);
+    lock.refused_ms = get_moment(rest);
+    lock.other_ms = get_moment(rest);
+    lock.other_network = packed_fixed(rest, 8);
+    return lock;
+}
+
+/* Most have no lock, and are as short as before there were locks. */
 void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
 {
-    text_add_char(out, FORMAT);
+    bool has_lock = login_lock_ends(&mailbox->lock) != 0;
+    text_add_char(out, has_lock ? FORMAT_LOCK : FORMAT);
     put_moment(out, mailbox->time_ms);
     put_moment(out, mailbox->open_until_ms);
     put_tries(out, &mailbox->tries);
@@ -103,6 +133,8 @@ void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
         put_moment(out, password->tried_ms);
         put_fixed(out, password->tried_network);
     }
+    if (has_lock)
+        put_lock(out, &mailbox->lock);
 }
 
 static void get_blocks(struct packed_rest *rest, struct login_mailbox *mailbox)
@@ -139,7 +171,8 @@ int login_mailbox_read(const void *bytes, size_t length, struct login_mailbox *m
 {
     struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
     *mailbox_r = (struct login_mailbox){0};
-    if (packed_fixed(&rest, 1) != FORMAT)
+    uint64_t format = packed_fixed(&rest, 1);
+    if (format != FORMAT && format != FORMAT_LOCK)
         return 0;
     mailbox_r->time_ms = get_moment(&rest);
     mailbox_r->open_until_ms = get_moment(&rest);
@@ -147,6 +180,8 @@ int login_mailbox_read(const void *bytes, size_t length, struct login_mailbox *m
     get_known(&rest, LOGIN_KNOWN_NETWORKS_MAX, &mailbox_r->known);
     get_blocks(&rest, mailbox_r);
     get_passwords(&rest, mailbox_r);
+    if (format == FORMAT_LOCK)
+        mailbox_r->lock = get_lock(&rest);
     if (rest.next != rest.end)
         login_mailbox_free(mailbox_r);
     return rest.next == rest.end;

@@ -15,7 +15,8 @@
 enum { LIST_PAGE = 100 };
 
 const char *const staff_role_names[ROLE_COUNT] = {
-    [ROLE_VIEWER] = "viewer", [ROLE_SUPPORT] = "support", [ROLE_ADMIN] = "admin"};
+    [ROLE_PANEL] = "panel", [ROLE_VIEWER] = "viewer", [ROLE_SUPPORT] = "support",
+    [ROLE_ADMIN] = "admin"};
 
 int staff_role_by_name(const char *name) { return names_find(staff_role_names, ROLE_COUNT, name); }
 
@@ -93,10 +94,16 @@ static int name_taken(const char *name, struct problem *problem)
     return problem_set(problem, 409, "name", "there is an account %s", name);
 }
 
+static int check_role(enum role role, struct problem *problem)
+{
+    return role != ROLE_PANEL || problem_set(problem, 400, "role", "panel is a role of tokens alone");
+}
+
 int staff_add(struct store *store, const char *name, enum role role, const char *password,
               const struct action *action, struct problem *problem)
 {
-    if (!staff_check_name(name, problem) || !check_password(password, problem))
+    if (!staff_check_name(name, problem) || !check_role(role, problem) ||
+        !check_password(password, problem))
         return 0;
     freed_by(json_put) struct json_object *present = NULL, *account = json_object_new_object();
     char hash[PASSWORD_HASH_SIZE];
@@ -180,7 +187,7 @@ int staff_set_role(struct store *store, const char *name, enum role role,
                    const struct action *action,
                    struct problem *problem)
 {
-    return !staff_check_name(name, problem)
+    return !staff_check_name(name, problem) || !check_role(role, problem)
                ? 0
                : change(store, name, "staff_role", change_role, staff_role_names[role], action,
                         problem);

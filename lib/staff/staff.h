@@ -20,8 +20,9 @@
 
 struct json_object;
 
-enum role { ROLE_VIEWER, ROLE_SUPPORT, ROLE_ADMIN, ROLE_COUNT };
-extern const char *const staff_role_names[ROLE_COUNT]; /* "viewer", "support", "admin" */
+/* ROLE_PANEL: a program that tells of changed passwords, and may do nothing else. */
+enum role { ROLE_PANEL, ROLE_VIEWER, ROLE_SUPPORT, ROLE_ADMIN, ROLE_COUNT };
+extern const char *const staff_role_names[ROLE_COUNT]; /* "panel", "viewer", "support", "admin" */
 int staff_role_by_name(const char *name); /* -1: none */
 
 /* Who does something; `name` is what the audit log says: "ada", "token:monitor",

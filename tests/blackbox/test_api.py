@@ -184,6 +184,14 @@ def good_calls(provider):
         ("get", "/logins", {"query": {"ip": network}}),
         ("get", "/logins", {"query": {"ip": "2001:db8::7"}}),
         ("post", "/logins", {"body": {"mailbox": guessed, "note": "by telephone"}}),
+        ("post", "/mailboxes/{mailbox}/lock", {"mailbox": guessed, "body": {
+            "action": "lock", "note": "spam from abroad"}}),
+        ("get", "/mailboxes/{mailbox}/lock", {"mailbox": guessed}),
+        ("get", "/mailboxes/{mailbox}", {"mailbox": guessed}),
+        ("post", "/mailboxes/{mailbox}/lock", {"mailbox": guessed, "body": {
+            "action": "reopen", "note": "x", "preview": True}}),
+        ("post", "/mailboxes/{mailbox}/password-changed", {"mailbox": guessed, "body": {
+            "note": "by telephone"}}),
         ("get", "/feedback", {}),
         ("get", "/spf", {}),
         ("get", "/spf", {"query": {"after": "example.test"}}),
@@ -465,6 +473,29 @@ def test_roles(provider, document):
     assert provider.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] == "staff"
 
 
+def test_a_panel_says_that_a_password_was_changed(provider, document):
+    """Its token may do that and nothing else, and no viewer may."""
+    mailbox, told = new_mailbox(), {"note": "changed in the panel"}
+    panel = Program(provider.web, provider.web.token("panel", "panel"))
+    changed = "/mailboxes/{mailbox}/password-changed"
+    lock = call(document, provider.support, "post", "/mailboxes/{mailbox}/lock", mailbox=mailbox,
+                body={"action": "lock", "note": "spam"}).json
+    assert (lock["phase"], lock["scope"], lock["done"]) == ("locked", "login", True)
+    assert call(document, provider.viewer, "post", changed, mailbox=mailbox, body=told).status == 403
+    for method, path in sorted(operations(document) - {("post", changed), ("get", "/openapi.json")}):
+        answer = call(document, panel, method, path, mailbox=mailbox, ip="192.0.2.1", report="x",
+                      domain="example.test", decision=provider.over, body={})
+        assert answer.status == 403, f"{method} {path}: {answer}"
+    assert call(document, panel, "post", changed, mailbox=mailbox, body={"note": ""}).status == 400
+    for done in (True, False):
+        answer = call(document, panel, "post", changed, mailbox=mailbox, body=told)
+        assert (answer.status, answer.json["done"], answer.json["phase"]) == (200, done, "reopened")
+    actions = provider.viewer.get(f"{ROOT}/audit?subject={mailbox}").json["actions"]
+    assert [(action["action"], action["by"]) for action in actions] == [
+        ("lift", "token:panel"), ("password_changed", "token:panel"), ("lock", "token:support"),
+        ("suspend", "token:support")]
+
+
 def test_simulation_counts_nothing(provider):
     sender = provider.sender()
     for _ in range(8):
@@ -584,7 +615,7 @@ def test_desk_api_command_line_and_completion_know_the_same_actions(provider, do
 def test_the_completion_offers_what_the_help_names(provider):
     text = subprocess.run([BUILD / "sendguard", "help"], check=True, capture_output=True,
                           text=True).stdout
-    commands = re.findall(r"^  ((?:staff |store |token )?[a-z]+)\b.*  ", text, re.M)
+    commands = re.findall(r"^  ((?:staff |store |token )?[a-z][a-z-]*)\b.*  ", text, re.M)
     assert {command.split()[0] for command in commands} | {"help"} == \
         set(offered("echo $_sendguard_commands"))
     for command in commands:

@@ -755,7 +755,7 @@ def test_help_and_version(sqlite_store, folder):
 def commands(shell):
     """As the usage lists them."""
     part = shell.ok("help").split("\n\n")[2]
-    return [re.match(r"  ([a-z]+(?: [a-z]+)?)", line).group(1) for line in part.splitlines()]
+    return [re.match(r"  ([a-z][a-z-]*(?: [a-z]+)?)", line).group(1) for line in part.splitlines()]
 
 
 def completions(*words):
@@ -797,7 +797,7 @@ def test_completion_knows_the_words(sqlite_store, folder):
                         .split("retries_before_restart")[0], re.M)
     assert completions("sendguard", "suspend", ALICE, "--cause", "") == causes
     assert completions("sendguard", "staff", "add", "x", "--role", "") == \
-        ["viewer", "support", "admin"]
+        ["panel", "viewer", "support", "admin"]
     assert completions("sendguard", "store", "migrate", "sq") == ["sqlite://"]
     assert completions("sendguard", "-o", "a.b=c", "li") == ["lift", "limit"]
     assert completions("sendguard", "show", "") == []

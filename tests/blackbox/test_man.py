@@ -61,7 +61,7 @@ def test_all_that_a_program_says_of_itself(source, page):
 
 def test_every_command_with_its_options(source):
     text = shown(source("sendguard.1")).partition(" commands ")[2]
-    names = [re.match(r"  ([a-z ]+?)(?: [^a-z ].*|  .*)?$", line)[1].strip()
+    names = [re.match(r"  ([a-z -]+?)(?: [^a-z ].*|  .*)?$", line)[1].strip()
              for line in sendguard("help").splitlines() if re.match(r"  [a-z]", line)]
     assert len(names) > 25 and "staff add" in names and "near" in names
     for name in names:

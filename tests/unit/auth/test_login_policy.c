@@ -9,6 +9,8 @@
 
 #include "auth/login_policy.h"
 #include "auth/login_request.h"
+#include "guard/keyed_hash.h"
+#include "guard/login_values.h"
 #include "tests/unit/store/servers.h"
 
 #define KEY "0123456789abcdef0123456789abcdef"
@@ -345,6 +347,73 @@ START_TEST(test_no_key_file)
 }
 END_TEST
 
+/* ---- a lock ---------------------------------------------------------------------------------- */
+
+/* As staff lock it at the desk, for the process that reads the store. */
+static void lock_alice(bool closed)
+{
+    char path[FOLDER_SIZE + 32];
+    struct login_mailbox mailbox = {0};
+    struct keyed_hash_keys by_key = {.key = token_key};
+    struct problem problem = {0};
+    struct store *store;
+    snprintf(path, sizeof path, "sqlite://%s/store.db", folder);
+    ck_assert_msg(store_open(path, &(struct store_options){.timeout_ms = 5000}, &store, &problem) == 1, "%s", problem.text);
+    struct value values[] = {
+        login_values_of(arena, VALUE_LOGINS, keyed_hash_login(&by_key, "alice@example.test")),
+        login_values_newest()};
+    struct value_change changes[1 + LOGIN_VALUES_EXTRA];
+    ck_assert_int_eq(store_values_get(store, arena, values, 2, now_ms), 1);
+    login_lock_begin(&mailbox.lock, true, LOGIN_NO_FINGERPRINT, now_ms);
+    if (closed)
+        login_lock_close(&mailbox.lock, LOGIN_NO_FINGERPRINT, now_ms);
+    changes[0] = login_values_mailbox_change(arena, &values[0], &mailbox, now_ms);
+    login_values_tell(arena, &values[1], changes, 1, now_ms);
+    ck_assert_int_eq(store_values_change(store,
+                                         &(struct values_step){.changes = changes,
+                                                               .count = countof(changes),
+                                                               .now_ms = now_ms},
+                                         NULL),
+                     1);
+    const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
+    ck_assert_int_eq(logins_exchange(policy.logins, store, &limits, now_ms), 1);
+    keyed_hash_forget(&by_key);
+    store_free(&store);
+}
+
+static const struct {
+    const char *contact;
+    bool closed;
+    const char *line;
+} locked[] = {
+    {"support.contact=", false, "to set a new one, ask your support"},
+    {"support.contact=help@example.test", false, "to set a new one, ask help@example.test"},
+    {"support.contact=the \"desk\"", false, "to set a new one, ask the \\\"desk\\\""},
+    {"support.contact=B\xc3\xbcro", false, "to set a new one, ask your support"},
+    {"support.contact=help@example.test", true, "ask help@example.test"},
+};
+/* Whoever has the right password reads what to do; before it was looked at nothing is told. */
+START_TEST(test_locked)
+{
+    begin_with(WITH(locked[_i].contact, "logins.mode=observe"));
+    lock_alice(locked[_i].closed);
+    ck_assert_str_eq(allow("alice@example.test", "192.0.2.1", ""), GO_ON);
+    ck_assert_str_eq(allow("bob@example.test", "192.0.2.1", "1"), GO_ON);
+    const char *expected = arena_printf(
+        arena, "{\"status\":-1,\"msg\":\"This mailbox is locked, since others may know its "
+               "password; %s\"}", locked[_i].line);
+    ck_assert_str_eq(allow("alice@example.test", "192.0.2.1", "1"), expected);
+}
+END_TEST
+
+START_TEST(test_locked_in_observe)
+{
+    begin_with(WITH("guard.mode=observe"));
+    lock_alice(false);
+    ck_assert_str_eq(allow("alice@example.test", "192.0.2.1", "1"), GO_ON);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("login policy");
@@ -363,6 +432,8 @@ int main(void)
     tcase_add_test(tcase, test_long_name);
     tcase_add_loop_test(tcase, test_key_file, 0, (int)countof(files));
     tcase_add_test(tcase, test_no_key_file);
+    tcase_add_loop_test(tcase, test_locked, 0, (int)countof(locked));
+    tcase_add_test(tcase, test_locked_in_observe);
     Suite *suite = suite_create("login policy");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -721,7 +721,7 @@ static void *change_once(void *context)
     pthread_barrier_wait(changer->begin);
     changer->result = changer->number == 0
                           ? staff_remove(store, "ada", &action, &why)
-                          : staff_set_role(store, "ada", (enum role)(changer->number % ROLE_COUNT),
+                          : staff_set_role(store, "ada", (enum role)(ROLE_VIEWER + changer->number % 3),
                                            &action, &why);
     return NULL;
 }
@@ -861,6 +861,10 @@ START_TEST(test_roles)
 {
     for (int role = 0; role < ROLE_COUNT; role++)
         ck_assert_int_eq(staff_role_by_name(staff_role_names[role]), role);
+    struct action action = action_at(NOW);
+    ck_assert_int_eq(staff_add(NULL, "pia", ROLE_PANEL, GOOD, &action, &problem), 0);
+    ck_assert_int_eq(staff_set_role(NULL, "pia", ROLE_PANEL, &action, &problem), 0);
+    ck_assert_str_eq(problem.where, "role");
     ck_assert_int_eq(staff_role_by_name("Admin"), -1);
     ck_assert_int_eq(staff_role_by_name(""), -1);
 }

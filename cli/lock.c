@@ -1,0 +1,69 @@
+/* The commands lock, reopen, close, open and password-changed. */
+#include <string.h>
+
+#include "cli/views.h"
+
+static void print_password(struct cli *cli, struct json_object *view)
+{
+    const char *refused =
+        print_moment(cli->arena, view, "old_password_refused_since", cli->now_ms, NULL);
+    const char *changed = print_moment(cli->arena, view, "new_password_at", cli->now_ms, NULL);
+    if (refused != NULL)
+        printf("  the password of the offence is refused since %s\n", refused);
+    if (changed != NULL)
+        printf("  another password was right at %s, from %s\n", changed,
+               print_member(cli->arena, view, "new_password_network", "an unknown network"));
+}
+
+static void print_lock(struct cli *cli, struct json_object *view)
+{
+    const char *phase = json_string(view, "phase", "");
+    const char *scope = json_string(view, "scope", "");
+    bool suspended = json_is_true(view, "suspended");
+    if (*scope != '\0')
+        printf("  %s since %s: %s\n", phase,
+               print_moment(cli->arena, view, "since", cli->now_ms, "?"),
+               strcmp(scope, "login") == 0 ? "nobody signs in, nothing is sent"
+                                           : "nothing is sent, signing in goes on");
+    else
+        printf("  not locked%s\n", suspended ? ", but suspended (compromised)" : "");
+    if (strcmp(phase, "closed") == 0)
+        puts("  only an administrator opens it: sendguard open");
+    if (strcmp(phase, "reopened") == 0)
+        printf("  opened again %s; it is locked again if the old password works\n",
+               print_moment(cli->arena, view, "since", cli->now_ms, "?"));
+    print_password(cli, view);
+}
+
+static void print_done(struct cli *cli, struct json_object *view)
+{
+    const char *preview = cli->given[OPTION_PREVIEW];
+    printf("%s %s: %s\n", cli->command->name, print_member(cli->arena, view, "mailbox", "?"),
+           preview != NULL               ? "nothing is done yet. Afterwards:"
+           : json_is_true(view, "done") ? "done."
+                                        : "there was nothing to do.");
+    print_lock(cli, view);
+}
+
+static int run(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *words = json_object_new_object(), *view = NULL;
+    struct problem problem = {0};
+    bool preview = cli->given[OPTION_PREVIEW] != NULL;
+    const char *note = cli->given[OPTION_NOTE], *scope = cli->given[OPTION_SCOPE];
+    const char *name = cli->command->name;
+    if (note == NULL && !preview)
+        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
+    json_add_string(words, "action",
+                    strcmp(name, "password-changed") == 0 ? "password_changed" : name);
+    json_add_string(words, "note", note != NULL ? note : "preview");
+    if (scope != NULL)
+        json_add_string(words, "scope", scope);
+    int answer = desk_lock_act(&cli->desk, &cli->person, cli->words[0], words, preview,
+                               cli->now_ms, &view, &problem);
+    int status = cli_answer(cli, answer, &problem);
+    return status >= 0 ? status : views_show(cli, view, print_done);
+}
+
+/* By the key mailboxes are found. */
+int cli_run_lock(struct cli *cli) { return cli_with_key(cli, run); }

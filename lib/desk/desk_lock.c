@@ -1,0 +1,340 @@
+/* Locks of mailboxes whose password a stranger has: what staff and panels do about them. */
+#include "desk/desk_lock.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/names.h"
+#include "desk/input.h"
+#include "guard/keyed_hash.h"
+#include "guard/login_values.h"
+#include "store/records.h"
+
+enum { ATTEMPTS = 20, NOTE_MAX_BYTES = 255 };
+
+enum act { ACT_LOCK, ACT_REOPEN, ACT_CLOSE, ACT_OPEN, ACT_PASSWORD_CHANGED, ACT_COUNT };
+static const char *const act_names[ACT_COUNT] = {"lock", "reopen", "close", "open",
+                                                 "password_changed"};
+
+static const char scope_login[] = "login", scope_sending[] = "sending";
+
+/* What is done to a mailbox. */
+struct locking {
+    const struct context *context;
+    const char *mailbox;
+    enum act act;
+    bool keeps_out;
+    const char *note;
+    struct value value, newest;
+    struct login_mailbox state;
+    bool is_suspended;              /* for cause compromised */
+    enum login_lock_phase before;
+    bool changes, suspends, lifts; /* what it comes to */
+};
+
+static void free_locking(struct locking *locking) { login_mailbox_free(&locking->state); }
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int read_lock(struct locking *locking)
+{
+    const struct context *context = locking->context;
+    struct value values[2];
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
+    free_locking(locking);
+    values[0] = login_values_of(context->arena, VALUE_LOGINS,
+                                keyed_hash_login(&keys, locking->mailbox));
+    values[1] = login_values_newest();
+    if (store_values_get(context->desk->store, context->arena, values, 2, context->now_ms) < 0)
+        return -1;
+    locking->value = values[0];
+    locking->newest = values[1];
+    login_values_mailbox(&values[0], &locking->state);
+    login_mailbox_forget(&locking->state, context->now_ms);
+    locking->before = locking->state.lock.phase;
+    return 1;
+}
+
+static int read_state(struct locking *locking)
+{
+    const struct context *context = locking->context;
+    struct account account;
+    if (read_lock(locking) < 0 || store_account(context->desk->store, context->arena,
+                                                locking->mailbox, context->now_ms, &account) < 0)
+        return -1;
+    locking->is_suspended = suspension_find(&account.suspensions, CAUSE_COMPROMISED) != NULL;
+    return 1;
+}
+
+static int check_key(const struct context *context, struct problem *problem)
+{
+    return context->desk->key != NULL ||
+           problem_set(problem, 409, "", "the key that mailboxes are found by (web.secret_file) "
+                                         "cannot be read");
+}
+
+/* ---- the view -------------------------------------------------------------------------------- */
+
+static void add_lock(const struct locking *locking, struct json_object *view)
+{
+    const struct login_lock *lock = &locking->state.lock;
+    char network[LOGIN_NETWORK_SIZE];
+    login_network_text(lock->other_network, network);
+    bool is_known = lock->phase != LOGIN_LOCK_NONE;
+    json_add_string(view, "phase", login_lock_phase_names[lock->phase]);
+    json_add_string(view, "scope", !login_lock_holds(lock) ? NULL
+                                   : lock->keeps_out      ? scope_login
+                                                          : scope_sending);
+    json_add_moment(view, "since", is_known ? lock->since_ms : 0);
+    json_add_moment(view, "offence_at", lock->offence_ms);
+    json_add_string(view, "next",
+                    login_lock_phase_names[login_lock_next(lock, locking->context->now_ms)]);
+    json_add_bool(view, "suspended", locking->is_suspended);
+    json_add_moment(view, "old_password_refused_since", is_known ? lock->refused_ms : 0);
+    json_add_moment(view, "new_password_at", is_known ? lock->other_ms : 0);
+    json_add_string(view, "new_password_network",
+                    is_known && lock->other_ms != 0 && lock->other_network != 0 ? network : NULL);
+}
+
+static struct json_object *view_of(const struct locking *locking)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_moment(view, "now", locking->context->now_ms);
+    json_add_string(view, "mailbox", locking->mailbox);
+    add_lock(locking, view);
+    return view;
+}
+
+int desk_lock_add(const struct context *context, const char *mailbox,
+                  const struct suspensions *suspensions, struct json_object *view)
+{
+    freed_by(free_locking) struct locking locking = {
+        .context = context, .mailbox = mailbox,
+        .is_suspended = suspension_find(suspensions, CAUSE_COMPROMISED) != NULL};
+    if (context->desk->key == NULL) {
+        json_add_null(view, "lock");
+        return 1;
+    }
+    if (read_lock(&locking) < 0)
+        return -1;
+    add_lock(&locking, json_add_object(view, "lock"));
+    return 1;
+}
+
+int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                   struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(free_locking) struct locking locking = {.context = &context};
+    if (!input_mailbox(&context, mailbox, "mailbox", &locking.mailbox, problem) ||
+        !check_key(&context, problem))
+        return 0;
+    if (read_state(&locking) < 0)
+        return -1;
+    *view_r = view_of(&locking);
+    return 1;
+}
+
+/* ---- what it comes to ------------------------------------------------------------------------ */
+
+static int may(const struct person *person, enum act act, struct problem *problem)
+{
+    if (person->role == ROLE_PANEL)
+        return act == ACT_PASSWORD_CHANGED ||
+               problem_set(problem, 403, "", "your role may say that a password was changed, alone");
+    if (person->role < ROLE_SUPPORT)
+        return problem_set(problem, 403, "", "your role may look, but not act");
+    return act != ACT_OPEN || person->role == ROLE_ADMIN ||
+           problem_set(problem, 403, "", "your role may not open what is closed; ask an "
+                                         "administrator");
+}
+
+static int begin(struct locking *locking)
+{
+    struct login_mailbox *state = &locking->state;
+    bool held = login_lock_holds(&state->lock);
+    uint16_t fingerprint = login_last_right(state);
+    if (locking->act == ACT_CLOSE)
+        login_lock_close(&state->lock, fingerprint, locking->context->now_ms);
+    else
+        login_lock_begin(&state->lock, locking->keeps_out, fingerprint, locking->context->now_ms);
+    locking->changes = true;
+    locking->suspends = !held || !locking->is_suspended;
+    locking->is_suspended = true;
+    return 1;
+}
+
+/* The lock, or a suspension without one. */
+static int reopen(struct locking *locking)
+{
+    struct login_lock *lock = &locking->state.lock;
+    if (login_lock_holds(lock)) {
+        login_lock_reopen(lock, locking->context->now_ms);
+        locking->changes = true;
+    }
+    locking->lifts = locking->is_suspended;
+    locking->is_suspended = false;
+    return 1;
+}
+
+static int decide(struct locking *locking, struct problem *problem)
+{
+    bool closed = locking->state.lock.phase == LOGIN_CLOSED;
+    bool held = locking->is_suspended || login_lock_holds(&locking->state.lock);
+    locking->changes = locking->suspends = locking->lifts = false;
+    switch (locking->act) {
+    case ACT_LOCK:
+    case ACT_CLOSE: return begin(locking);
+    case ACT_REOPEN:
+        if (closed)
+            return problem_set(problem, 409, "mailbox", "it is closed after a second offence: an "
+                                                        "administrator opens it (open)");
+        return held ? reopen(locking) : problem_set(problem, 409, "mailbox", "it is not locked");
+    case ACT_OPEN:
+        return closed ? reopen(locking) : problem_set(problem, 409, "mailbox", "it is not closed");
+    default: return closed || !held ? 1 : reopen(locking);
+    }
+}
+
+/* ---- doing ----------------------------------------------------------------------------------- */
+
+static const char *detail_of(const struct locking *locking)
+{
+    return arena_printf(locking->context->arena,
+                        "{\"before\":\"%s\",\"after\":\"%s\",\"scope\":\"%s\"}",
+                        login_lock_phase_names[locking->before],
+                        login_lock_phase_names[locking->state.lock.phase],
+                        locking->state.lock.keeps_out ? scope_login : scope_sending);
+}
+
+/* 1; 0 others were faster; -1. */
+static int write_lock(const struct locking *locking, const struct audited *audited)
+{
+    static const struct durations until_opened = {1, {UNTIL_LIFTED}};
+    const struct context *context = locking->context;
+    struct value_change changes[1 + LOGIN_VALUES_EXTRA];
+    const struct value_suspension suspension = {
+        locking->mailbox, CAUSE_COMPROMISED, &until_opened,
+        audited != NULL ? audited->action : NULL};
+    changes[0] = login_values_mailbox_change(context->arena, &locking->value, &locking->state,
+                                             context->now_ms);
+    login_values_tell(context->arena, &locking->newest, changes, 1, context->now_ms);
+    return store_values_change(context->desk->store,
+                               &(struct values_step){.changes = changes,
+                                                     .count = countof(changes),
+                                                     .suspensions = &suspension,
+                                                     .suspension_count = locking->suspends,
+                                                     .audited = audited,
+                                                     .audited_count = audited != NULL,
+                                                     .now_ms = context->now_ms},
+                               NULL);
+}
+
+/* The lock first: whatever comes between, mail is not sent before all is open. */
+static int carry_out(const struct locking *locking, const struct action *action)
+{
+    struct store *store = locking->context->desk->store;
+    const struct audited audited = {act_names[locking->act], locking->mailbox, detail_of(locking),
+                                    action};
+    bool is_told = locking->changes || locking->lifts || locking->before == LOGIN_CLOSED;
+    int done = locking->changes ? write_lock(locking, &audited)
+               : is_told        ? store_write_audit(store, &audited)
+                                : 1;
+    if (done > 0 && locking->lifts &&
+        store_lift(store, locking->mailbox, CAUSE_COMPROMISED, action) < 0)
+        return -1;
+    return done;
+}
+
+static int too_busy(struct problem *problem)
+{
+    return problem_set(problem, 409, "", "passwords are counted at the same moment; try again");
+}
+
+static int act(struct locking *locking, const struct person *person, bool preview,
+               struct json_object **view_r, struct problem *problem)
+{
+    const struct action action = {locking->context->now_ms, person->name, locking->note};
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (read_state(locking) < 0)
+            return -1;
+        if (!decide(locking, problem))
+            return 0;
+        int done = preview ? 1 : carry_out(locking, &action);
+        if (done > 0) {
+            *view_r = view_of(locking);
+            json_add_string(*view_r, "action", act_names[locking->act]);
+            json_add_bool(*view_r, "done", !preview && (locking->changes || locking->lifts));
+        }
+        if (done != 0)
+            return done;
+    }
+    return too_busy(problem);
+}
+
+int desk_lock_forgive(const struct context *context, const struct person *person,
+                      const char *mailbox, const struct action *action, struct problem *problem)
+{
+    freed_by(free_locking) struct locking locking = {.context = context, .mailbox = mailbox};
+    for (int attempt = 0; attempt < ATTEMPTS && context->desk->key != NULL; attempt++) {
+        if (read_lock(&locking) < 0)
+            return -1;
+        if (!login_lock_holds(&locking.state.lock))
+            return 1;
+        if (locking.before == LOGIN_CLOSED && !may(person, ACT_OPEN, problem))
+            return 0;
+        login_lock_forgive(&locking.state.lock, context->now_ms);
+        int done = action == NULL ? 1 : write_lock(&locking, NULL);
+        if (done != 0)
+            return done;
+    }
+    return context->desk->key == NULL || too_busy(problem);
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+static int read_scope(const char *scope, struct locking *locking, struct problem *problem)
+{
+    locking->keeps_out = scope == NULL || strcmp(scope, scope_login) == 0;
+    if (scope != NULL && locking->act != ACT_LOCK)
+        return problem_set(problem, 400, "scope", "%s does not take it", act_names[locking->act]);
+    return locking->keeps_out || strcmp(scope, scope_sending) == 0 ||
+           problem_set(problem, 400, "scope", "expected login or sending");
+}
+
+static int read_words(struct json_object *words, struct locking *locking, struct problem *problem)
+{
+    const char *scope = NULL, *name_of_act = NULL;
+    json_object_object_foreach(words, name, value)
+    {
+        const char **word_r = strcmp(name, "action") == 0 ? &name_of_act
+                              : strcmp(name, "scope") == 0 ? &scope
+                              : strcmp(name, "note") == 0  ? &locking->note
+                                                           : NULL;
+        if (word_r == NULL)
+            return problem_set(problem, 400, name, "there is no such member");
+        if (!input_word(locking->context, value, name, word_r, problem))
+            return 0;
+    }
+    int number = name_of_act != NULL ? names_find(act_names, ACT_COUNT, name_of_act) : -1;
+    if (number < 0)
+        return problem_set(problem, 400, "action",
+                           "expected lock, reopen, close, open or password_changed");
+    locking->act = (enum act)number;
+    if (locking->note == NULL || strlen(locking->note) > NOTE_MAX_BYTES)
+        return problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
+    return read_scope(scope, locking, problem);
+}
+
+int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,
+                  struct json_object *words, bool preview, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(free_locking) struct locking locking = {.context = &context};
+    if (!input_mailbox(&context, mailbox, "mailbox", &locking.mailbox, problem) ||
+        !read_words(words, &locking, problem) || !may(person, locking.act, problem) ||
+        !check_key(&context, problem))
+        return 0;
+    return act(&locking, person, preview, view_r, problem);
+}

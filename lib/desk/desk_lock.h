@@ -1,0 +1,18 @@
+/* Locks of mailboxes within other views and actions. Internal to lib/desk. */
+#ifndef SENDGUARD_DESK_LOCK_H
+#define SENDGUARD_DESK_LOCK_H
+
+#include "desk/context.h"
+#include "rules/suspension.h"
+
+/* Adds "lock": LOCK (desk.h), or null where the key is missing. 1 or -1. */
+int desk_lock_add(const struct context *context, const char *mailbox,
+                  const struct suspensions *suspensions, struct json_object *view) must_check;
+
+/* Staff lift the suspension that belongs to a lock: it was a mistake, and no offence. action NULL:
+ * nothing is done. 1, also where no lock holds; 0 with *problem (403: it is closed); -1. */
+int desk_lock_forgive(const struct context *context, const struct person *person,
+                      const char *mailbox, const struct action *action,
+                      struct problem *problem) must_check;
+
+#endif

@@ -1,0 +1,151 @@
+"""Mailboxes that are locked since a stranger has their password: what a real Dovecot answers by IMAP and,
+behind Postfix, by SMTP; and how they are opened again."""
+
+import os
+import subprocess
+
+import pytest
+
+from clock import DAY, Clock
+from logins import RIGHT, Auth, Dovecot, Postfix
+from programs import BUILD, PATIENCE, eventually
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot runs as several users"),
+    pytest.mark.skipif(not subprocess.run(["dovecot", "--version"], capture_output=True, text=True,
+                                          check=False).stdout.startswith("2.3"),
+                       reason="the configuration of these tests is that of Dovecot 2.3"),
+]
+
+CLI = BUILD / "sendguard"
+ALICE, BOB = "alice@example.test", "bob@example.test"
+WRONG = "[AUTHENTICATIONFAILED] Authentication failed."
+TEXT = "This mailbox is locked, since others may know its password; "
+LOCKED = f"[ALERT] {TEXT}to set a new one, ask help@example.test"
+CLOSED = f"[ALERT] {TEXT}ask help@example.test"
+
+
+class Place:
+    """A program whose clock stands, its Dovecot, and the command line by the same clock."""
+
+    def __init__(self, folder, store):
+        self.clock = Clock(folder)
+        self.auth = Auth(folder, store, {"support": {"contact": "help@example.test"}},
+                         environment=self.clock.environment)
+        self.dovecot = Dovecot(folder, self.auth.port)
+        self.servers = [self.dovecot, self.auth]
+
+    def start(self):
+        self.auth.start()
+        self.dovecot.add(ALICE, BOB)
+        self.dovecot.start()
+        return self
+
+    def postfix(self):
+        postfix = Postfix(self.dovecot)
+        self.servers.insert(0, postfix)
+        return postfix.start()
+
+    def stop(self):
+        for server in self.servers:
+            server.stop()
+
+    def run(self, *words):
+        return subprocess.run([CLI, "-c", self.auth.config_path, *words], capture_output=True, text=True,
+                              check=False, timeout=PATIENCE,
+                              env={**os.environ, **self.clock.environment, "LC_ALL": "C.UTF-8"})
+
+    def shell(self, *words):
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def signs_in(self):
+        """Alice does, and the store knows of it."""
+        assert self.dovecot.sign_in(ALICE) == ""
+        eventually(lambda: "127.0.0.1" in self.shell("logins", ALICE), "it is in the store")
+
+    def is_answered(self, expected, name=ALICE, within=1):
+        """Within a second, as every machine knows of a lock and of its end."""
+        eventually(lambda: self.dovecot.sign_in(name) == expected, expected, within)
+
+
+@pytest.fixture
+def place(folder, store):
+    place = Place(folder, store)
+    yield place.start()
+    place.stop()
+
+
+def test_locked_and_opened(place):
+    """The right password reads what to do, by IMAP and SMTP; a wrong one, and a neighbour, see nothing."""
+    postfix = place.postfix()
+    place.signs_in()
+    assert postfix.sign_in(ALICE) == ""
+    assert "nobody signs in" in place.shell("lock", ALICE, "--note", "spam from abroad")
+    place.is_answered(LOCKED)
+    assert postfix.sign_in(ALICE) == f"535 5.7.8 Error: authentication failed: {LOCKED[8:]}"
+    assert place.dovecot.sign_in(ALICE, "guess") == WRONG
+    assert place.dovecot.sign_in("nobody@example.test", RIGHT) == WRONG
+    assert place.dovecot.sign_in(BOB) == ""
+    assert "compromised" in place.shell("show", ALICE)
+    assert "done." in place.shell("password-changed", ALICE, "--note", "by telephone")
+    assert "compromised" not in place.shell("suspended")
+    # the old password works: it is locked again at once, and everything is as it was
+    eventually(lambda: place.dovecot.sign_in(ALICE) == LOCKED and
+               place.auth.log.matching("is locked again, since the old password is right"), "it is seen", 1)
+    eventually(lambda: "compromised" in place.shell("suspended"), "sending is suspended again")
+
+
+def test_the_password_is_changed(place):
+    place.signs_in()
+    place.shell("lock", ALICE, "--note", "spam from abroad")
+    place.is_answered(LOCKED)
+    place.dovecot.passwords.write_text(f"{ALICE}:{{PLAIN}}something-new::::::\n")
+    eventually(lambda: place.dovecot.sign_in(ALICE, RIGHT) == WRONG, "Dovecot has the new password")
+    assert place.dovecot.sign_in(ALICE, "something-new") == LOCKED
+    eventually(lambda: "the password of the offence is refused since" in place.shell(
+        "reopen", ALICE, "--preview"), "it is told")
+    assert "another password was right" in place.shell("reopen", ALICE, "--preview")
+    place.shell("reopen", ALICE, "--note", "changed")
+    eventually(lambda: place.dovecot.sign_in(ALICE, "something-new") == "", "it is open", 1)
+    assert place.dovecot.sign_in(ALICE, RIGHT) == WRONG
+
+
+def test_a_second_offence(place):
+    """Closed: a changed password does not open it, an administrator does."""
+    place.shell("lock", ALICE, "--note", "spam")
+    place.shell("reopen", ALICE, "--note", "changed")
+    place.clock.advance(364 * DAY)
+    assert "closed since" in place.shell("lock", ALICE, "--preview")
+    place.shell("lock", ALICE, "--note", "again")
+    place.is_answered(CLOSED)
+    assert "nothing to do" in place.shell("password-changed", ALICE, "--note", "x")
+    refused = place.run("reopen", ALICE, "--note", "x")
+    assert refused.returncode == 1 and "an administrator opens it" in refused.stderr
+    place.shell("open", ALICE, "--note", "talked to her")
+    place.is_answered("")
+
+
+def test_sending_alone(place):
+    place.shell("lock", ALICE, "--scope", "sending", "--note", "may read on")
+    assert "compromised" in place.shell("suspended")
+    place.shell("lock", BOB, "--note", "all of it")
+    place.is_answered(LOCKED, BOB)
+    assert place.dovecot.sign_in(ALICE) == ""
+    place.shell("lift", BOB, "--note", "the wrong mailbox")
+    place.is_answered("", BOB)
+
+
+def test_a_restart_and_another_store(place, folder):
+    """A lock is there from the first question on, and moves with the store."""
+    place.shell("lock", ALICE, "--note", "spam")
+    place.auth.stop()
+    place.auth.start()
+    assert place.dovecot.sign_in(ALICE) == LOCKED
+    place.auth.stop()
+    url = f"sqlite://{folder}/moved.db"
+    place.shell("store", "migrate", place.auth.store.url, url)
+    place.auth.configure({"store": {"url": url}})
+    place.auth.start()
+    place.is_answered(LOCKED)

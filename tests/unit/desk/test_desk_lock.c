@@ -1,0 +1,280 @@
+/* Locks of mailboxes at the desk, over both stores: what a process of sendguard-auth then lets in, and
+ * what the store says. */
+#include "base/json.h"
+#include "guard/logins.h"
+#include "tests/unit/desk/desk_rig.h"
+
+#define HERE "192.0.2.1"
+#define ELSEWHERE "198.51.100.7"
+
+enum { STOLEN = 17, NEW = 18, WRONG = 19 };
+
+static const struct person panel = {"token:panel", ROLE_PANEL};
+static const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
+static struct logins *logins;
+static bool closed, again; /* of the last question */
+
+static void begin(int backend)
+{
+    rig_begin(backend, WITH(SMALL));
+    logins = logins_new(token_key);
+}
+
+static void end(void) { logins_free(&logins); }
+
+static void exchange(int64_t now_ms)
+{
+    ck_assert_int_eq(logins_exchange(logins, store, &limits, now_ms), 1);
+}
+
+static void report(int password, bool right, int64_t now_ms)
+{
+    struct logins_taken taken;
+    const struct logins_try attempt = {
+        .mailbox = ALICE, .ip = HERE, .fingerprint = (uint16_t)password};
+    ck_assert_int_eq(logins_report(logins, &attempt, right, &limits, now_ms, &taken), 1);
+}
+
+/* A right password, as Dovecot asks about it. */
+static bool may_enter(int password, int64_t now_ms)
+{
+    const struct logins_try attempt = {
+        .mailbox = ALICE, .ip = ELSEWHERE, .fingerprint = (uint16_t)password};
+    return logins_unlocked(logins, &attempt, now_ms, &closed, &again) > 0;
+}
+
+static struct json_object *act(const struct person *person, const char *words, int64_t now_ms)
+{
+    struct json_object *view = VIEW(desk_lock_act(rig_desk(), person, ALICE, words_of(words), false,
+                                                  now_ms, &made, &fault));
+    exchange(now_ms);
+    return view;
+}
+
+static int refused(const struct person *person, const char *words, int64_t now_ms)
+{
+    struct json_object *made = NULL;
+    struct problem problem = {0};
+    ck_assert_int_eq(desk_lock_act(rig_desk(), person, ALICE, words_of(words), false, now_ms, &made,
+                                   &problem),
+                     0);
+    ck_assert_ptr_null(made);
+    return problem.status;
+}
+
+static bool is_suspended(int64_t now_ms)
+{
+    return length_of(view_mailbox(ALICE, now_ms), "suspensions") > 0;
+}
+
+static void begin_locked(int backend)
+{
+    begin(backend);
+    report(STOLEN, true, NOW - DAY_MS);
+    exchange(NOW - DAY_MS);
+    act(&supporter, "{'action':'lock','note':'spam from abroad'}", NOW);
+}
+
+/* The first offence: nobody gets in, nothing is sent; a notice of a panel opens both. */
+START_TEST(test_first)
+{
+    begin_locked(_i);
+    struct json_object *view = view_mailbox(ALICE, NOW);
+    check_member(view, "lock.phase", "locked");
+    check_member(view, "lock.scope", "login");
+    check_member(view, "suspension.cause", "compromised");
+    check_member(view, "suspension.by", "sam");
+    ck_assert(rig_member(view, "suspension.until") == NULL);
+    ck_assert(!may_enter(STOLEN, NOW + 1) && !may_enter(NEW, NOW + 1) && !closed);
+    view = VIEW(desk_lock_act(rig_desk(), &panel, ALICE,
+                              words_of("{'action':'password_changed','note':'x'}"), true, NOW + 2,
+                              &made, &fault));
+    check_member(view, "done", "false");
+    check_member(view, "phase", "reopened");
+    ck_assert(!may_enter(NEW, NOW + 2));
+    view = act(&panel, "{'action':'password_changed','note':'by telephone'}", NOW + 3);
+    check_member(view, "done", "true");
+    check_member(view, "suspended", "false");
+    ck_assert(!is_suspended(NOW + 4));
+    ck_assert(may_enter(NEW, NOW + 4) && !again);
+    view = act(&panel, "{'action':'password_changed','note':'once more'}", NOW + 5);
+    check_member(view, "done", "false");
+    check_member(view, "phase", "reopened");
+}
+END_TEST
+
+/* The password of the offence works on: locked again, also by another process, and no offence. */
+START_TEST(test_again)
+{
+    begin_locked(_i);
+    act(&supporter, "{'action':'reopen','note':'changed'}", NOW + HOUR_MS);
+    ck_assert(!may_enter(STOLEN, NOW + 2 * HOUR_MS) && again && !closed);
+    ck_assert(!may_enter(NEW, NOW + 2 * HOUR_MS) && !again);
+    ck_assert(!is_suspended(NOW + 2 * HOUR_MS));
+    exchange(NOW + 2 * HOUR_MS);
+    struct json_object *view = view_mailbox(ALICE, NOW + 2 * HOUR_MS);
+    check_member(view, "lock.phase", "locked");
+    check_member(view, "lock.offence_at", "2025-11-22T05:40:00Z");
+    check_member(view, "suspension.cause", "compromised");
+    check_member(view, "suspension.by", "guard");
+    check_member(view, "suspension.note", LOGINS_AGAIN_NOTE);
+    struct logins *other = logins;
+    logins = logins_new(token_key);
+    exchange(NOW + 3 * HOUR_MS);
+    ck_assert(!may_enter(NEW, NOW + 3 * HOUR_MS));
+    logins_free(&other);
+    act(&supporter, "{'action':'reopen','note':'now it is'}", NOW + 4 * HOUR_MS);
+    ck_assert(!may_enter(STOLEN, NOW + 4 * HOUR_MS + LOGIN_LOCK_WATCH_MS - 1));
+    exchange(NOW + 5 * HOUR_MS);
+    act(&supporter, "{'action':'reopen','note':'now it is'}", NOW + 5 * HOUR_MS);
+    ck_assert(may_enter(STOLEN, NOW + 5 * HOUR_MS + LOGIN_LOCK_WATCH_MS) && !again);
+}
+END_TEST
+
+/* The second within a year is closed, for all but an administrator; one after that is not. */
+START_TEST(test_second)
+{
+    int64_t now_ms = NOW + LOGIN_OFFENCES_MS - 1;
+    begin_locked(_i);
+    act(&supporter, "{'action':'reopen','note':'changed'}", NOW + 1);
+    check_member(view_mailbox(ALICE, now_ms), "lock.next", "closed");
+    check_member(view_mailbox(ALICE, now_ms + 1), "lock.next", "locked");
+    check_member(act(&supporter, "{'action':'lock','scope':'sending','note':'x'}", now_ms), "phase",
+                 "closed");
+    ck_assert(may_enter(STOLEN, now_ms)); /* it is only of sending */
+    act(&supporter, "{'action':'lock','note':'wider'}", now_ms);
+    ck_assert(!may_enter(STOLEN, now_ms) && closed);
+    ck_assert_int_eq(refused(&supporter, "{'action':'reopen','note':'x'}", now_ms), 409);
+    ck_assert_int_eq(refused(&supporter, "{'action':'open','note':'x'}", now_ms), 403);
+    refuse_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", now_ms,
+                  403, "");
+    check_member(act(&panel, "{'action':'password_changed','note':'x'}", now_ms), "done", "false");
+    ck_assert(is_suspended(now_ms));
+    check_member(act(&admin, "{'action':'open','note':'seen'}", now_ms + 2), "phase", "reopened");
+    ck_assert(may_enter(NEW, now_ms + 3));
+    ck_assert(!is_suspended(now_ms + 3));
+    ck_assert_int_eq(refused(&admin, "{'action':'open','note':'x'}", now_ms + 3), 409);
+}
+END_TEST
+
+/* A lift says that it was a mistake: no offence, and no watching. */
+START_TEST(test_mistake)
+{
+    begin_locked(_i);
+    preview_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", NOW + 1);
+    ck_assert(!may_enter(NEW, NOW + 1));
+    do_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", NOW + 1);
+    exchange(NOW + 2);
+    ck_assert(may_enter(STOLEN, NOW + 2) && !again);
+    struct json_object *view = view_mailbox(ALICE, NOW + 2);
+    check_member(view, "lock.phase", "none");
+    check_member(view, "lock.next", "locked");
+    ck_assert(rig_member(view, "lock.offence_at") == NULL);
+    ck_assert_int_eq(refused(&supporter, "{'action':'reopen','note':'x'}", NOW + 2), 409);
+}
+END_TEST
+
+/* "That wasn't me" sets sending alone, and is an offence when staff lock. */
+START_TEST(test_own_lock)
+{
+    begin(_i);
+    report(STOLEN, true, NOW - 1);
+    VIEW(desk_lock(rig_desk(), ALICE, NOW, &made));
+    exchange(NOW);
+    ck_assert(may_enter(STOLEN, NOW));
+    struct json_object *view = view_mailbox(ALICE, NOW);
+    check_member(view, "lock.phase", "none");
+    check_member(view, "lock.suspended", "true");
+    check_member(act(&panel, "{'action':'password_changed','note':'x'}", NOW + 1), "done", "true");
+    ck_assert(!is_suspended(NOW + 1));
+    VIEW(desk_lock(rig_desk(), ALICE, NOW + 2, &made));
+    act(&supporter, "{'action':'lock','note':'confirmed'}", NOW + 3);
+    view = view_mailbox(ALICE, NOW + 3);
+    check_member(view, "lock.phase", "locked");
+    check_member(view, "suspension.by", "sam");
+    ck_assert_uint_eq(length_of(view, "suspensions"), 1);
+    ck_assert(!may_enter(STOLEN, NOW + 3));
+}
+END_TEST
+
+/* What fingerprints confirm, and what they do not. */
+START_TEST(test_confirmation)
+{
+    begin_locked(_i);
+    ck_assert(!may_enter(STOLEN, NOW + 1));
+    exchange(NOW + 1);
+    struct json_object *view = view_mailbox(ALICE, NOW + 1);
+    ck_assert(rig_member(view, "lock.old_password_refused_since") == NULL);
+    ck_assert(rig_member(view, "lock.new_password_at") == NULL);
+    report(WRONG, false, NOW + MINUTE_MS);
+    report(STOLEN, false, NOW + 2 * MINUTE_MS);
+    report(STOLEN, false, NOW + 3 * MINUTE_MS);
+    ck_assert(!may_enter(NEW, NOW + 4 * MINUTE_MS));
+    exchange(NOW + 4 * MINUTE_MS);
+    view = view_mailbox(ALICE, NOW + 4 * MINUTE_MS);
+    check_member(view, "lock.old_password_refused_since", "2025-11-22T05:42:00Z");
+    check_member(view, "lock.new_password_at", "2025-11-22T05:44:00Z");
+    check_member(view, "lock.new_password_network", ELSEWHERE);
+    check_member(view, "lock.phase", "locked");
+    ck_assert(!may_enter(STOLEN, NOW + 5 * MINUTE_MS));
+    exchange(NOW + 5 * MINUTE_MS);
+    ck_assert(rig_member(view_mailbox(ALICE, NOW + 5 * MINUTE_MS),
+                         "lock.old_password_refused_since") == NULL);
+}
+END_TEST
+
+/* It survives all that is forgotten of sign-ins. */
+START_TEST(test_stays)
+{
+    begin_locked(_i);
+    exchange(NOW + 400 * DAY_MS);
+    ck_assert(!may_enter(NEW, NOW + 400 * DAY_MS));
+    logins_free(&logins);
+    logins = logins_new(token_key);
+    exchange(NOW + 400 * DAY_MS);
+    ck_assert(!may_enter(NEW, NOW + 400 * DAY_MS));
+}
+END_TEST
+
+static const struct {
+    const struct person *person;
+    const char *words;
+    int status;
+} wrong[] = {
+    {&viewer, "{'action':'lock','note':'x'}", 403},
+    {&viewer, "{'action':'password_changed','note':'x'}", 403},
+    {&panel, "{'action':'lock','note':'x'}", 403},
+    {&panel, "{'action':'reopen','note':'x'}", 403},
+    {&supporter, "{'action':'lock'}", 400},
+    {&supporter, "{'action':'burn','note':'x'}", 400},
+    {&supporter, "{'note':'x'}", 400},
+    {&supporter, "{'action':'lock','scope':'all','note':'x'}", 400},
+    {&supporter, "{'action':'close','scope':'login','note':'x'}", 400},
+    {&supporter, "{'action':'lock','for':'1h','note':'x'}", 400},
+};
+START_TEST(test_wrong)
+{
+    begin(_i % BACKEND_KINDS);
+    int i = _i / BACKEND_KINDS;
+    ck_assert_int_eq(refused(wrong[i].person, wrong[i].words, NOW), wrong[i].status);
+    exchange(NOW);
+    ck_assert(may_enter(STOLEN, NOW));
+    ck_assert(!is_suspended(NOW));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("desk lock");
+    TCase *cases = desk_case(suite, "locks");
+    tcase_add_checked_fixture(cases, NULL, end);
+    tcase_add_loop_test(cases, test_first, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_again, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_second, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_mistake, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_confirmation, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_stays, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_wrong, 0, (int)countof(wrong) * BACKEND_KINDS);
+    return backends_run(suite);
+}
