@@ -108,6 +108,7 @@ def test_from_the_notice_to_the_mended_record(blocking):
     assert ADVICE in refused.json["message"] and "The person who manages the DNS of bad.test" in refused.json["message"]
     german = blocking.sender.send(lang="de").json["message"]
     assert "Schreiben Sie ip4:192.0.2.1 in den SPF-Eintrag von bad.test" in german
+    eventually(lambda: blocking.user.send(["bob@x.test"]) != DUNNO, "the policy service knows it, too")
     answer = blocking.user.send(["bob@x.test"])
     assert answer.startswith("REJECT 5.7.1") and "the SPF record of bad.test" in answer and "has to add ip4:192.0.2.1." in answer
     [entry] = blocking.shell.json("blocks")
