@@ -26,7 +26,7 @@ struct entry_read {
 /* A recipient or a pair on the block lists, by the hash of this year and of the one before. */
 struct block_place {
     struct entry_read years[YEARS];
-    enum { AS_IT_IS, REMOVED, MADE } then;
+    enum then { AS_IT_IS, REMOVED, MADE } then;
     struct block_entry next;
     const char *note; /* why it was removed */
 };
@@ -397,7 +397,8 @@ static bool has_room(struct recipient_failures *failures)
     return room;
 }
 
-static void change_place(struct recipient_failures *failures, struct block_place *place, int then)
+static void change_place(struct recipient_failures *failures, struct block_place *place,
+                         enum then then)
 {
     if (place->then == AS_IT_IS)
         g_ptr_array_add(failures->in_order, place);

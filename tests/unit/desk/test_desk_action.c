@@ -224,8 +224,7 @@ START_TEST(reset_of_a_domain)
     check_member(view, "subject", "@other.test");
     ck_assert_int_eq(send_one("e", 1, NOW).kind, VERDICT_ADMIT);
     check_member(view_mailbox(ALICE, NOW), "windows.0.used", "3");
-    rig_end();
-    rig_begin(_i, WITH(SMALL));
+    rig_reload(WITH(SMALL));
     rig_check_has(refuse_action(&admin, request, NOW, 409, "subject"), "no limit counts what");
 }
 END_TEST
