@@ -58,10 +58,36 @@ const char *blocked_senders_of(const struct block_entry *entry, enum sender_of *
                : entry->scope;
 }
 
+/* "2026-12-29T10:30:00Z" as sentences have it. */
+static const char *minute_of(struct arena *arena, const char *moment)
+{
+    enum { DAY = 10, MINUTE = 16 };
+    if (moment == NULL || strlen(moment) < MINUTE)
+        return NULL;
+    return arena_printf(arena, "%.*s %.*s UTC", DAY, moment, MINUTE - DAY - 1, moment + DAY + 1);
+}
+
+/* What the sender reads of a recipient whom Sendguard blocked, but for who it is. */
+static const char *hashed_sentence(struct json_object *entry, const struct catalogue *catalogue,
+                                   struct arena *arena, const char *language)
+{
+    const char *subject = json_string(entry, "subject", ""), *at = strstr(subject, " at ");
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    json_add_string(view, "recipient", subject);
+    json_add_string(view, "domain", at != NULL ? at + strlen(" at ") : subject);
+    json_add_string(view, "until", minute_of(arena, json_string(entry, "until", NULL)));
+    return catalogue_text(catalogue, arena, language,
+                          arena_printf(arena, "reason.blocked_%s",
+                                       json_string(entry, "reason", "")), view);
+}
+
 static void add_words(struct json_object *entry, const struct catalogue *catalogue,
                       struct arena *arena, const char *language)
 {
     const char *advice = json_string(entry, "advice", NULL);
+    if (json_string(entry, "hash", NULL) != NULL &&
+        block_list_known_reason(json_string(entry, "reason", "")))
+        json_add_string(entry, "text", hashed_sentence(entry, catalogue, arena, language));
     if (advice == NULL)
         return;
     json_add_string(entry, "text", spf_block_sentence(arena, catalogue, language, advice));

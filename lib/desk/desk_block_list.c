@@ -181,6 +181,53 @@ static int find_to_remove(const struct context *context, struct blocked_request 
     return found;
 }
 
+/* The scope of the first entry of that kind and subject; 1, 0 there is none, -1. */
+static int first_scope(const struct context *context, enum block_kind kind, const char *subject,
+                       const char **scope_r)
+{
+    struct value value;
+    struct block_entry found;
+    struct store_page page = {.max = 1};
+    const struct block_entry wanted = {.kind = kind, .subject = subject, .scope = ""};
+    const char *before = block_list_key(context->arena, &wanted);
+    if (store_values(context->desk->store, context->arena, VALUE_BLOCKED, before,
+                     context->now_ms, &value, &page) < 0)
+        return -1;
+    if (page.count == 0 || !block_list_read(context->arena, &value, &found) ||
+        found.kind != kind || strcmp(found.subject, subject) != 0)
+        return 0;
+    *scope_r = found.scope;
+    return 1;
+}
+
+/* What is asked to be removed is not there; perhaps it is with another scope. 0 or -1. */
+static int say_where(const struct context *context, const struct block_entry *entry,
+                     struct problem *problem)
+{
+    char hashes[BLOCKED_HASHES][BLOCK_SUBJECT_HASH_SIZE];
+    bool recipient = entry->kind == BLOCK_RECIPIENT || entry->kind == BLOCK_PAIR;
+    size_t count = recipient ? blocked_hashes(context, entry->subject, hashes) : 0;
+    const char *scope = NULL;
+    int found = first_scope(context, entry->kind, entry->subject, &scope);
+    for (size_t i = 0; i < count && found == 0; i++) {
+        found = first_scope(context, BLOCK_RECIPIENT, hashes[i], &scope);
+        if (found == 0)
+            found = first_scope(context, BLOCK_PAIR, hashes[i], &scope);
+    }
+    if (found == 0 && recipient)
+        found = first_scope(context, BLOCK_PAIR, entry->subject, &scope);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return problem_set(problem, 409, "subject",
+                           "it is not on the list; a block since mail failed ends with a lift");
+    if (strcmp(scope, BLOCK_SCOPE_ALL) == 0)
+        return problem_set(problem, 409, "scope", "it is on the list for all mail: leave the scope "
+                                                  "out");
+    return problem_set(problem, 409, "scope", "it is on the list with the scope %s: name that",
+                       scope);
+}
+
 /* As the entry that is there has to be. */
 static int change(struct store *store, const struct blocked_request *request,
                   const struct block_entry *before, const struct action *action)
@@ -224,8 +271,7 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
     if (found < 0 || add_concerned(&context, &request.entry, view) < 0)
         return -1;
     if (request.removes && found == 0)
-        return problem_set(problem, 409, "subject",
-                           "it is not on the list; a block since mail failed ends with a lift");
+        return say_where(&context, &request.entry, problem);
     int done = preview ? 1 : carry_out(&context, person, &request, &before, problem);
     if (done < 1)
         return done;

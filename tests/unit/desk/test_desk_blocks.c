@@ -76,11 +76,58 @@ START_TEST(removed_with_its_scope)
 }
 END_TEST
 
+/* What is not there is perhaps there with another scope. */
+START_TEST(told_the_scope)
+{
+    const struct {
+        const char *words, *where, *told;
+    } asked[] = {
+        {"'subject':'bob@x.test'", "scope", "with the scope example.test"},
+        {"'subject':'ann@x.test'", "scope", "with the scope carol@example.test"},
+        {"'subject':'x.test','scope':'b.test'", "scope", "for all mail: leave the scope out"},
+        {"'subject':'dan@x.test'", "subject", "it is not on the list"}};
+    rig_begin(_i, WITH(SMALL));
+    put_hashed("bob@x.test", "example.test");
+    ask("{'action':'block','subject':'ann@x.test','kind':'pair','scope':'carol@example.test',"
+        "'reason':'No.','note':'x'}", false);
+    ask("{'action':'block','subject':'x.test','reason':'No.','note':'x'}", false);
+    for (size_t i = 0; i < countof(asked); i++) {
+        struct json_object *view = NULL;
+        struct problem problem = {0};
+        const char *words = arena_printf(arena, "{'action':'unblock',%s,'note':'x'}",
+                                         asked[i].words);
+        ck_assert_int_eq(desk_block(rig_desk(), &supporter, words_of(words), false, NOW, &view,
+                                    &problem), 0);
+        ck_assert_int_eq(problem.status, 409);
+        ck_assert_str_eq(problem.where, asked[i].where);
+        rig_check_has(problem.text, asked[i].told);
+    }
+}
+END_TEST
+
+/* What the sender of a recipient reads whom Sendguard blocked. */
+START_TEST(told_what_is_read)
+{
+    rig_begin(_i, WITH(SMALL));
+    put_hashed("bob@x.test", "example.test");
+    struct json_object *view = find("");
+    struct catalogue *catalogue = rig_catalogue();
+    desk_blocks_add_words(view, catalogue, arena, "en");
+    check_member(view, "blocks.0.text",
+                 "Mail to (recipient) at mx.x.test came back twice, a day apart: mx.x.test does "
+                 "not know this address. Correct it or remove it; it can be tried again from "
+                 "2025-12-22 05:40 UTC.");
+    catalogue_free(&catalogue);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("the block lists at the desk");
     TCase *cases = desk_case(suite, "blocks");
     tcase_add_loop_test(cases, found_as_typed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, removed_with_its_scope, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, told_the_scope, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, told_what_is_read, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
