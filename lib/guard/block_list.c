@@ -220,7 +220,8 @@ static const char *detail_of(struct arena *arena, const struct block_entry *entr
     json_add_string(detail, "kind", block_kind_names[entry->kind]);
     json_add_moment(detail, "until", entry->until_ms);
     const char *text = json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN);
-    for (int i = 0; i < 2; i++) {
+    int members = strcmp(entry->scope, BLOCK_SCOPE_ALL) != 0 ? 2 : 1;
+    for (int i = 0; i < members; i++) {
         const char *before = arena_strdup(arena, text);
         json_add_string(detail, i == 0 ? "reason" : "scope", i == 0 ? entry->reason : entry->scope);
         text = json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN);

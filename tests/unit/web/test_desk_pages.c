@@ -301,6 +301,23 @@ START_TEST(test_a_viewer_deals_with_no_report)
 }
 END_TEST
 
+/* What was put on the lists, until when, why and for whose mail. */
+START_TEST(test_audit_of_blocks)
+{
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    post_in("/blocks", "action=block&subject=bob@x.test&scope=example.test&reason=No+mail+there."
+                       "&for=30d&note=n&confirm=1", "en");
+    ck_assert_int_eq(response.status, 303);
+    post_in("/blocks", "action=block&subject=%40other.test&kind=sender&reason=No.&note=n&confirm=1",
+            "en");
+    const char *html = get("/audit");
+    check_page(html);
+    rig_check_has(html, "<td class=\"words\">No mail there. (example.test), until ");
+    rig_check_has(html, "<td class=\"words\">No.</td>");
+    end();
+}
+END_TEST
+
 START_TEST(test_words_of_others)
 {
     static const char *const paths[] = {"/", ("/mailboxes/" ALICE), "/audit",
@@ -829,6 +846,7 @@ int main(void)
     tcase_add_loop_test(cases, test_every_page, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reports_that_wait, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_viewer_deals_with_no_report, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audit_of_blocks, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
     tcase_add_loop_test(cases, test_likely_action, 0, BACKEND_KINDS);
