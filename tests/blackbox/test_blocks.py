@@ -85,7 +85,7 @@ def test_the_lists(shell):
     assert [entry["kind"] for entry in shell.json("blocks", "@bad")] == ["sender"]
     rows = list(csv.DictReader(io.StringIO(shell.ok("blocks", "--csv"))))
     assert len(rows) == 123 and rows[-2]["text"] == "'=trap"
-    assert "ends with a lift" in shell.fails(1, "unblock", "x.test", *WHY)  # without its scope it is another one
+    assert "with the scope example.org" in shell.fails(1, "unblock", "x.test", *WHY)
     shell.ok("unblock", "x.test", "--scope", "example.org", *WHY)
     assert shell.json("audit", "x.test")["actions"][0]["action"] == "unblock"
     assert "has no such name" in shell.fails(64, "block", "a@x.test", "--reason", "no_adz", *WHY)
