@@ -304,6 +304,13 @@ def test_the_block_lists(doctor):
         assert found["state"] == "ok"
         assert re.match(r"2 entries of staff, 0 recipients that Sendguard blocked; a service reads them "
                         r"in \d+ ms", found["found"])
+        doctor.stack.sendguard("-o", "blocks.reasons=gone It is gone.", "block", "b@count.test",
+                               "--reason", "gone", "--note", "test")
+        found = doctor.checks("blocks")["blocks"]
+        assert (found["state"], found["found"]) == (
+            "warn", "entries whose reason is no name of [blocks] reasons any more, so that senders "
+            "read the bare word: 1")
+        doctor.stack.sendguard("unblock", "b@count.test", "--note", "test")
         stored(f"UPDATE value SET bytes = x'7f' WHERE {blocked} AND key LIKE 'domain%'")
         found = doctor.checks("blocks")["blocks"]
         assert (found["state"], found["found"]) == (
