@@ -1,5 +1,6 @@
 /* Which outcomes enter the window of a sender domain, and as what. */
 #include <string.h>
+#include <strings.h>
 
 #include "base/decision.h"
 #include "feedback/follower_inside.h"
@@ -61,6 +62,19 @@ static enum failure_came came_of(enum delivery delivery)
                                            : FAILURE_FAILED;
 }
 
+/* Postfix' own words of a domain with a null MX. Other servers say such things of addresses too. */
+static bool has_null_mx(const struct mail_event *event, const char *domain)
+{
+    static const char begin[] = "Domain ", end[] = " does not accept mail (nullMX)";
+    struct mail_view text = event->text;
+    if (event->status != MAIL_BOUNCED || event->relay_host.length > 0 ||
+        event->said.text != NULL || !mail_view_begins(text, begin))
+        return false;
+    text = mail_view_from(text, strlen(begin));
+    return text.length >= strlen(domain) && strncasecmp(text.text, domain, strlen(domain)) == 0 &&
+           mail_view_begins(mail_view_from(text, strlen(domain)), end);
+}
+
 /* Of a unit that counts. */
 static void add_to_recipient(struct follower *follower, const struct follower_outcome *outcome,
                              const struct failures_outcome *added)
@@ -86,6 +100,8 @@ static void add_to_recipient(struct follower *follower, const struct follower_ou
             .greylisted = taken->greylisted,
             .left_out = taken->left_out != FAILURE_COUNTS || failure_window_is_late(taken),
             .why = recipient_failures_why(what->reply.class, taken->came == FAILURE_FAILED),
+            .null_mx = has_null_mx(outcome->event, address_domain(target)) ? address_domain(target)
+                                                                          : NULL,
             .at_ms = taken->at_ms,
             .admitted_ms = taken->admitted_ms});
 }

@@ -115,6 +115,8 @@ void recipient_failures_add(struct recipient_failures *failures,
     added.domain = arena_strdup(failures->texts, outcome->domain);
     added.mailbox = arena_strdup(failures->texts, outcome->mailbox);
     added.site = arena_strdup(failures->texts, outcome->site);
+    if (outcome->null_mx != NULL)
+        added.null_mx = arena_strdup(failures->texts, outcome->null_mx);
     failures->failed += !outcome->delivered;
     g_array_append_val(failures->added, added);
 }
@@ -298,6 +300,23 @@ static void want_place(struct recipient_failures *failures, struct recipients_wa
     }
 }
 
+static struct block_entry domain_entry(const char *domain)
+{
+    return (struct block_entry){.kind = BLOCK_DOMAIN, .subject = domain, .scope = BLOCK_SCOPE_ALL};
+}
+
+static void want_domain(struct recipient_failures *failures, struct recipients_wanted *wanted,
+                        const char *domain)
+{
+    struct block_place *place = arena_alloc(failures->arena, sizeof *place);
+    place->years[0].of = domain_entry(domain);
+    const char *key = block_list_key(failures->arena, &place->years[0].of);
+    if (g_hash_table_contains(failures->places, key))
+        return;
+    want_entry(failures, wanted, &place->years[0]);
+    g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[0].key, place);
+}
+
 static void want_site(struct recipient_failures *failures, struct recipients_wanted *wanted, uint32_t hash)
 {
     struct site *site = arena_alloc(failures->arena, sizeof *site);
@@ -369,6 +388,8 @@ static int read_rest(struct recipient_failures *failures)
         about->place = place_of(failures, about, NULL);
         if (!outcome->delivered)
             want_site(failures, &wanted, delivery_source(outcome->site));
+        if (outcome->null_mx != NULL)
+            want_domain(failures, &wanted, outcome->null_mx);
     }
     return read_wanted(failures, &wanted);
 }
@@ -390,7 +411,7 @@ static void change_site(struct recipient_failures *failures, struct site *site)
 
 static bool has_room(struct recipient_failures *failures)
 {
-    enum { PLACES = 2, KEPT = 2 }; /* of an outcome: recipient and pair, its history and site */
+    enum { PLACES = 3, KEPT = 2 }; /* of an outcome: recipient, pair, domain; history and site */
     bool room = failures->in_order->len + PLACES <= failures->places_max &&
                 failures->kept + KEPT <= KEPT_MAX;
     failures->passed_over |= !room;
@@ -578,6 +599,25 @@ static void fail(struct recipient_failures *failures, struct about *about,
              &made[i]);
 }
 
+/* For a day, as long as its DNS says so: it is asked again by the first message behind that. */
+static void block_domain(struct recipient_failures *failures,
+                         const struct recipient_failures_outcome *outcome)
+{
+    const struct block_entry wanted = domain_entry(outcome->null_mx);
+    struct block_place *place =
+        g_hash_table_lookup(failures->places, block_list_key(failures->arena, &wanted));
+    int64_t until_ms = outcome->at_ms + RECIPIENT_NULL_MX_MS;
+    if (!failures->blocks || until_ms <= failures->now_ms || is_there(place))
+        return;
+    place->next = wanted;
+    place->next.reason = BLOCK_UNROUTABLE;
+    place->next.by = SUSPENSION_BY_GUARD;
+    place->next.note = "its DNS says that it takes no mail";
+    place->next.since_ms = outcome->at_ms;
+    place->next.until_ms = until_ms;
+    change_place(failures, place, MADE);
+}
+
 static void keep_until(struct about *about, int64_t until_ms)
 {
     if (until_ms > about->until_ms)
@@ -614,6 +654,8 @@ static void apply(struct recipient_failures *failures,
         if (pair->then == MADE)
             keep_until(about, pair->next.until_ms + BLOCK_PROBE_MS);
         change_about(failures, about);
+        if (outcome->null_mx != NULL)
+            block_domain(failures, outcome);
     }
 }
 

@@ -7,6 +7,9 @@
  * a site says while it has an outage, and in the hour before it was seen, does not count
  * (site_outages.h). In January what is known by the key of the year before is taken over.
  *
+ * A domain with a null MX (RFC 7505) takes no mail of anybody: it is on the lists as unroutable for
+ * RECIPIENT_NULL_MX_MS, unless staff has put it there.
+ *
  * Functions return 1, 0 or -1 as store.h says. One thread. */
 #ifndef SENDGUARD_RECIPIENT_FAILURES_H
 #define SENDGUARD_RECIPIENT_FAILURES_H
@@ -14,6 +17,8 @@
 #include "feedback/failures.h"
 #include "rules/recipient_block.h"
 #include "store/audit.h"
+
+#define RECIPIENT_NULL_MX_MS DAY_MS
 
 struct recipient_failures;
 
@@ -35,6 +40,7 @@ struct recipient_failures_outcome {
     bool first, greylisted; /* as struct recipient_outcome */
     bool left_out; /* our own trouble, or read so late that nobody knows of outages */
     enum recipient_why why;
+    const char *null_mx; /* the recipient's domain, whose DNS says that it takes no mail; NULL */
     int64_t at_ms, admitted_ms;
 };
 /* Copies the texts. */

@@ -20,7 +20,8 @@ static const char *const word_names[WORD_COUNT] = {"action", "kind", "subject", 
 struct json_object *blocked_view(const struct context *context, const struct block_entry *entry)
 {
     struct json_object *view = json_object_new_object();
-    bool own = block_list_is_hashed(entry) || entry->advice != NULL;
+    bool own = block_list_is_hashed(entry) || entry->advice != NULL ||
+               strcmp(entry->reason, BLOCK_UNROUTABLE) == 0;
     const char *text = settings_block_reason(context->settings, entry->reason);
     json_add_string(view, "kind", block_kind_names[entry->kind]);
     json_add_string(view, "subject", block_list_name(context->arena, entry));
@@ -81,6 +82,17 @@ static const char *hashed_sentence(struct json_object *entry, const struct catal
                                        json_string(entry, "reason", "")), view);
 }
 
+/* The same of a domain that takes no mail. */
+static const char *domain_sentence(struct json_object *entry, const struct catalogue *catalogue,
+                                   struct arena *arena, const char *language)
+{
+    const char *domain = json_string(entry, "subject", "");
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    json_add_string(view, "recipient", arena_printf(arena, "*@%s", domain));
+    json_add_string(view, "domain", domain);
+    return catalogue_text(catalogue, arena, language, "reason.recipient_blocked", view);
+}
+
 static void add_words(struct json_object *entry, const struct catalogue *catalogue,
                       struct arena *arena, const char *language)
 {
@@ -88,6 +100,8 @@ static void add_words(struct json_object *entry, const struct catalogue *catalog
     if (json_string(entry, "hash", NULL) != NULL &&
         block_list_known_reason(json_string(entry, "reason", "")))
         json_add_string(entry, "text", hashed_sentence(entry, catalogue, arena, language));
+    if (strcmp(json_string(entry, "reason", ""), BLOCK_UNROUTABLE) == 0)
+        json_add_string(entry, "text", domain_sentence(entry, catalogue, arena, language));
     if (advice == NULL)
         return;
     json_add_string(entry, "text", spf_block_sentence(arena, catalogue, language, advice));

@@ -110,10 +110,17 @@ START_TEST(told_what_is_read)
 {
     rig_begin(_i, WITH(SMALL));
     put_hashed("bob@x.test", "example.test");
+    const struct block_entry domain = {.kind = BLOCK_DOMAIN, .subject = "null.test", .scope = "*",
+                                       .reason = BLOCK_UNROUTABLE, .by = "guard", .note = "",
+                                       .since_ms = NOW, .until_ms = NOW + DAY_MS};
+    ck_assert_int_eq(block_list_add(store, &domain, 1, &action), 1);
     struct json_object *view = find("");
     struct catalogue *catalogue = rig_catalogue();
     desk_blocks_add_words(view, catalogue, arena, "en");
-    check_member(view, "blocks.0.text",
+    check_member(view, "blocks.0.reason", "unroutable");
+    check_member(view, "blocks.0.text", "No mail can reach *@null.test: null.test has no mail "
+                                        "server. Correct the address or remove it.");
+    check_member(view, "blocks.1.text",
                  "Mail to (recipient) at mx.x.test came back twice, a day apart: mx.x.test does "
                  "not know this address. Correct it or remove it; it can be tried again from "
                  "2025-12-22 05:40 UTC.");

@@ -144,6 +144,39 @@ START_TEST(test_noise)
 }
 END_TEST
 
+/* A domain whose DNS says that it takes no mail, in Postfix' own words; not what a server says. */
+START_TEST(test_null_mx)
+{
+    static const char ours[] = "dsn=5.1.10, status=bounced (Domain Null.test does not accept mail "
+                               "(nullMX))";
+    static const char theirs[] = "dsn=5.1.10, status=bounced (host mx.x.test[192.0.2.25] said: 550 "
+                                 "5.1.10 Domain x.test does not accept mail (nullMX) (in reply to "
+                                 "RCPT TO command))";
+    const struct block_entry wanted = {.kind = BLOCK_DOMAIN, .subject = "null.test", .scope = "*"};
+    struct block_entry entry;
+    struct value value;
+    mx_begin(_i);
+    send_to("a@x.test", theirs, TEN);
+    for (int i = 0; i < 2; i++) {
+        int64_t at_ms = TEN + i * HOUR_MS;
+        mx_line(0, at_ms, "smtp", "%s: to=<a@null.test>, relay=none, delay=0.1, "
+                "delays=0.01/0.01/0.04/0, %s", mx_queue_message(0, "ann@d.test", at_ms), ours);
+        mx_write_down(0, at_ms);
+    }
+    ck_assert_int_eq(store_value(store, arena, VALUE_BLOCKED, block_list_key(arena, &wanted),
+                                 TEN + DAY_MS - 1, &value), 1);
+    ck_assert_int_eq(block_list_read(arena, &value, &entry), 1);
+    ck_assert_str_eq(entry.reason, BLOCK_UNROUTABLE);
+    ck_assert_int_eq(entry.since_ms, TEN);
+    ck_assert_int_eq(entry.until_ms, TEN + DAY_MS);
+    struct block_entry of_site = wanted;
+    of_site.subject = "x.test";
+    ck_assert_int_eq(store_value(store, arena, VALUE_BLOCKED, block_list_key(arena, &of_site),
+                                 TEN, &value), 0);
+    mx_end();
+}
+END_TEST
+
 /* ---- what opens ------------------------------------------------------------------------------ */
 
 START_TEST(test_delivered)
@@ -456,6 +489,7 @@ int main(void)
     tcase_add_loop_test(cases, test_what_does_not_count, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_full_three_times, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_noise, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_null_mx, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_delivered, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_probe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_outage_seen_later, 0, BACKEND_KINDS);
