@@ -381,13 +381,12 @@ def test_a_house_with_one_domain_sees_an_outage_too(house, site):
 
 
 def refusal_of(house, mailbox, recipient):
-    """Once the policy service knows, half a second later at most."""
+    """At RCPT, without a message; once the policy service knows, half a second later at most."""
     def refused():
         with MailProgram(house.stack, mailbox) as program:
-            try:
-                program.send([recipient])
-            except Refused as refusal:
-                return refusal
+            program.smtp.mail(mailbox)
+            answer = program.smtp.rcpt(recipient)
+            return answer[0] != 250 and Refused(*answer)
 
     return eventually(refused, "it is refused")
 
