@@ -53,6 +53,7 @@ static void print_json(const struct transfer_report *report)
         [TRANSFER_HISTORY] = "histories",
         [TRANSFER_RECORD] = "decisions",
         [TRANSFER_TICKET] = "tickets",
+        [TRANSFER_PAIR] = "recipients",
         [TRANSFER_SUSPENSION] = "suspensions",
         [TRANSFER_OFFENCE] = "offences",
         [TRANSFER_ADJUSTMENT] = "adjustments",
