@@ -30,8 +30,9 @@ struct block_place {
     struct block_entry next;
     const char *note; /* why it was removed */
 };
+enum { SITE_KEY_SIZE = 9 };
 struct site {
-    char key[9]; /* of VALUE_SITE */
+    char key[SITE_KEY_SIZE]; /* of VALUE_SITE */
     struct site_outages outages;
     uint32_t version;
     bool changed;
@@ -54,6 +55,7 @@ struct recipient_failures {
     size_t failed;
     /* Of the step that is made: */
     struct arena *arena;
+    struct about **about; /* of each of `added` */
     bool blocks;
     int64_t now_ms;
     GHashTable *abouts; /* by key: struct about */
@@ -216,8 +218,13 @@ static int read_histories(struct recipient_failures *failures)
     struct value *values = arena_alloc(failures->arena, room * sizeof *values);
     GHashTableIter each;
     void *value;
-    for (guint i = 0; i < failures->added->len; i++)
-        about_of(failures, added_at(failures, i))->has_failed |= !added_at(failures, i)->delivered;
+    failures->about =
+        arena_alloc(failures->arena, failures->added->len * sizeof *failures->about);
+    for (guint i = 0; i < failures->added->len; i++) {
+        const struct recipient_failures_outcome *outcome = added_at(failures, i);
+        failures->about[i] = about_of(failures, outcome);
+        failures->about[i]->has_failed |= !outcome->delivered;
+    }
     g_hash_table_iter_init(&each, failures->abouts);
     while (g_hash_table_iter_next(&each, NULL, &value))
         for (int year = 0; year < YEARS; year++)
@@ -248,8 +255,8 @@ struct recipients_wanted {
     size_t count, room;
 };
 
-static void want(struct recipients_wanted *wanted, const struct value *value, struct entry_read *entry,
-                 struct site *site)
+static void want(struct recipients_wanted *wanted, const struct value *value,
+                 struct entry_read *entry, struct site *site)
 {
     if (wanted->count == wanted->room) {
         wanted->room = wanted->room > 0 ? 2 * wanted->room : 64;
@@ -278,8 +285,8 @@ static struct block_entry entry_at(const struct about *about, const char *mailbo
 }
 
 /* NULL: it is not read. */
-static struct block_place *place_of(const struct recipient_failures *failures, const struct about *about,
-                              const char *mailbox)
+static struct block_place *place_of(const struct recipient_failures *failures,
+                                    const struct about *about, const char *mailbox)
 {
     struct block_entry entry = entry_at(about, mailbox);
     return g_hash_table_lookup(failures->places, block_list_key(failures->arena, &entry));
@@ -317,10 +324,16 @@ static void want_domain(struct recipient_failures *failures, struct recipients_w
     g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[0].key, place);
 }
 
-static void want_site(struct recipient_failures *failures, struct recipients_wanted *wanted, uint32_t hash)
+static void write_site_key(char key_r[SITE_KEY_SIZE], uint32_t hash)
+{
+    snprintf(key_r, SITE_KEY_SIZE, "%08" PRIx32, hash);
+}
+
+static void want_site(struct recipient_failures *failures, struct recipients_wanted *wanted,
+                      uint32_t hash)
 {
     struct site *site = arena_alloc(failures->arena, sizeof *site);
-    snprintf(site->key, sizeof site->key, "%08" PRIx32, hash);
+    write_site_key(site->key, hash);
     if (!g_hash_table_contains(failures->sites, site->key)) {
         g_hash_table_insert(failures->sites, site->key, site);
         want(wanted, &(struct value){.kind = VALUE_SITE, .key = site->key}, NULL, site);
@@ -378,7 +391,7 @@ static int read_rest(struct recipient_failures *failures)
     struct recipients_wanted wanted = {0};
     for (guint i = 0; i < failures->added->len; i++) {
         const struct recipient_failures_outcome *outcome = added_at(failures, i);
-        struct about *about = about_of(failures, outcome);
+        struct about *about = failures->about[i];
         if (!about->found && !about->has_failed)
             continue;
         if (about->place == NULL && about->has_failed)
@@ -396,10 +409,12 @@ static int read_rest(struct recipient_failures *failures)
 
 /* ---- sites ----------------------------------------------------------------------------------- */
 
-static struct site *site_of(const struct recipient_failures *failures, uint32_t hash)
+/* Where it failed. */
+static struct site *site_of(const struct recipient_failures *failures,
+                            const struct recipient_failures_outcome *outcome)
 {
-    char key[9];
-    snprintf(key, sizeof key, "%08" PRIx32, hash);
+    char key[SITE_KEY_SIZE];
+    write_site_key(key, delivery_source(outcome->site));
     return g_hash_table_lookup(failures->sites, key);
 }
 
@@ -495,9 +510,8 @@ static int note_outages(struct recipient_failures *failures, const struct failur
     for (guint i = 0; i < failures->added->len; i++) {
         const struct recipient_failures_outcome *outcome = added_at(failures, i);
         int64_t at_ms = outcome->delivered ? 0 : failures_outage_ms(sites, outcome->site);
-        struct site *site = site_of(failures, delivery_source(outcome->site));
         if (at_ms > 0 && has_room(failures) &&
-            note_outage(failures, site, outcome->site, at_ms) < 0)
+            note_outage(failures, site_of(failures, outcome), outcome->site, at_ms) < 0)
             return -1;
     }
     return 1;
@@ -531,25 +545,33 @@ static const char *note_of(struct arena *arena, const struct recipient_block *bl
                         block->count, block->over_ms / HOUR_MS);
 }
 
+/* False: none is made now, or it would be over already. */
+static bool put_entry(struct recipient_failures *failures, struct block_place *place,
+                      const struct block_entry *entry, int64_t at_ms, int64_t lasts_ms)
+{
+    if (!failures->blocks || at_ms + lasts_ms <= failures->now_ms)
+        return false;
+    place->next = *entry;
+    place->next.by = SUSPENSION_BY_GUARD;
+    place->next.since_ms = at_ms;
+    place->next.until_ms = at_ms + lasts_ms;
+    change_place(failures, place, MADE);
+    return true;
+}
+
 static void make(struct recipient_failures *failures, const struct about *about,
                  struct block_place *place, const struct recipient_failures_outcome *outcome,
                  const struct recipient_block *block)
 {
-    int64_t until_ms = outcome->at_ms + recipient_block_ms(block->why);
-    if (!failures->blocks || until_ms <= failures->now_ms)
+    struct block_entry entry = {.kind = place->years[0].of.kind,
+                                .subject = about->subjects[0],
+                                .scope = place->years[0].of.scope,
+                                .reason = recipient_why_names[block->why],
+                                .note = note_of(failures->arena, block),
+                                .site = outcome->site[0] != '\0' ? outcome->site : NULL};
+    if (!put_entry(failures, place, &entry, outcome->at_ms, recipient_block_ms(block->why)))
         return;
-    place->next = place->years[0].of;
-    place->next.subject = about->subjects[0];
-    place->next.reason = recipient_why_names[block->why];
-    place->next.by = SUSPENSION_BY_GUARD;
-    place->next.note = note_of(failures->arena, block);
-    place->next.since_ms = outcome->at_ms;
-    place->next.until_ms = until_ms;
-    place->next.site = outcome->site[0] != '\0' ? outcome->site : NULL;
-    place->next.probe_ms = 0;
-    place->next.probe_of = 0;
-    change_place(failures, place, MADE);
-    struct site *site = site_of(failures, delivery_source(outcome->site));
+    struct site *site = site_of(failures, outcome);
     site_outages_forget(&site->outages, failures->now_ms);
     site_outages_blocked(&site->outages, place->years[0].key, outcome->at_ms);
     change_site(failures, site);
@@ -586,7 +608,6 @@ static void fail(struct recipient_failures *failures, struct about *about,
                                         .mailbox = delivery_source(outcome->mailbox),
                                         .site = delivery_source(outcome->site),
                                         .first = outcome->first && !pair_blocked,
-                                        .greylisted = outcome->greylisted,
                                         .why = blocked ? RECIPIENT_NOISE : outcome->why,
                                         .at_ms = outcome->at_ms};
     if (blocked)
@@ -603,19 +624,13 @@ static void fail(struct recipient_failures *failures, struct about *about,
 static void block_domain(struct recipient_failures *failures,
                          const struct recipient_failures_outcome *outcome)
 {
-    const struct block_entry wanted = domain_entry(outcome->null_mx);
+    struct block_entry entry = domain_entry(outcome->null_mx);
     struct block_place *place =
-        g_hash_table_lookup(failures->places, block_list_key(failures->arena, &wanted));
-    int64_t until_ms = outcome->at_ms + RECIPIENT_NULL_MX_MS;
-    if (!failures->blocks || until_ms <= failures->now_ms || is_there(place))
-        return;
-    place->next = wanted;
-    place->next.reason = BLOCK_UNROUTABLE;
-    place->next.by = SUSPENSION_BY_GUARD;
-    place->next.note = "its DNS says that it takes no mail";
-    place->next.since_ms = outcome->at_ms;
-    place->next.until_ms = until_ms;
-    change_place(failures, place, MADE);
+        g_hash_table_lookup(failures->places, block_list_key(failures->arena, &entry));
+    entry.reason = BLOCK_UNROUTABLE;
+    entry.note = "its DNS says that it takes no mail";
+    if (!is_there(place))
+        (void)put_entry(failures, place, &entry, outcome->at_ms, RECIPIENT_NULL_MX_MS);
 }
 
 static void keep_until(struct about *about, int64_t until_ms)
@@ -630,11 +645,9 @@ static void change_about(struct recipient_failures *failures, struct about *abou
     about->changed = true;
 }
 
-static void apply(struct recipient_failures *failures,
+static void apply(struct recipient_failures *failures, struct about *about,
                   const struct recipient_failures_outcome *outcome)
 {
-    struct about *about = about_of(failures, outcome);
-    const struct site *site = site_of(failures, delivery_source(outcome->site));
     if (about->place == NULL || !has_room(failures))
         return;
     struct block_place *pair = place_of(failures, about, outcome->mailbox);
@@ -645,7 +658,7 @@ static void apply(struct recipient_failures *failures,
             change_about(failures, about);
         clear(failures, about->place, "delivered");
         clear(failures, pair, "delivered");
-    } else if (!site_outages_cover(&site->outages, outcome->at_ms)) {
+    } else if (!site_outages_cover(&site_of(failures, outcome)->outages, outcome->at_ms)) {
         leave_out(failures, &about->history);
         fail(failures, about, outcome, pair);
         keep_until(about, outcome->at_ms + RECIPIENT_KEPT_MS);
@@ -777,7 +790,7 @@ int recipient_failures_changes(struct recipient_failures *failures, const struct
         note_outages(failures, sites) < 0)
         return -1;
     for (guint i = 0; i < failures->added->len; i++)
-        apply(failures, added_at(failures, i));
+        apply(failures, failures->about[i], added_at(failures, i));
     *count_r = write_kept(failures, changes);
     if (write_entries(failures, changes + *count_r, &of_entries, effects) < 0)
         return -1;
