@@ -1,6 +1,6 @@
-/* What Dovecot is answered. A question is answered from memory (guard/logins.h): whoever a block
- * keeps out is refused before the password is looked at, with one line that says until when, the
- * same for right and wrong passwords and for mailboxes that there are not. Where the block began
+/* What Dovecot is answered. A question is answered from memory (guard/logins.h): whom a block keeps
+ * out is refused before the password is looked at, with one line that says until when, the same for
+ * right and wrong passwords and for mailboxes that there are not. Where the block began
  * after that, it is refused without a word, as a wrong password is. Who has the right password of a
  * mailbox that staff locked reads what to do; nobody else learns of the lock. */
 #ifndef SENDGUARD_LOGIN_POLICY_H

@@ -1,5 +1,5 @@
 /* What a process knows of sign-ins: all mailboxes and networks of which the store has something
- * (guard/login_values.h), and the tries that came since. Whoever asks whether a sign-in may go on
+ * (guard/login_values.h), and the tries that came since. Who asks whether a sign-in may go on
  * is answered from memory; the store is read and written by logins_exchange alone, which a thread
  * calls a few times a second. A try counts here at once. It counts in the store when it is applied
  * again to what is there by then, and so for other processes; what they told meanwhile takes the

@@ -49,7 +49,7 @@ enum kind { KIND_PLAIN, KIND_WHILE_SUSPENDED, KINDS };
 struct token_key {
     unsigned char bytes[KEY_BYTES]; /* as in the file; of the longer links */
     /* Made from it. XChaCha20 makes a key of its own for each nonce, and with the same key ChaCha20
-     * would show those to whoever knows what his link says. */
+     * would show those to who knows what his link says. */
     unsigned char link[KEY_BYTES];
 };
 

@@ -45,7 +45,7 @@ bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerpr
 enum login_lock_phase login_lock_next(const struct login_lock *lock, int64_t at_ms);
 /* As after a second offence. */
 void login_lock_close(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
-/* The password was changed, or whoever may says so: what holds holds no more. */
+/* The password was changed, or who may do so says it: what holds holds no more. */
 void login_lock_reopen(struct login_lock *lock, int64_t at_ms);
 /* It was a mistake: as before the last offence. */
 void login_lock_forgive(struct login_lock *lock, int64_t at_ms);

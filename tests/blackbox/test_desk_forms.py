@@ -229,7 +229,7 @@ def test_every_page_opens(provider):
 
 
 def test_signed_out(provider):
-    """Whoever has to sign in comes back to where he was going."""
+    """Who has to sign in comes back to where he was going."""
     browser = type(provider.sam)(provider.web)
     answer = browser.get("/desk/mailboxes/a%2Fb%40example.test")
     path, query = location(answer)

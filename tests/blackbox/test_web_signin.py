@@ -49,7 +49,7 @@ def test_the_cookie_is_for_the_desk_alone(web):
 
 
 def test_signing_in_ends_the_session_before(web):
-    """Whoever brought that cookie into the browser cannot go on with it."""
+    """Who brought that cookie into the browser cannot go on with it."""
     planted = web.desk("vic").cookie
     browser = Browser(web)
     browser.cookie = planted
@@ -181,7 +181,7 @@ def test_what_ends_the_wait(web, account, words, text):
 
 
 def test_an_unlocked_network_stays_open(web, account):
-    """Whoever guesses on takes the wait-free tries of everybody else."""
+    """Who guesses on takes the wait-free tries of everybody else."""
     guess(web, account, new_ip(), times=1)
     web.shell("staff", "unlock", account, "--ip", "2001:db8:99:1::7", "--note", "new at home")
     assert '"network":"2001:db8:99:1::' in web.shell("audit", account, "--json").replace(" ", "")

@@ -392,7 +392,7 @@ static const struct {
     {"support.contact=B\xc3\xbcro", false, "to set a new one, ask your support"},
     {"support.contact=help@example.test", true, "ask help@example.test"},
 };
-/* Whoever has the right password reads what to do; before it was looked at nothing is told. */
+/* Who has the right password reads what to do; before it was looked at nothing is told. */
 START_TEST(test_locked)
 {
     begin_with(WITH(locked[_i].contact, "logins.mode=observe"));

@@ -168,7 +168,7 @@ START_TEST(test_line_at_its_limit)
 }
 END_TEST
 
-/* Whoever never sends a line feed is cut off at the same place. */
+/* Who never sends a line feed is cut off at the same place. */
 START_TEST(test_line_without_end)
 {
     begin();

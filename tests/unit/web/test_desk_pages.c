@@ -117,7 +117,7 @@ static size_t read_ids(const char *html, const char *ids[MAX_IDS])
     return count;
 }
 
-/* Whoever points at ids points at some that are there. */
+/* What points at ids points at some that are there. */
 static void check_pointers(const char *html, const char *attribute)
 {
     const char *ids[MAX_IDS], *name;
