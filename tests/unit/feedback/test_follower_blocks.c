@@ -607,9 +607,7 @@ END_TEST
 
 int main(void)
 {
-    const char *seed = getenv("SENDGUARD_SEED");
-    chance_state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
-    printf("SENDGUARD_SEED=%llu\n", (unsigned long long)chance_state);
+    chance_begin();
     Suite *suite = suite_create("follower's blocks");
     TCase *tcase = rig_case(suite, "blocks");
     tcase_set_timeout(tcase, 60);

@@ -548,9 +548,7 @@ END_TEST
 
 int main(void)
 {
-    const char *seed = getenv("SENDGUARD_SEED");
-    chance_state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
-    printf("SENDGUARD_SEED=%llu\n", (unsigned long long)chance_state);
+    chance_begin();
     TCase *tcase = tcase_create("failure model");
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_model);

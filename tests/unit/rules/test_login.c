@@ -691,9 +691,7 @@ END_TEST
 
 int main(void)
 {
-    const char *seed = getenv("SENDGUARD_SEED");
-    chance_state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
-    printf("SENDGUARD_SEED=%llu\n", (unsigned long long)chance_state);
+    chance_begin();
     TCase *tcase = tcase_create("login");
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, begin, begin);

@@ -980,22 +980,13 @@ static void run_steps(uint64_t seed, int steps, bool fixed)
 
 /* ---- runs ------------------------------------------------------------------------------ */
 
-static uint64_t seed_of_run(void)
-{
-    const char *text = getenv("SENDGUARD_SEED");
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return text != NULL ? strtoull(text, NULL, 10)
-                        : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* A fixed seed, so that a fault that was found once stays found, and a new one. */
 START_TEST(test_against_model)
 {
     const int steps[BACKEND_KINDS] = {[BACKEND_SQLITE] = times(100000),
                                       [BACKEND_REDIS] = times(20000)};
     int backend = _i % BACKEND_KINDS;
-    uint64_t seed = _i < BACKEND_KINDS ? 20251122 : seed_of_run();
+    uint64_t seed = _i < BACKEND_KINDS ? 20251122 : chance_seed();
     printf("%s: %d steps, seed %llu\n", backend == BACKEND_SQLITE ? "SQLite" : "Redis",
            steps[backend],
            (unsigned long long)seed);
@@ -1009,7 +1000,7 @@ END_TEST
  * steps where others have a half. */
 START_TEST(test_against_model_with_replica)
 {
-    uint64_t seed = _i == 0 ? 20251122 : seed_of_run();
+    uint64_t seed = _i == 0 ? 20251122 : chance_seed();
     int steps = times(times(20000));
     printf("Redis with a replica: %d steps, seed %llu\n", steps, (unsigned long long)seed);
     fflush(stdout);

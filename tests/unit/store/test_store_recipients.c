@@ -332,21 +332,12 @@ static void forget(const struct run *run)
             model.named[model.all[i].mailbox][model.all[i].id] = &model.all[i];
 }
 
-static uint64_t seed_of_run(void)
-{
-    const char *text = getenv("SENDGUARD_SEED");
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return text != NULL ? strtoull(text, NULL, 10)
-                        : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 START_TEST(test_against_model)
 {
     const int steps[BACKEND_KINDS] = {[BACKEND_SQLITE] = times(30000),
                                       [BACKEND_REDIS] = times(15000)};
     int backend = _i % BACKEND_KINDS;
-    struct run run = {.now_ms = NOW, .seed = _i < BACKEND_KINDS ? 20251122 : seed_of_run()};
+    struct run run = {.now_ms = NOW, .seed = _i < BACKEND_KINDS ? 20251122 : chance_seed()};
     printf("%s: %d steps, seed %llu\n", backend == BACKEND_SQLITE ? "SQLite" : "Redis",
            steps[backend], (unsigned long long)run.seed);
     fflush(stdout);

@@ -26,16 +26,6 @@ static const char *const mailboxes[MAILBOXES] = {
 static const char *const ips[IPS] = {"192.0.2.1", "2001:db8::", "198.51.100.7"};
 static const char *const domains[DOMAINS] = {"example.test", "example.net"};
 
-/* ---- chance ------------------------------------------------------------------------------- */
-
-static void seed(void)
-{
-    const char *given = getenv("SENDGUARD_SEED");
-    chance_state = given != NULL ? strtoull(given, NULL, 10)
-                                 : (uint64_t)time(NULL) * 1000 + (uint64_t)getpid();
-    fprintf(stderr, "SENDGUARD_SEED=%llu\n", (unsigned long long)chance_state);
-}
-
 /* ---- databases ---------------------------------------------------------------------------- */
 
 /* Ways from one kind of database to another and back. */
@@ -583,7 +573,7 @@ START_TEST(everything_is_moved_and_moved_back)
 {
     struct store *stores[STORES];
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, _i), 600);
     for (int place = 1; place < STORES; place++) {
         struct transfer_report report = must_move(url_of(place - 1, _i), url_of(place, _i));
@@ -616,7 +606,7 @@ START_TEST(what_a_wrong_clock_stamped_is_moved)
 {
     struct store *stores[STORES];
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, _i), 100);
     judge_ahead(url_of(0, _i));
     for (int place = 1; place < STORES; place++)
@@ -896,7 +886,7 @@ START_TEST(a_difference_is_found)
     struct problem problem;
     bool part_left;
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, _i), 20);
     int database = _i == BACKEND_SQLITE ? 1 : 0;
     ck_assert_int_eq(move(url_of(0, _i), url_of(1, _i), plant, &database, &report, &part_left,
@@ -935,7 +925,7 @@ START_TEST(an_interruption_says_what_is_left)
     struct problem problem;
     bool part_left;
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, _i), 20);
     for (enum transfer_kind kind = TRANSFER_HASH_KEY; kind < TRANSFER_KIND_COUNT; kind++) {
         ck_assert_int_eq(move(url_of(0, _i), url_of(1, _i), stop_before, &kind, &report, &part_left,
@@ -960,7 +950,7 @@ START_TEST(a_part_is_not_used)
     struct problem problem;
     bool part_left, made;
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, FROM_SQLITE), 20);
     redis_server_ask(&redis, (const char *const[]){
         "EVAL", "redis.call('SELECT', 1) return redis.call('APPEND', 'other', '7')", "0"}, 3);
@@ -983,7 +973,7 @@ END_TEST
 START_TEST(a_store_must_not_be_there_already)
 {
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, _i), 5);
     fill(url_of(1, _i), 5);
     must_fail(url_of(0, _i), url_of(1, _i), 0,
@@ -1032,7 +1022,7 @@ static pid_t hold_open(const char *url)
 START_TEST(a_store_in_use_is_not_moved)
 {
     begin();
-    seed();
+    chance_begin();
     fill(url_of(0, _i), 5);
     pid_t child = hold_open(url_of(0, _i));
     must_fail(url_of(0, _i), url_of(1, _i), 0, "stop the services first");

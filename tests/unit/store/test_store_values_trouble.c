@@ -24,14 +24,6 @@ enum { SHORT_TIMEOUT_MS = 400 };
 
 static struct values_done done;
 
-static void seed(void)
-{
-    const char *given = getenv("SENDGUARD_SEED");
-    chance_state = given != NULL ? strtoull(given, NULL, 10)
-                                 : (uint64_t)time(NULL) * 1000 + (uint64_t)getpid();
-    fprintf(stderr, "SENDGUARD_SEED=%llu\n", (unsigned long long)chance_state);
-}
-
 /* ---- a model ------------------------------------------------------------------------------- */
 
 enum { KEYS = 30, MODEL_STEPS = 1500, LENGTH_MAX = 3000, MODEL_MESSAGES = 12 };
@@ -167,7 +159,7 @@ static void random_step(int64_t now_ms)
 START_TEST(random_steps_beside_a_model)
 {
     backend_begin(_i);
-    seed();
+    chance_begin();
     memset(model, 0, sizeof model);
     send_messages(ALICE, "m", MODEL_MESSAGES, NOW, 0);
     for (int i = 0; i < MODEL_MESSAGES; i++)
@@ -358,7 +350,7 @@ START_TEST(killed_programs_leave_whole_steps)
     int messages = 500;
     long line = 0;
     begin_following(_i, messages);
-    seed();
+    chance_begin();
     store_free(&store);
     for (int i = 0; i < times(KILLS); i++) {
         int tell[2];
