@@ -10,7 +10,7 @@ import smtplib
 import socket
 import subprocess
 
-from programs import BUILD, PATIENCE, Guard, eventually, free_port
+from programs import BUILD, PATIENCE, PortProgram, eventually, free_port
 
 PROGRAM = BUILD / "sendguard-auth"
 KEY = "a-key-of-the-tests-that-nobody-else-has"
@@ -69,11 +69,12 @@ remote=%{{rip}} protocol=%s session_id=%{{session}} stage=%{{passdb:sendguard}}
 """
 
 
-class Auth(Guard):
+class Auth(PortProgram):
     """sendguard-auth on a port of its own. Shares folder, store and secret with a Guard there."""
 
+    program = PROGRAM
+
     def __init__(self, folder, store, settings=None, **more):
-        self.port = free_port()
         super().__init__(folder, store, **more)
         self.config_path = self.folder / f"auth{self.port}.conf"
         key = self.folder / "auth-key"
@@ -82,20 +83,6 @@ class Auth(Guard):
         self.configure({"auth": {"listen": f"127.0.0.1:{self.port}", "key_file": key},
                         "logins": {"mode": "enforce"}})
         self.configure(settings or {})
-
-    def command(self, *more):
-        return [*self.wrapper, str(PROGRAM), "-c", str(self.config_path), *more]
-
-    def connect(self, timeout=PATIENCE):
-        return socket.create_connection(("127.0.0.1", self.port), timeout)
-
-    def _ready(self):
-        assert self.process.poll() is None, f"exit {self.process.returncode}: {self.finished_log()}"
-        try:
-            self.connect(1).close()
-            return True
-        except OSError:
-            return False
 
     def post(self, body, key=KEY, command="allow"):
         """As Dovecot asks and reports: the status and the answer."""

@@ -16,15 +16,14 @@ _transactions = itertools.count(1)
 class Mta(Guard):
     """sendguard-mta with a socket file. Shares folder, store and secret with a Guard there."""
 
+    program = PROGRAM
+
     def __init__(self, folder, store, settings=None, **more):
         super().__init__(folder, store, **more)
         self.config_path = self.folder / "mta.conf"
         self.listen = self.folder / "mta.sock"
         self.configure({"mta": {"listen": self.listen}})
         self.configure(settings or {})
-
-    def command(self, *more):
-        return [*self.wrapper, str(PROGRAM), "-c", str(self.config_path), *more]
 
     def connect(self, timeout=PATIENCE):
         where = str(self.settings["mta"]["listen"])
@@ -39,14 +38,6 @@ class Mta(Guard):
             return link
         host, _, port = where.rpartition(":")
         return socket.create_connection((host, int(port)), timeout)
-
-    def _ready(self):
-        assert self.process.poll() is None, f"exit {self.process.returncode}: {self.finished_log()}"
-        try:
-            self.connect().close()
-            return True
-        except OSError:
-            return False
 
 
 def encode(**attributes):

@@ -76,7 +76,10 @@ def ini(settings):
 
 
 class Guard:
-    """sendguard-fcgi with a configuration of its own."""
+    """sendguard-fcgi with a configuration of its own; other programs by their `program` and how to
+    connect to them."""
+
+    program = PROGRAM
 
     def __init__(self, folder, store, settings=None, environment=None, wrapper=()):
         self.folder = pathlib.Path(folder)
@@ -102,7 +105,10 @@ class Guard:
         self.config_path.write_text(ini(self.settings))
 
     def command(self, *more):
-        return [*self.wrapper, str(PROGRAM), "-c", str(self.config_path), *more]
+        return [*self.wrapper, str(self.program), "-c", str(self.config_path), *more]
+
+    def connect(self, timeout=PATIENCE):
+        return fastcgi.Connection.to(self.socket_path, timeout)
 
     def spawn(self, *more):
         """The program as it is, without waiting for it to be ready."""
@@ -119,7 +125,7 @@ class Guard:
     def _ready(self):
         assert self.process.poll() is None, f"exit {self.process.returncode}: {self.finished_log()}"
         try:
-            fastcgi.Connection.to(self.socket_path).close()
+            self.connect().close()
             return True
         except OSError:
             return False
@@ -289,6 +295,17 @@ class Nginx:
                 self.process.kill()
                 self.process.wait()
             self.process = None
+
+
+class PortProgram(Guard):
+    """On a port of its own."""
+
+    def __init__(self, folder, store, **more):
+        self.port = free_port()
+        super().__init__(folder, store, **more)
+
+    def connect(self, timeout=PATIENCE):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
 
 
 _claims = []  # until this process ends

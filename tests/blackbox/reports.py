@@ -11,6 +11,8 @@ PROGRAM = BUILD / "sendguard-feedback"
 class Reports(Guard):
     """sendguard-feedback that follows no log. Shares folder, store and secret with a Guard there."""
 
+    program = PROGRAM
+
     def __init__(self, folder, store, settings=None, **more):
         super().__init__(folder, store, **more)
         self.config_path = self.folder / "reports.conf"
@@ -19,22 +21,11 @@ class Reports(Guard):
                         "complaints": {"authserv_id": "mx.example.test", "loops": "loop.test"}})
         self.configure(settings or {})
 
-    def command(self, *more):
-        return [*self.wrapper, str(PROGRAM), "-c", str(self.config_path), *more]
-
     def connect(self, timeout=PATIENCE):
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(timeout)
         client.connect(str(self.listen))
         return client
-
-    def _ready(self):
-        assert self.process.poll() is None, f"exit {self.process.returncode}: {self.finished_log()}"
-        try:
-            self.connect(1).close()
-            return True
-        except OSError:
-            return False
 
     def hand_over(self, content):
         """The reply to the message."""

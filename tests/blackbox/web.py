@@ -4,12 +4,11 @@ import html
 import http.client
 import json
 import re
-import socket
 import subprocess
 import urllib.parse
 
 from endpoint import crowd
-from programs import BUILD, PATIENCE, Guard, free_port
+from programs import BUILD, PATIENCE, PortProgram
 
 PROGRAM = BUILD / "sendguard-web"
 SHELL = BUILD / "sendguard"
@@ -19,30 +18,17 @@ STAFF = {"ada": "admin", "sam": "support", "vic": "viewer"}
 FORM = "application/x-www-form-urlencoded"
 
 
-class Web(Guard):
+class Web(PortProgram):
     """sendguard-web on a port of its own. Shares folder, store and secret with a Guard there."""
 
+    program = PROGRAM
+
     def __init__(self, folder, store, settings=None, **more):
-        self.port = free_port()
         super().__init__(folder, store, **more)
         self.config_path = self.folder / "web.conf"
         self.configure({"web": {"listen": f"127.0.0.1:{self.port}",
                                 "base_url": f"http://127.0.0.1:{self.port}{BASE}"}})
         self.configure(settings or {})
-
-    def command(self, *more):
-        return [*self.wrapper, str(PROGRAM), "-c", str(self.config_path), *more]
-
-    def connect(self, timeout=PATIENCE):
-        return socket.create_connection(("127.0.0.1", self.port), timeout)
-
-    def _ready(self):
-        assert self.process.poll() is None, f"exit {self.process.returncode}: {self.finished_log()}"
-        try:
-            self.connect(1).close()
-            return True
-        except OSError:
-            return False
 
     def shell(self, *words, text=""):
         """The command line over the same store; its output."""
