@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+void packed_add_fixed(struct text *out, uint64_t number, int count)
+{
+    uint8_t bytes[sizeof number];
+    packed_put(bytes, number, count);
+    text_add_bytes(out, (const char *)bytes, (size_t)count);
+}
+
 void packed_add_number(struct text *out, uint64_t number)
 {
     for (; number >= 0x80; number >>= 7)

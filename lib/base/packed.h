@@ -23,6 +23,8 @@ static inline uint64_t packed_get(const uint8_t **bytes, int count)
     return number;
 }
 
+/* Adds the lower `count` (1..8) bytes of a number, as packed_fixed reads them. */
+void packed_add_fixed(struct text *out, uint64_t number, int count);
 /* Adds a varint; bytes with their number as a varint before them. */
 void packed_add_number(struct text *out, uint64_t number);
 void packed_add_bytes(struct text *out, const void *bytes, size_t length);

@@ -55,7 +55,6 @@ const char *block_list_name(struct arena *arena, const struct block_entry *entry
 
 static void put_entry(struct text *out, const struct block_entry *entry)
 {
-    uint8_t probe_of[sizeof entry->probe_of];
     bool hashed = block_list_is_hashed(entry);
     text_add_char(out, hashed                  ? FORMAT_HASHED
                        : entry->advice != NULL ? FORMAT_ADVICE
@@ -70,8 +69,7 @@ static void put_entry(struct text *out, const struct block_entry *entry)
         return;
     packed_add_number(out, (uint64_t)entry->until_ms);
     packed_add_number(out, (uint64_t)entry->probe_ms);
-    packed_put(probe_of, entry->probe_of, sizeof probe_of);
-    text_add_bytes(out, (const char *)probe_of, sizeof probe_of);
+    packed_add_fixed(out, entry->probe_of, sizeof entry->probe_of);
     packed_add_string(out, entry->site != NULL ? entry->site : "");
 }
 

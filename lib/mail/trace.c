@@ -128,23 +128,16 @@ static uint64_t seconds_between(int64_t from_ms, int64_t to_ms)
     return to_ms > from_ms ? (uint64_t)(to_ms - from_ms) / SECOND_MS : 0;
 }
 
-static void add_fixed(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[sizeof number];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 static void add_recipient(struct text *out, int64_t decided_ms,
                           const struct trace_recipient *recipient)
 {
-    add_fixed(out, recipient->hash, HASH_BYTES);
+    packed_add_fixed(out, recipient->hash, HASH_BYTES);
     text_add_char(out, (char)((unsigned)recipient->delivery |
                               (unsigned)recipient->class << DELIVERY_BITS));
     packed_add_number(out, recipient->attempts);
     packed_add_number(out, seconds_between(decided_ms, recipient->first_ms));
     packed_add_number(out, seconds_between(recipient->first_ms, recipient->last_ms));
-    add_fixed(out, recipient->reply, REPLY_BYTES);
+    packed_add_fixed(out, recipient->reply, REPLY_BYTES);
 }
 
 static void add_message(struct text *out, int64_t day, const struct trace_message *message)
@@ -153,7 +146,7 @@ static void add_message(struct text *out, int64_t day, const struct trace_messag
     uint8_t packed[QUEUE_ID_PACKED_MAX];
     size_t packed_length = queue_id_pack(message->queue_id,
                                          strlen(message->queue_id), decided_ms, packed);
-    add_fixed(out, message->decision - first_of_day(day), ID_BYTES);
+    packed_add_fixed(out, message->decision - first_of_day(day), ID_BYTES);
     text_add_char(out, (char)((message->refunded ? FLAG_REFUNDED : 0) |
                               (message->ended ? FLAG_ENDED : 0) |
                               (message->silent ? FLAG_SILENT : 0) |
@@ -164,7 +157,7 @@ static void add_message(struct text *out, int64_t day, const struct trace_messag
     else
         packed_add_bytes(out, message->queue_id, strlen(message->queue_id));
     if (message->message_id != 0)
-        add_fixed(out, message->message_id, MESSAGE_ID_BYTES);
+        packed_add_fixed(out, message->message_id, MESSAGE_ID_BYTES);
     packed_add_number(out, message->expected);
     packed_add_number(out, message->recipient_count);
     for (size_t i = 0; i < message->recipient_count; i++)

@@ -227,13 +227,6 @@ const char *failure_outage_domain(const struct failure_outage *outage, size_t *p
 
 /* ---- the packed form ------------------------------------------------------------------------- */
 
-static void add_fixed(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[sizeof number];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 static void add_totals(struct text *out, const struct failure_outage *outage)
 {
     size_t count = 0;
@@ -255,7 +248,7 @@ void failure_outage_add(struct text *out, struct failure_outage *outage)
 {
     forget_names(outage);
     text_add_char(out, FORMAT);
-    add_fixed(out, (uint64_t)outage->minute, 6);
+    packed_add_fixed(out, (uint64_t)outage->minute, 6);
     failure_names_add(out, &outage->domains);
     add_totals(out, outage);
     packed_add_number(out, outage->sender_count);
@@ -263,7 +256,7 @@ void failure_outage_add(struct text *out, struct failure_outage *outage)
         const struct failure_outage_sender *sender = &outage->senders[i];
         packed_add_number(out, (uint64_t)(outage->minute - sender->minute));
         failure_names_add_place(out, sender->domain);
-        add_fixed(out, sender->mailbox, 4);
+        packed_add_fixed(out, sender->mailbox, 4);
         const uint32_t counts[] = {sender->all, sender->site, sender->address, sender->known};
         for (size_t j = 0; j < countof(counts); j++)
             packed_add_number(out, counts[j]);

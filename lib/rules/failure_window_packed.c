@@ -17,18 +17,11 @@ enum { /* flags: two bits state, two kind, two left out, one block */
 /* So far from 1970 no sum of times is out of range. */
 #define TIME_MAX (INT64_MAX / 4)
 
-static void add_fixed(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[sizeof number];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 static void add_block(struct text *out, const struct failure_block *block)
 {
     packed_add_number(out, block->id);
-    add_fixed(out, (uint64_t)block->from_ms, 8);
-    add_fixed(out, (uint64_t)block->until_ms, 8);
+    packed_add_fixed(out, (uint64_t)block->from_ms, 8);
+    packed_add_fixed(out, (uint64_t)block->until_ms, 8);
     failure_names_add_place(out, block->mailbox);
     failure_names_add_place(out, block->culprit);
     text_add_char(out, (char)(block->ended | (block->suspends ? SUSPENDS : 0)));
@@ -53,8 +46,8 @@ static void add_list(struct text *out, const struct failure_list *list)
             packed_add_number(out, entry->block);
         if (entry->state == FAILURE_GOOD)
             continue;
-        add_fixed(out, entry->unit, 8);
-        add_fixed(out, entry->message, 8);
+        packed_add_fixed(out, entry->unit, 8);
+        packed_add_fixed(out, entry->message, 8);
         failure_names_add_place(out, entry->site);
         text_add_char(out, (char)entry->class);
     }
@@ -64,11 +57,11 @@ void failure_window_add(struct text *out, struct failure_window *window)
 {
     failure_window_forget_names(window);
     text_add_char(out, FORMAT);
-    add_fixed(out, (uint64_t)window->time_ms, 8);
-    add_fixed(out, (uint64_t)window->closed_ms, 8);
+    packed_add_fixed(out, (uint64_t)window->time_ms, 8);
+    packed_add_fixed(out, (uint64_t)window->closed_ms, 8);
     packed_add_number(out, window->last_block);
     packed_add_number(out, window->missed);
-    add_fixed(out, (uint64_t)window->missed_ms, 8);
+    packed_add_fixed(out, (uint64_t)window->missed_ms, 8);
     failure_names_add(out, &window->names);
     packed_add_number(out, window->block_count);
     for (size_t i = 0; i < window->block_count; i++)

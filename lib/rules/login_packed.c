@@ -8,20 +8,13 @@ static void put_moment(struct text *out, int64_t ms) { packed_add_number(out, (u
 
 static int64_t get_moment(struct packed_rest *rest) { return (int64_t)packed_number(rest); }
 
-static void put_fixed(struct text *out, uint64_t number)
-{
-    uint8_t bytes[sizeof number];
-    packed_put(bytes, number, sizeof number);
-    text_add_bytes(out, (const char *)bytes, sizeof bytes);
-}
-
 static void put_tries(struct text *out, const struct login_tries *tries)
 {
     packed_add_number(out, tries->count);
     for (size_t i = 0; i < tries->count; i++) {
         const struct login_try *one = &tries->of[i];
         put_moment(out, one->at_ms);
-        put_fixed(out, one->other);
+        packed_add_fixed(out, one->other, 8);
         packed_add_number(out, (uint64_t)one->fingerprint << 2 | (one->for_pair ? FOR_PAIR : 0) |
                                    (one->for_mailbox ? FOR_MAILBOX : 0));
     }
@@ -48,7 +41,7 @@ static void put_known(struct text *out, const struct login_known_list *list)
 {
     packed_add_number(out, list->count);
     for (size_t i = list->count; i-- > 0;) {
-        put_fixed(out, list->of[i].other);
+        packed_add_fixed(out, list->of[i].other, 8);
         put_moment(out, list->of[i].last_ms);
     }
 }
@@ -67,7 +60,7 @@ static void get_known(struct packed_rest *rest, size_t max, struct login_known_l
 static void put_block(struct text *out, const struct login_block *block)
 {
     packed_add_number(out, block->rule);
-    put_fixed(out, block->network);
+    packed_add_fixed(out, block->network, 8);
     put_moment(out, block->from_ms);
     put_moment(out, block->until_ms);
 }
@@ -93,7 +86,7 @@ static void put_lock(struct text *out, const struct login_lock *lock)
     put_moment(out, lock->offence_before_ms);
     put_moment(out, lock->refused_ms);
     put_moment(out, lock->other_ms);
-    put_fixed(out, lock->other_network);
+    packed_add_fixed(out, lock->other_network, 8);
 }
 
 static struct login_lock get_lock(struct packed_rest *rest)
@@ -131,7 +124,7 @@ void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
         put_moment(out, password->right_ms);
         packed_add_number(out, password->tries);
         put_moment(out, password->tried_ms);
-        put_fixed(out, password->tried_network);
+        packed_add_fixed(out, password->tried_network, 8);
     }
     if (has_lock)
         put_lock(out, &mailbox->lock);

@@ -262,33 +262,26 @@ enum recipient_after recipient_block_after(enum recipient_why of, int64_t end_ms
 
 /* ---- the packed form ------------------------------------------------------------------------- */
 
-static void add_fixed(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[8];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 void recipient_block_add(struct text *out, const struct recipient_history *history)
 {
-    add_fixed(out, FORMAT, 1);
-    add_fixed(out, history->closed, 8);
-    add_fixed(out, history->failure_count, 1);
+    packed_add_fixed(out, FORMAT, 1);
+    packed_add_fixed(out, history->closed, 8);
+    packed_add_fixed(out, history->failure_count, 1);
     for (size_t i = 0; i < history->failure_count; i++) {
         const struct recipient_failure *failure = &history->failures[i];
-        add_fixed(out, failure->message, 8);
-        add_fixed(out, (uint64_t)failure->at_ms, MOMENT_BYTES);
-        add_fixed(out, failure->site, SITE_BYTES);
-        add_fixed(out, failure->why, 1);
+        packed_add_fixed(out, failure->message, 8);
+        packed_add_fixed(out, (uint64_t)failure->at_ms, MOMENT_BYTES);
+        packed_add_fixed(out, failure->site, SITE_BYTES);
+        packed_add_fixed(out, failure->why, 1);
     }
-    add_fixed(out, history->run_count, 1);
+    packed_add_fixed(out, history->run_count, 1);
     for (size_t i = 0; i < history->run_count; i++) {
         const struct recipient_run *run = &history->runs[i];
-        add_fixed(out, run->mailbox, 4);
-        add_fixed(out, run->count, 1);
+        packed_add_fixed(out, run->mailbox, 4);
+        packed_add_fixed(out, run->count, 1);
         for (uint32_t j = 0; j < run->count; j++) {
-            add_fixed(out, (uint64_t)run->turns[j].at_ms, MOMENT_BYTES);
-            add_fixed(out, run->turns[j].site, SITE_BYTES);
+            packed_add_fixed(out, (uint64_t)run->turns[j].at_ms, MOMENT_BYTES);
+            packed_add_fixed(out, run->turns[j].site, SITE_BYTES);
         }
     }
 }

@@ -7,13 +7,6 @@
 
 #include "base/packed.h"
 
-static void put(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[8];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 static uint64_t at_most(uint64_t number, int count)
 {
     uint64_t most = (UINT64_C(1) << 8 * count) - 1;
@@ -97,19 +90,22 @@ void packed_record_put(struct text *out, const struct judge_request *request,
                        const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name)
 {
     bool passes = outcome_passes(outcome);
-    put(out, RECORD_FORMAT, 1);
-    put(out, outcome, 1);
-    put(out, (uint64_t)at_ms, 6);
-    put(out, packed_record_keep(passes ? request->keep_admitted_ms : request->keep_refused_ms), 4);
-    put(out, totals[SUBJECT_MAILBOX].count << 4 |
+    packed_add_fixed(out, RECORD_FORMAT, 1);
+    packed_add_fixed(out, outcome, 1);
+    packed_add_fixed(out, (uint64_t)at_ms, 6);
+    packed_add_fixed(
+        out, packed_record_keep(passes ? request->keep_admitted_ms : request->keep_refused_ms), 4);
+    packed_add_fixed(out, totals[SUBJECT_MAILBOX].count << 4 |
                  (totals[SUBJECT_IP].count + totals[SUBJECT_DOMAIN].count +
                   totals[SUBJECT_RECIPIENT].count), 1);
     for (int subject = 0; subject < RECORD_SUBJECTS; subject++)
         for (size_t i = 0; i < totals[subject].count; i++) {
-            put(out, at_most(totals[subject].of[i].messages, RECORD_MESSAGES_BYTES),
-                RECORD_MESSAGES_BYTES);
-            put(out, at_most(totals[subject].of[i].off_domain, RECORD_OFF_DOMAIN_BYTES),
-                RECORD_OFF_DOMAIN_BYTES);
+            packed_add_fixed(out,
+                             at_most(totals[subject].of[i].messages, RECORD_MESSAGES_BYTES),
+                             RECORD_MESSAGES_BYTES);
+            packed_add_fixed(out,
+                             at_most(totals[subject].of[i].off_domain, RECORD_OFF_DOMAIN_BYTES),
+                             RECORD_OFF_DOMAIN_BYTES);
         }
     packed_record_tail(out, request, ip_name, passes);
 }

@@ -18,23 +18,16 @@ enum { IP_MAX_BYTES = 64 };
 
 enum { COUNTS_MAX = 2 * SUBJECT_COUNT * RECORD_SPANS_MAX };
 
-static void put(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[8];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 /* Bytes with their length before them. */
 static void put_string(struct text *out, const void *bytes, size_t length, int length_bytes)
 {
-    put(out, length, length_bytes);
+    packed_add_fixed(out, length, length_bytes);
     text_add_bytes(out, bytes, length);
 }
 
 static void put_key(struct text *out, const char *prefix, const char *name)
 {
-    put(out, name != NULL ? strlen(prefix) + strlen(name) : 0, 2);
+    packed_add_fixed(out, name != NULL ? strlen(prefix) + strlen(name) : 0, 2);
     if (name != NULL) {
         text_add(out, prefix);
         text_add(out, name);
@@ -103,12 +96,12 @@ static void put_counted(struct redis_backend *backend, struct text *given,
     text_add_bytes(given, (const char *)entry, sizeof entry);
     text_add_bytes(given, (const char *)entry, COUNTED_IP_BYTES);
     text_add_bytes(given, (const char *)entry + COUNTED_IP_BYTES, ID_BYTES);
-    put(given, request->decision & ((1 << COUNTED_ID_BITS) - 1), NUMBER_BYTES);
-    put(given, RECORD_FORMAT, 1);
-    put(given, OUTCOME_ADMITTED, 1);
-    put(given, (uint64_t)request->now_ms, TIME_BYTES);
-    put(given, packed_record_keep(request->keep_admitted_ms), 4);
-    put(given, (uint64_t)redis_record_shape(), 1);
+    packed_add_fixed(given, request->decision & ((1 << COUNTED_ID_BITS) - 1), NUMBER_BYTES);
+    packed_add_fixed(given, RECORD_FORMAT, 1);
+    packed_add_fixed(given, OUTCOME_ADMITTED, 1);
+    packed_add_fixed(given, (uint64_t)request->now_ms, TIME_BYTES);
+    packed_add_fixed(given, packed_record_keep(request->keep_admitted_ms), 4);
+    packed_add_fixed(given, (uint64_t)redis_record_shape(), 1);
 }
 
 /* By the numbers of the counts the ends, and what the message adds to each share. */
@@ -123,12 +116,12 @@ static void put_ends(struct text *given, const struct judge_request *request)
             ends[packed_record_count(request->windows[i].rule)] =
                 window_end(request, &request->windows[i]);
     for (size_t i = 0; i < counts; i++)
-        put(given, ends[i], END_BYTES);
+        packed_add_fixed(given, ends[i], END_BYTES);
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         size_t own = history_share((enum subject)subject, request->channel);
         for (size_t share = 0; share < history_shares((enum subject)subject); share++) {
-            put(given, share == own, 1);
-            put(given, share == own ? request->off_domain : 0, WEIGHT_BYTES);
+            packed_add_fixed(given, share == own, 1);
+            packed_add_fixed(given, share == own ? request->off_domain : 0, WEIGHT_BYTES);
         }
     }
 }
@@ -156,7 +149,7 @@ static void put_tail(struct text *given, const struct judge_request *request, co
 {
     char names[RECORD_NAMES_SIZE];
     size_t before = given->length;
-    put(given, 0, 3);
+    packed_add_fixed(given, 0, 3);
     packed_record_tail(given, request, packed_record_names(ip, domain, names), true);
     packed_put((uint8_t *)given->data + before, given->length - before - 3, 3);
 }
@@ -198,11 +191,11 @@ static void put_recipients(struct text *given, const struct judge_request *reque
         flags = WINDOW_TOLD | (window->suspends ? WINDOW_SUSPENDS : 0u);
         limit = window->limit < 0 ? REDIS_NO_END : (uint64_t)window->limit;
     }
-    put(given, flags, 1);
-    put(given, limit, END_BYTES);
-    put(given, request->recipient_count * RECIPIENT_BYTES, 3);
+    packed_add_fixed(given, flags, 1);
+    packed_add_fixed(given, limit, END_BYTES);
+    packed_add_fixed(given, request->recipient_count * RECIPIENT_BYTES, 3);
     for (size_t i = 0; i < request->recipient_count; i++)
-        put(given, request->recipients[i], RECIPIENT_BYTES);
+        packed_add_fixed(given, request->recipients[i], RECIPIENT_BYTES);
 }
 
 /* What the script needs of a message that is not simply admitted: UNUSUAL_FORM, REFUSED_FORM and
@@ -217,25 +210,25 @@ static void put_unusual(struct redis_backend *backend, struct text *given,
         packed_put(charge + EARLIER_CHARGE_BYTES, request->fingerprint, EARLIER_FINGERPRINT_BYTES);
         put_string(given, charge, sizeof charge, 1);
     } else {
-        put(given, 0, 1);
+        packed_add_fixed(given, 0, 1);
     }
-    put(given, packed_record_keep(request->keep_admitted_ms), 4);
-    put(given, packed_record_keep(request->keep_refused_ms), 4);
-    put(given, request->ticket, WEIGHT_BYTES);
-    put(given, request->redeem, WEIGHT_BYTES);
+    packed_add_fixed(given, packed_record_keep(request->keep_admitted_ms), 4);
+    packed_add_fixed(given, packed_record_keep(request->keep_refused_ms), 4);
+    packed_add_fixed(given, request->ticket, WEIGHT_BYTES);
+    packed_add_fixed(given, request->redeem, WEIGHT_BYTES);
     put_string(given, (const char *)facts->bytes + facts->admitted_length,
                facts->length - facts->admitted_length, 3);
     put_recipients(given, request);
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        put(given, history_share((enum subject)subject, request->channel), 1);
+        packed_add_fixed(given, history_share((enum subject)subject, request->channel), 1);
     put_suspending(given, request);
-    put(given, request->retries_before_restart, 4);
+    packed_add_fixed(given, request->retries_before_restart, 4);
     uint8_t attempt[ATTEMPT_BYTES];
     identity_of_attempt(backend->hash_key, request->attempt, attempt);
     text_add_bytes(given, (const char *)attempt, sizeof attempt);
-    put(given, request->volume.count, 1);
+    packed_add_fixed(given, request->volume.count, 1);
     for (size_t i = 0; i < request->volume.count; i++)
-        put(given, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED
+        packed_add_fixed(given, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED
                                   ? -1 : bounded(request->volume.ms[i])), DURATION_BYTES);
 }
 
@@ -248,9 +241,9 @@ static void add_message(struct redis_backend *backend, const struct judge_reques
                                       domain_name);
     const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
     text_clear(given);
-    put(given, (uint64_t)request->now_ms, TIME_BYTES);
-    put(given, mode_of(backend, request), 1);
-    put(given, (uint64_t)decision_time(request->decision), TIME_BYTES);
+    packed_add_fixed(given, (uint64_t)request->now_ms, TIME_BYTES);
+    packed_add_fixed(given, mode_of(backend, request), 1);
+    packed_add_fixed(given, (uint64_t)decision_time(request->decision), TIME_BYTES);
     put_counted(backend, given, request);
     put_ends(given, request);
     put_names(given, request, ip, domain);

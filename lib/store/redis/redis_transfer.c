@@ -198,13 +198,6 @@ static void put_number(struct redis_pipeline *pipeline, const struct transfer_it
         TEXT(redis_transfer_numbers[item->of.number.of]), NUMBER(item->of.number.last));
 }
 
-static void add_bytes(struct text *out, uint64_t number, int count)
-{
-    uint8_t bytes[8];
-    packed_put(bytes, number, count);
-    text_add_bytes(out, (const char *)bytes, (size_t)count);
-}
-
 /* The totals of a span of that length, which ends at the newest moment. */
 static void add_totals(struct text *out, const struct transfer_item *item, int64_t length_ms)
 {
@@ -222,10 +215,10 @@ static void add_totals(struct text *out, const struct transfer_item *item, int64
         of[share].messages++;
         of[share].off_domain += entry->off_domain;
     }
-    add_bytes(out, (uint64_t)oldest_ms, TIME_BYTES);
+    packed_add_fixed(out, (uint64_t)oldest_ms, TIME_BYTES);
     for (size_t share = 0; share < history_shares(subject); share++) {
-        add_bytes(out, of[share].messages, MESSAGES_BYTES);
-        add_bytes(out, of[share].off_domain, SUM_BYTES);
+        packed_add_fixed(out, of[share].messages, MESSAGES_BYTES);
+        packed_add_fixed(out, of[share].off_domain, SUM_BYTES);
     }
 }
 
@@ -241,10 +234,10 @@ static void put_history(struct redis_pipeline *pipeline, const struct transfer_i
         packed_entry_put(subject, &item->of.history.counted[i], bytes);
         text_add_bytes(&history, (const char *)bytes, packed_entry_bytes(subject));
     }
-    add_bytes(&history, (uint64_t)newest_ms, TIME_BYTES);
+    packed_add_fixed(&history, (uint64_t)newest_ms, TIME_BYTES);
     for (size_t span = 0; span < spans.count; span++)
         add_totals(&history, item, spans.length_ms[span]);
-    add_bytes(&history, spans.count << 4 | history_shares(subject), 1);
+    packed_add_fixed(&history, spans.count << 4 | history_shares(subject), 1);
     ADD(pipeline, TEXT("SET"),
         TEXT(name_key(pipeline, redis_history_prefix(subject), item->of.history.name)),
         {history.data, history.length}, TEXT("PX"),
