@@ -9,11 +9,6 @@
 
 enum { MINUTE_S = 60, CONTACT_MAX = 100 };
 
-bool login_policy_enforces(const struct settings *settings)
-{
-    return settings->logins_mode == MODE_ENFORCE && settings->guard_mode == MODE_ENFORCE;
-}
-
 /* ---- a question ------------------------------------------------------------------------------ */
 
 /* Until the next whole minute, in one line of ASCII, which ends up in the logs of mail servers. */
@@ -33,7 +28,7 @@ static void answer_question(struct login_policy *policy, const struct settings *
                             int64_t now_ms, struct text *body)
 {
     struct login_block block;
-    if (!login_policy_enforces(settings) ||
+    if (!settings_enforces_logins(settings) ||
         logins_allow(policy->logins, attempt, now_ms, &block) > 0) {
         text_add(body, "{\"status\":0,\"msg\":\"\"}");
         return;
@@ -104,7 +99,7 @@ static void take_report(struct login_policy *policy, const struct settings *sett
     for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++) {
         if ((taken.begun & 1U << rule) == 0)
             continue;
-        log_block((enum login_rule)rule, attempt, &taken, login_policy_enforces(settings));
+        log_block((enum login_rule)rule, attempt, &taken, settings_enforces_logins(settings));
         if (policy->recorder != NULL)
             recorder_login_blocked(policy->recorder, (enum login_rule)rule);
     }

@@ -28,7 +28,4 @@ void login_policy_answer(void *policy, const struct raw_request *raw,
                          const struct problem *refused, struct arena *arena, int64_t now_ms,
                          struct http_response *response);
 
-/* Whether blocks keep people out: neither logins.mode nor guard.mode is observe. */
-bool login_policy_enforces(const struct settings *settings);
-
 #endif

@@ -23,7 +23,7 @@ static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 
 static const char *secret_file(const struct settings *settings) { return settings->auth_key_file; }
 
-static bool observes(const struct settings *settings) { return !login_policy_enforces(settings); }
+static bool observes(const struct settings *settings) { return !settings_enforces_logins(settings); }
 
 static void warnings(const struct settings *settings, struct faults *warnings)
 {

@@ -177,6 +177,42 @@ static void add_wrong(const struct context *context, const struct login_mailbox 
     }
 }
 
+/* The user of a mailbox, who looks at it. */
+struct own_reader {
+    uint64_t network; /* where the page is read; 0: not known */
+    int64_t now_ms;
+    struct arena *arena;
+};
+
+static const char *own_network(const struct own_reader *reader, uint64_t network)
+{
+    char text[LOGIN_NETWORK_SIZE];
+    login_network_text(network, text);
+    return network != 0 ? view_network(reader->arena, text) : NULL;
+}
+
+/* Of programs that still use one; networks as the user may see them, or whole where it is staff,
+ * with no `reader`. */
+static void add_old_passwords(const struct login_mailbox *mailbox, const struct own_reader *reader,
+                              struct json_object *view)
+{
+    struct json_object *old = json_add_list(view, "old_passwords");
+    for (size_t i = 0; i < mailbox->password_count; i++) {
+        const struct login_password *password = &mailbox->passwords[i];
+        if (password->tries == 0)
+            continue;
+        struct json_object *one = json_object_new_object();
+        if (reader != NULL)
+            json_add_string(one, "network", own_network(reader, password->tried_network));
+        else
+            add_network(one, password->tried_network);
+        json_add_int(one, "tries", password->tries);
+        json_add_moment(one, "since", password->right_ms);
+        json_add_moment(one, "last_at", password->tried_ms);
+        json_object_array_add(old, one);
+    }
+}
+
 static void add_known(const struct login_mailbox *mailbox, struct json_object *view)
 {
     struct json_object *known = json_add_list(view, "known");
@@ -186,18 +222,7 @@ static void add_known(const struct login_mailbox *mailbox, struct json_object *v
         json_add_moment(one, "last_at", mailbox->known.of[i].last_ms);
         json_object_array_add(known, one);
     }
-    struct json_object *old = json_add_list(view, "old_passwords");
-    for (size_t i = 0; i < mailbox->password_count; i++) {
-        const struct login_password *password = &mailbox->passwords[i];
-        if (password->tries == 0)
-            continue;
-        struct json_object *one = json_object_new_object();
-        add_network(one, password->tried_network);
-        json_add_int(one, "tries", password->tries);
-        json_add_moment(one, "since", password->right_ms);
-        json_add_moment(one, "last_at", password->tried_ms);
-        json_object_array_add(old, one);
-    }
+    add_old_passwords(mailbox, NULL, view);
 }
 
 static struct json_object *view_of(const struct context *context,
@@ -205,7 +230,7 @@ static struct json_object *view_of(const struct context *context,
 {
     struct json_object *view = json_object_new_object();
     const struct settings *settings = context->settings;
-    bool enforces = settings->logins_mode == MODE_ENFORCE && settings->guard_mode == MODE_ENFORCE;
+    bool enforces = settings_enforces_logins(settings);
     json_add_moment(view, "now", context->now_ms);
     json_add_string(view, "mailbox", subject->mailbox);
     json_add_string(view, "network", subject->mailbox == NULL ? subject->network_text : NULL);
@@ -239,21 +264,8 @@ int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, in
 
 /* ---- what its user may see ------------------------------------------------------------------- */
 
-/* Of his own networks, as his messages show them, and of the one where he reads; of others only that
- * there are some, because who looks at a status link need not be the user. */
-
-struct own_reader {
-    uint64_t network; /* where the page is read; 0: not known */
-    int64_t now_ms;
-    struct arena *arena;
-};
-
-static const char *own_network(const struct own_reader *reader, uint64_t network)
-{
-    char text[LOGIN_NETWORK_SIZE];
-    login_network_text(network, text);
-    return network != 0 ? view_network(reader->arena, text) : NULL;
-}
+/* Of his own networks, as his messages show them, and of the one where he reads; of others only
+ * that there are some, because who looks at a status link need not be the user. */
 
 static bool is_own(const struct login_mailbox *mailbox, const struct own_reader *reader,
                    uint64_t network)
@@ -333,18 +345,7 @@ static void add_own_known(const struct login_mailbox *mailbox, const struct own_
         json_add_moment(one, "last_at", mailbox->known.of[i].last_ms);
         json_object_array_add(known, one);
     }
-    struct json_object *old = json_add_list(view, "old_passwords");
-    for (size_t i = 0; i < mailbox->password_count; i++) {
-        const struct login_password *password = &mailbox->passwords[i];
-        if (password->tries == 0)
-            continue;
-        struct json_object *one = json_object_new_object();
-        json_add_string(one, "network", own_network(reader, password->tried_network));
-        json_add_int(one, "tries", password->tries);
-        json_add_moment(one, "since", password->right_ms);
-        json_add_moment(one, "last_at", password->tried_ms);
-        json_object_array_add(old, one);
-    }
+    add_old_passwords(mailbox, reader, view);
 }
 
 /* His mailbox as he may look at it. 1 or -1. */
@@ -357,7 +358,7 @@ static int read_own(const struct context *context, const char *reader_ip,
         reader_r->network = 0;
     if (read_state(context, subject) < 0)
         return -1;
-    if (settings->logins_mode != MODE_ENFORCE || settings->guard_mode != MODE_ENFORCE)
+    if (!settings_enforces_logins(settings))
         subject->of_mailbox.block_count = 0; /* nobody is kept out */
     return 1;
 }

@@ -144,6 +144,9 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
 /* One more of them. */
 void settings_warn(struct faults *warnings, const char *where, const char *text);
 
+/* Whether blocks of sign-ins keep people out: neither logins.mode nor guard.mode is observe. */
+bool settings_enforces_logins(const struct settings *settings);
+
 /* The next six take names in key form and do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
 bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,

@@ -155,6 +155,11 @@ bool settings_hosted_domain(const struct settings *settings, const char *domain)
     return list_has(&settings->hosted_domains, domain) || find_own(settings, domain) != NULL;
 }
 
+bool settings_enforces_logins(const struct settings *settings)
+{
+    return settings->logins_mode == MODE_ENFORCE && settings->guard_mode == MODE_ENFORCE;
+}
+
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox)
 {
     return list_has(&settings->exempt_mailboxes, mailbox);
