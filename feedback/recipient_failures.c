@@ -1,72 +1,10 @@
-#include "feedback/recipient_failures.h"
-
-#include <glib.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
-#include "feedback/site_outages.h"
-#include "guard/block_list.h"
+#include "feedback/recipient_failures_inside.h"
 #include "guard/delivery.h"
 #include "rules/suspension.h"
-
-/* Of a step: so many failures, histories and sites that change, and entries. What finds no room is
- * passed over: a failure counts when it comes again, a delivery clears when it comes again. */
-enum { FAILED_MAX = 400, KEPT_MAX = 800, ENTRIES_MAX = BLOCK_STEP_MAX,
-       CHANGES_MAX = KEPT_MAX + ENTRIES_MAX + 2, YEARS = 2 };
-
-struct entry_read {
-    struct block_entry of;
-    const char *key;
-    uint32_t version; /* 0: there is none */
-    bool readable;    /* one that is damaged blocks nobody, and is replaced */
-};
-/* A recipient or a pair on the block lists, by the hash of this year and of the one before. */
-struct block_place {
-    struct entry_read years[YEARS];
-    enum then { AS_IT_IS, REMOVED, MADE } then;
-    struct block_entry next;
-    const char *note; /* why it was removed */
-};
-enum { SITE_KEY_SIZE = 9 };
-struct site {
-    char key[SITE_KEY_SIZE]; /* of VALUE_SITE */
-    struct site_outages outages;
-    uint32_t version;
-    bool changed;
-};
-/* What is known of a recipient for a sender domain. */
-struct about {
-    const char *keys[YEARS], *domain;
-    char subjects[YEARS][BLOCK_SUBJECT_HASH_SIZE]; /* the second "": the same hash */
-    struct recipient_history history;
-    struct block_place *place;   /* of the recipient; NULL: nothing there is read */
-    int64_t until_ms;
-    uint32_t version;
-    bool found, has_failed, changed;
-};
-
-struct recipient_failures {
-    struct store *store;
-    struct arena *texts; /* of what was added */
-    GArray *added;       /* of struct recipient_failures_outcome */
-    size_t failed;
-    /* Of the step that is made: */
-    struct arena *arena;
-    struct about **about; /* of each of `added` */
-    bool blocks;
-    int64_t now_ms;
-    GHashTable *abouts; /* by key: struct about */
-    GHashTable *before; /* the same by the key of the year before, where that is another */
-    GHashTable *places; /* by key of an entry, of both years: struct block_place */
-    GHashTable *sites;  /* by key: struct site */
-    GPtrArray *in_order; /* places that change, each by up to YEARS entries */
-    size_t places_max;
-    size_t kept; /* histories and sites that change */
-    bool passed_over;
-};
 
 struct recipient_failures *recipient_failures_new(struct store *store)
 {
@@ -133,290 +71,7 @@ bool recipient_failures_is_full(const struct recipient_failures *failures)
     return failures->failed >= FAILED_MAX;
 }
 
-static const struct recipient_failures_outcome *added_at(const struct recipient_failures *failures,
-                                                         guint number)
-{
-    return &g_array_index(failures->added, struct recipient_failures_outcome, number);
-}
-
-/* ---- what the store has ---------------------------------------------------------------------- */
-
-/* 1 or -1. */
-static int read_all(struct recipient_failures *failures, struct value *values, size_t count)
-{
-    int answer = 1;
-    for (size_t done = 0; done < count && answer > 0; done += VALUES_AT_ONCE) {
-        size_t left = count - done;
-        answer = store_values_get(failures->store, failures->arena, values + done,
-                                  left < VALUES_AT_ONCE ? left : VALUES_AT_ONCE, failures->now_ms);
-    }
-    return answer;
-}
-
-static const char *key_of(struct recipient_failures *failures, const char *domain,
-                          const char *subject)
-{
-    return arena_printf(failures->arena, "%s\n%s", domain, subject);
-}
-
-/* Of a step over the turn of the year some outcomes are of the year before: it is one recipient. */
-static struct about *also_of_year_before(struct recipient_failures *failures, struct about *about,
-                                         const struct recipient_failures_outcome *outcome)
-{
-    char subject[BLOCK_SUBJECT_HASH_SIZE];
-    block_list_hashed(outcome->recipient_before, subject);
-    const char *key = key_of(failures, outcome->domain, subject);
-    struct about *there = g_hash_table_lookup(failures->abouts, key);
-    about = there != NULL ? there : about;
-    about->keys[1] = key;
-    memcpy(about->subjects[1], subject, sizeof subject);
-    g_hash_table_remove(failures->abouts, key);
-    g_hash_table_insert(failures->before, (void *)(uintptr_t)key, about);
-    return about;
-}
-
-static struct about *about_of(struct recipient_failures *failures,
-                              const struct recipient_failures_outcome *outcome)
-{
-    char subject[BLOCK_SUBJECT_HASH_SIZE];
-    block_list_hashed(outcome->recipient, subject);
-    const char *key = key_of(failures, outcome->domain, subject);
-    struct about *about = g_hash_table_lookup(failures->abouts, key);
-    about = about != NULL ? about : g_hash_table_lookup(failures->before, key);
-    if (about != NULL)
-        return about;
-    about = arena_alloc(failures->arena, sizeof *about);
-    if (outcome->recipient_before != outcome->recipient)
-        about = also_of_year_before(failures, about, outcome);
-    about->domain = outcome->domain;
-    about->keys[0] = key;
-    memcpy(about->subjects[0], subject, sizeof subject);
-    g_hash_table_insert(failures->abouts, (void *)(uintptr_t)key, about);
-    return about;
-}
-
-/* A history, `values` as read by this year's key and the one before. */
-static void take_history(struct about *about, const struct value *const values[YEARS])
-{
-    about->version = values[0]->version;
-    for (int year = 0; year < YEARS && !about->found; year++) {
-        const struct value *value = values[year];
-        if (value == NULL || value->version == 0)
-            continue;
-        about->found = true;
-        about->until_ms = value->until_ms;
-        if (!recipient_block_read(value->bytes, value->length, &about->history))
-            log_line(LOG_ERROR_LEVEL, "what is kept of a recipient is damaged, and begins anew",
-                     "sender_domain", about->domain, NULL);
-    }
-}
-
-/* 1 or -1. */
-static int read_histories(struct recipient_failures *failures)
-{
-    size_t room = YEARS * failures->added->len, count = 0;
-    struct value *values = arena_alloc(failures->arena, room * sizeof *values);
-    GHashTableIter each;
-    void *value;
-    failures->about =
-        arena_alloc(failures->arena, failures->added->len * sizeof *failures->about);
-    for (guint i = 0; i < failures->added->len; i++) {
-        const struct recipient_failures_outcome *outcome = added_at(failures, i);
-        failures->about[i] = about_of(failures, outcome);
-        failures->about[i]->has_failed |= !outcome->delivered;
-    }
-    g_hash_table_iter_init(&each, failures->abouts);
-    while (g_hash_table_iter_next(&each, NULL, &value))
-        for (int year = 0; year < YEARS; year++)
-            if (((struct about *)value)->keys[year] != NULL)
-                values[count++] = (struct value){.kind = VALUE_RECIPIENT,
-                                                 .key = ((struct about *)value)->keys[year]};
-    if (read_all(failures, values, count) < 0)
-        return -1;
-    count = 0;
-    g_hash_table_iter_init(&each, failures->abouts);
-    while (g_hash_table_iter_next(&each, NULL, &value)) {
-        struct about *about = value;
-        const struct value *before = about->keys[1] != NULL ? &values[count + 1] : NULL;
-        const struct value *of[YEARS] = {&values[count], before};
-        take_history(about, of);
-        count += before != NULL ? 2 : 1;
-    }
-    return 1;
-}
-
-/* ---- places and sites ------------------------------------------------------------------------ */
-
-/* Entries and sites that are to be read. */
-struct recipients_wanted {
-    struct value *values;
-    struct entry_read **entries; /* or NULL: */
-    struct site **sites;
-    size_t count, room;
-};
-
-static void want(struct recipients_wanted *wanted, const struct value *value,
-                 struct entry_read *entry, struct site *site)
-{
-    if (wanted->count == wanted->room) {
-        wanted->room = wanted->room > 0 ? 2 * wanted->room : 64;
-        wanted->values = xrealloc(wanted->values, wanted->room * sizeof *wanted->values);
-        wanted->entries = xrealloc(wanted->entries, wanted->room * sizeof *wanted->entries);
-        wanted->sites = xrealloc(wanted->sites, wanted->room * sizeof *wanted->sites);
-    }
-    wanted->values[wanted->count] = *value;
-    wanted->entries[wanted->count] = entry;
-    wanted->sites[wanted->count++] = site;
-}
-
-static void want_entry(struct recipient_failures *failures, struct recipients_wanted *wanted,
-                       struct entry_read *entry)
-{
-    entry->key = block_list_key(failures->arena, &entry->of);
-    want(wanted, &(struct value){.kind = VALUE_BLOCKED, .key = entry->key}, entry, NULL);
-}
-
-/* Of a recipient, or with a mailbox of a pair. */
-static struct block_entry entry_at(const struct about *about, const char *mailbox)
-{
-    return (struct block_entry){.kind = mailbox != NULL ? BLOCK_PAIR : BLOCK_RECIPIENT,
-                                .subject = about->subjects[0],
-                                .scope = mailbox != NULL ? mailbox : about->domain};
-}
-
-/* NULL: it is not read. */
-static struct block_place *place_of(const struct recipient_failures *failures,
-                                    const struct about *about, const char *mailbox)
-{
-    struct block_entry entry = entry_at(about, mailbox);
-    return g_hash_table_lookup(failures->places, block_list_key(failures->arena, &entry));
-}
-
-static void want_place(struct recipient_failures *failures, struct recipients_wanted *wanted,
-                       const struct about *about, const char *mailbox)
-{
-    struct block_entry entry = entry_at(about, mailbox);
-    if (place_of(failures, about, mailbox) != NULL)
-        return;
-    struct block_place *place = arena_alloc(failures->arena, sizeof *place);
-    for (int year = 0; year < YEARS && about->keys[year] != NULL; year++) {
-        entry.subject = about->subjects[year];
-        place->years[year].of = entry;
-        want_entry(failures, wanted, &place->years[year]);
-        g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[year].key, place);
-    }
-}
-
-static struct block_entry domain_entry(const char *domain)
-{
-    return (struct block_entry){.kind = BLOCK_DOMAIN, .subject = domain, .scope = BLOCK_SCOPE_ALL};
-}
-
-static void want_domain(struct recipient_failures *failures, struct recipients_wanted *wanted,
-                        const char *domain)
-{
-    struct block_place *place = arena_alloc(failures->arena, sizeof *place);
-    place->years[0].of = domain_entry(domain);
-    const char *key = block_list_key(failures->arena, &place->years[0].of);
-    if (g_hash_table_contains(failures->places, key))
-        return;
-    want_entry(failures, wanted, &place->years[0]);
-    g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[0].key, place);
-}
-
-static void write_site_key(char key_r[SITE_KEY_SIZE], uint32_t hash)
-{
-    snprintf(key_r, SITE_KEY_SIZE, "%08" PRIx32, hash);
-}
-
-static void want_site(struct recipient_failures *failures, struct recipients_wanted *wanted,
-                      uint32_t hash)
-{
-    struct site *site = arena_alloc(failures->arena, sizeof *site);
-    write_site_key(site->key, hash);
-    if (!g_hash_table_contains(failures->sites, site->key)) {
-        g_hash_table_insert(failures->sites, site->key, site);
-        want(wanted, &(struct value){.kind = VALUE_SITE, .key = site->key}, NULL, site);
-    }
-}
-
-/* Those that the history knows. */
-static void want_sites_of(struct recipient_failures *failures, struct recipients_wanted *wanted,
-                          const struct recipient_history *history)
-{
-    for (size_t i = 0; i < history->failure_count; i++)
-        want_site(failures, wanted, history->failures[i].site);
-    for (size_t i = 0; i < history->run_count; i++)
-        for (uint32_t j = 0; j < history->runs[i].count; j++)
-            want_site(failures, wanted, history->runs[i].turns[j].site);
-}
-
-/* An entry of another version is not there. */
-static void take_entry(struct recipient_failures *failures, struct entry_read *entry,
-                       const struct value *value)
-{
-    entry->version = value->version;
-    entry->readable =
-        value->version != 0 && block_list_read(failures->arena, value, &entry->of) > 0;
-}
-
-static void take_site(struct recipient_failures *failures, struct site *site,
-                      const struct value *value)
-{
-    site->version = value->version;
-    if (value->version != 0 &&
-        !site_outages_read(value->bytes, value->length, failures->arena, &site->outages))
-        log_line(LOG_ERROR_LEVEL, "what is kept of a site's outages is damaged, and begins anew",
-                 NULL);
-}
-
-/* Reads what is wanted, and ends it. 1 or -1. */
-static int read_wanted(struct recipient_failures *failures, struct recipients_wanted *wanted)
-{
-    int answer = read_all(failures, wanted->values, wanted->count);
-    for (size_t i = 0; i < wanted->count && answer > 0; i++)
-        if (wanted->entries[i] != NULL)
-            take_entry(failures, wanted->entries[i], &wanted->values[i]);
-        else
-            take_site(failures, wanted->sites[i], &wanted->values[i]);
-    free(wanted->values);
-    free(wanted->entries);
-    free(wanted->sites);
-    return answer;
-}
-
-/* What outcomes may change. A recipient of whom nothing is known is on no list. 1 or -1. */
-static int read_rest(struct recipient_failures *failures)
-{
-    struct recipients_wanted wanted = {0};
-    for (guint i = 0; i < failures->added->len; i++) {
-        const struct recipient_failures_outcome *outcome = added_at(failures, i);
-        struct about *about = failures->about[i];
-        if (!about->found && !about->has_failed)
-            continue;
-        if (about->place == NULL && about->has_failed)
-            want_sites_of(failures, &wanted, &about->history);
-        want_place(failures, &wanted, about, NULL);
-        want_place(failures, &wanted, about, outcome->mailbox);
-        about->place = place_of(failures, about, NULL);
-        if (!outcome->delivered)
-            want_site(failures, &wanted, delivery_source(outcome->site));
-        if (outcome->null_mx != NULL)
-            want_domain(failures, &wanted, outcome->null_mx);
-    }
-    return read_wanted(failures, &wanted);
-}
-
 /* ---- sites ----------------------------------------------------------------------------------- */
-
-/* Where it failed. */
-static struct site *site_of(const struct recipient_failures *failures,
-                            const struct recipient_failures_outcome *outcome)
-{
-    char key[SITE_KEY_SIZE];
-    write_site_key(key, delivery_source(outcome->site));
-    return g_hash_table_lookup(failures->sites, key);
-}
 
 static void change_site(struct recipient_failures *failures, struct site *site)
 {
@@ -464,23 +119,6 @@ static void clear(struct recipient_failures *failures, struct block_place *place
     place->note = note;
 }
 
-/* What this site made somebody be blocked for in the last hour. 1 or -1. */
-static int read_blocked_there(struct recipient_failures *failures, const struct site *site)
-{
-    struct recipients_wanted wanted = {0};
-    for (size_t i = 0; i < site->outages.blocked_count; i++) {
-        const char *key = site->outages.blocked[i].key;
-        struct value value = {.kind = VALUE_BLOCKED, .key = key};
-        if (g_hash_table_contains(failures->places, key))
-            continue;
-        struct block_place *place = arena_alloc(failures->arena, sizeof *place);
-        place->years[0].key = key;
-        g_hash_table_insert(failures->places, (void *)(uintptr_t)key, place);
-        want(&wanted, &value, &place->years[0], NULL);
-    }
-    return read_wanted(failures, &wanted);
-}
-
 /* Of an outage that is seen or goes on: what it explains is opened again. 1 or -1. */
 static int note_outage(struct recipient_failures *failures, struct site *site, const char *name,
                        int64_t at_ms)
@@ -489,7 +127,7 @@ static int note_outage(struct recipient_failures *failures, struct site *site, c
     if (!site_outages_note(&site->outages, at_ms))
         return 1;
     change_site(failures, site);
-    if (read_blocked_there(failures, site) < 0)
+    if (recipient_failures_read_blocked(failures, site) < 0)
         return -1;
     size_t kept = 0;
     for (size_t i = 0; i < site->outages.blocked_count; i++) {
@@ -508,10 +146,11 @@ static int note_outage(struct recipient_failures *failures, struct site *site, c
 static int note_outages(struct recipient_failures *failures, const struct failures *sites)
 {
     for (guint i = 0; i < failures->added->len; i++) {
-        const struct recipient_failures_outcome *outcome = added_at(failures, i);
+        const struct recipient_failures_outcome *outcome = recipient_failures_at(failures, i);
         int64_t at_ms = outcome->delivered ? 0 : failures_outage_ms(sites, outcome->site);
         if (at_ms > 0 && has_room(failures) &&
-            note_outage(failures, site_of(failures, outcome), outcome->site, at_ms) < 0)
+            note_outage(failures, recipient_failures_site(failures, outcome), outcome->site,
+                        at_ms) < 0)
             return -1;
     }
     return 1;
@@ -571,7 +210,7 @@ static void make(struct recipient_failures *failures, const struct about *about,
                                 .site = outcome->site[0] != '\0' ? outcome->site : NULL};
     if (!put_entry(failures, place, &entry, outcome->at_ms, recipient_block_ms(block->why)))
         return;
-    struct site *site = site_of(failures, outcome);
+    struct site *site = recipient_failures_site(failures, outcome);
     site_outages_forget(&site->outages, failures->now_ms);
     site_outages_blocked(&site->outages, place->years[0].key, outcome->at_ms);
     change_site(failures, site);
@@ -624,11 +263,12 @@ static void fail(struct recipient_failures *failures, struct about *about,
 static void block_domain(struct recipient_failures *failures,
                          const struct recipient_failures_outcome *outcome)
 {
-    struct block_entry entry = domain_entry(outcome->null_mx);
-    struct block_place *place =
-        g_hash_table_lookup(failures->places, block_list_key(failures->arena, &entry));
-    entry.reason = BLOCK_UNROUTABLE;
-    entry.note = "its DNS says that it takes no mail";
+    struct block_place *place = recipient_failures_place_of(failures, outcome->null_mx);
+    struct block_entry entry = {.kind = BLOCK_DOMAIN,
+                                .subject = outcome->null_mx,
+                                .scope = BLOCK_SCOPE_ALL,
+                                .reason = BLOCK_UNROUTABLE,
+                                .note = "its DNS says that it takes no mail"};
     if (!is_there(place))
         (void)put_entry(failures, place, &entry, outcome->at_ms, RECIPIENT_NULL_MX_MS);
 }
@@ -650,7 +290,7 @@ static void apply(struct recipient_failures *failures, struct about *about,
 {
     if (about->place == NULL || !has_room(failures))
         return;
-    struct block_place *pair = place_of(failures, about, outcome->mailbox);
+    struct block_place *pair = recipient_failures_place(failures, about, outcome->mailbox);
     if (outcome->delivered) {
         bool was_empty = recipient_block_is_empty(&about->history);
         recipient_block_deliver(&about->history, delivery_source(outcome->mailbox));
@@ -658,7 +298,8 @@ static void apply(struct recipient_failures *failures, struct about *about,
             change_about(failures, about);
         clear(failures, about->place, "delivered");
         clear(failures, pair, "delivered");
-    } else if (!site_outages_cover(&site_of(failures, outcome)->outages, outcome->at_ms)) {
+    } else if (!site_outages_cover(&recipient_failures_site(failures, outcome)->outages,
+                                   outcome->at_ms)) {
         leave_out(failures, &about->history);
         fail(failures, about, outcome, pair);
         keep_until(about, outcome->at_ms + RECIPIENT_KEPT_MS);
@@ -786,11 +427,10 @@ int recipient_failures_changes(struct recipient_failures *failures, const struct
     failures->now_ms = now_ms;
     failures->places_max =
         (effects->audited_room < ENTRIES_MAX ? effects->audited_room : ENTRIES_MAX) / YEARS;
-    if (read_histories(failures) < 0 || read_rest(failures) < 0 ||
-        note_outages(failures, sites) < 0)
+    if (recipient_failures_read(failures) < 0 || note_outages(failures, sites) < 0)
         return -1;
     for (guint i = 0; i < failures->added->len; i++)
-        apply(failures, failures->about[i], added_at(failures, i));
+        apply(failures, failures->about[i], recipient_failures_at(failures, i));
     *count_r = write_kept(failures, changes);
     if (write_entries(failures, changes + *count_r, &of_entries, effects) < 0)
         return -1;

@@ -3,9 +3,9 @@
  * VALUE_RECIPIENT, which is there at least as long as an entry that it has made.
  *
  * As in failures.h outcomes are collected while lines are read, and applied when a step is written,
- * to what the store has then: entries are changed by staff and by messages that are probes too. What
- * a site says while it has an outage, and in the hour before it was seen, does not count
- * (site_outages.h). In January what is known by the key of the year before is taken over.
+ * to what the store has then: staff and messages that are probes change entries too. What a site
+ * says while it has an outage, and in the hour before it was seen, does not count (site_outages.h).
+ * In January what is known by the key of the year before is taken over.
  *
  * A domain with a null MX (RFC 7505) takes no mail of anybody: it is on the lists as unroutable for
  * RECIPIENT_NULL_MX_MS, unless staff has put it there.
