@@ -164,7 +164,8 @@ static void add_wrong(const struct context *context, const struct login_mailbox 
     size_t count = 0;
     struct json_object *list = json_add_list(view, "wrong");
     for (size_t i = mailbox->tries.count; i-- > 0 && count < NETWORKS_SHOWN;) {
-        uint64_t network = mailbox->tries.of[i].other;
+        const struct login_try last = login_tries_at(&mailbox->tries, i);
+        uint64_t network = last.other;
         if (is_shown(shown, count, network))
             continue;
         struct json_object *one = json_object_new_object();
@@ -172,7 +173,7 @@ static void add_wrong(const struct context *context, const struct login_mailbox 
         add_network(one, network);
         json_add_int(one, "count", login_mailbox_count(mailbox, LOGIN_WRONG_PER_MAILBOX_AND_IP,
                                                        network, context->now_ms));
-        json_add_moment(one, "last_at", mailbox->tries.of[i].at_ms);
+        json_add_moment(one, "last_at", last.at_ms);
         json_object_array_add(list, one);
     }
 }

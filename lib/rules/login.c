@@ -54,7 +54,7 @@ void login_network_text(uint64_t network, char text_r[LOGIN_NETWORK_SIZE])
 
 void login_mailbox_free(struct login_mailbox *mailbox)
 {
-    free(mailbox->tries.of);
+    login_tries_empty(&mailbox->tries);
     free(mailbox->known.of);
     free(mailbox->blocks);
     *mailbox = (struct login_mailbox){0};
@@ -62,47 +62,23 @@ void login_mailbox_free(struct login_mailbox *mailbox)
 
 void login_network_free(struct login_network *network)
 {
-    free(network->tries.of);
+    login_tries_empty(&network->tries);
     free(network->known.of);
     *network = (struct login_network){0};
 }
 
-void login_add_try(struct login_tries *tries, const struct login_try *one)
+/* How many of the first have left the window. */
+static uint32_t count_over(const struct login_tries *tries, int64_t at_ms)
 {
-    if (tries->count == tries->room) {
-        tries->room = tries->room == 0 ? 4 : 2 * tries->room;
-        tries->of = xrealloc(tries->of, tries->room * sizeof *tries->of);
-    }
-    tries->of[tries->count++] = *one;
-}
-
-static void drop_first_tries(struct login_tries *tries, size_t count)
-{
-    tries->count -= count;
-    if (count > 0)
-        memmove(tries->of, tries->of + count, tries->count * sizeof *tries->of);
-}
-
-static void drop_tries_of(struct login_tries *tries, uint64_t other)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < tries->count; i++)
-        if (tries->of[i].other != other)
-            tries->of[kept++] = tries->of[i];
-    tries->count = kept;
-}
-
-static bool in_window(const struct login_try *one, int64_t at_ms)
-{
-    return at_ms - one->at_ms < LOGIN_WINDOW_MS;
+    uint32_t over = 0;
+    while (over < tries->count && at_ms - login_tries_at(tries, over).at_ms >= LOGIN_WINDOW_MS)
+        over++;
+    return over;
 }
 
 static void forget_tries(struct login_tries *tries, int64_t at_ms)
 {
-    size_t over = 0;
-    while (over < tries->count && !in_window(&tries->of[over], at_ms))
-        over++;
-    drop_first_tries(tries, over);
+    login_tries_drop_first(tries, count_over(tries, at_ms));
 }
 
 void login_know(struct login_known_list *list, uint64_t other, size_t max, int64_t at_ms)
@@ -238,11 +214,10 @@ uint32_t login_mailbox_count(const struct login_mailbox *mailbox, enum login_rul
                              uint64_t from_network, int64_t at_ms)
 {
     uint32_t count = 0;
-    for (size_t i = 0; i < mailbox->tries.count; i++) {
-        const struct login_try *one = &mailbox->tries.of[i];
-        count += in_window(one, at_ms) && (rule == LOGIN_WRONG_PER_MAILBOX
-                                               ? one->for_mailbox
-                                               : one->for_pair && one->other == from_network);
+    for (uint32_t i = count_over(&mailbox->tries, at_ms); i < mailbox->tries.count; i++) {
+        const struct login_try one = login_tries_at(&mailbox->tries, i);
+        count += rule == LOGIN_WRONG_PER_MAILBOX ? one.for_mailbox
+                                                 : one.for_pair && one.other == from_network;
     }
     return count;
 }
@@ -253,14 +228,14 @@ static int compare_mailboxes(const void *one, const void *other)
     return left < right ? -1 : left > right;
 }
 
-static uint32_t different_mailboxes(const struct login_try *of, size_t count)
+static uint32_t different_mailboxes(const struct login_tries *tries, uint32_t first)
 {
     uint64_t mailboxes[LOGIN_TRIES_MAX];
-    uint32_t different = 0;
-    for (size_t i = 0; i < count; i++)
-        mailboxes[i] = of[i].other;
+    uint32_t different = 0, count = tries->count - first;
+    for (uint32_t i = 0; i < count; i++)
+        mailboxes[i] = login_tries_at(tries, first + i).other;
     qsort(mailboxes, count, sizeof mailboxes[0], compare_mailboxes);
-    for (size_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++)
         different += i == 0 || mailboxes[i] != mailboxes[i - 1];
     return different;
 }
@@ -268,13 +243,9 @@ static uint32_t different_mailboxes(const struct login_try *of, size_t count)
 uint32_t login_network_count(const struct login_network *network, enum login_rule rule,
                              int64_t at_ms)
 {
-    const struct login_tries *tries = &network->tries;
-    size_t first = 0;
-    while (first < tries->count && !in_window(&tries->of[first], at_ms))
-        first++;
-    size_t count = tries->count - first;
-    return rule == LOGIN_WRONG_PER_IP ? (uint32_t)count
-                                      : different_mailboxes(tries->of + first, count);
+    uint32_t first = count_over(&network->tries, at_ms);
+    return rule == LOGIN_WRONG_PER_IP ? network->tries.count - first
+                                      : different_mailboxes(&network->tries, first);
 }
 
 uint32_t login_network_limit(const struct login_network *network,
@@ -293,7 +264,8 @@ uint32_t login_network_limit(const struct login_network *network,
 static void pass_mailbox(struct login_mailbox *mailbox, int64_t at_ms)
 {
     if (mailbox->time_ms - at_ms > LOGIN_WINDOW_MS) {
-        mailbox->tries.count = mailbox->block_count = 0;
+        login_tries_empty(&mailbox->tries);
+        mailbox->block_count = 0;
         mailbox->open_until_ms = mailbox->time_ms = 0;
     }
 }
@@ -301,7 +273,7 @@ static void pass_mailbox(struct login_mailbox *mailbox, int64_t at_ms)
 static void pass_network(struct login_network *network, int64_t at_ms)
 {
     if (network->time_ms - at_ms > LOGIN_WINDOW_MS) {
-        network->tries.count = 0;
+        login_tries_empty(&network->tries);
         network->block = (struct login_block){0};
         network->time_ms = 0;
     }
@@ -354,7 +326,7 @@ static int64_t lists_end(const struct login_tries *tries, const struct login_kno
 {
     int64_t ends_ms = 0;
     if (tries->count > 0)
-        ends_ms = tries->of[tries->count - 1].at_ms + LOGIN_WINDOW_MS;
+        ends_ms = login_tries_at(tries, tries->count - 1).at_ms + LOGIN_WINDOW_MS;
     return known->count > 0 ? later_moment(ends_ms, known->of[0].last_ms + LOGIN_KNOWN_MS)
                             : ends_ms;
 }
@@ -395,8 +367,8 @@ static bool take_old_password(struct login_mailbox *mailbox, uint16_t fingerprin
 
 static bool is_counted(const struct login_mailbox *mailbox, uint16_t fingerprint)
 {
-    for (size_t i = 0; i < mailbox->tries.count; i++)
-        if (mailbox->tries.of[i].fingerprint == fingerprint)
+    for (uint32_t i = 0; i < mailbox->tries.count; i++)
+        if (login_tries_at(&mailbox->tries, i).fingerprint == fingerprint)
             return true;
     return false;
 }
@@ -410,7 +382,7 @@ static void count_for_mailbox(struct login_mailbox *mailbox, const struct login_
                               const struct login_try *one, int64_t at_ms, unsigned *begun)
 {
     enum login_rule rule = LOGIN_WRONG_PER_MAILBOX_AND_IP;
-    login_add_try(&mailbox->tries, one);
+    login_tries_add(&mailbox->tries, one);
     if (one->for_pair &&
         reaches(login_mailbox_count(mailbox, rule, one->other, at_ms), limits->of[rule])) {
         login_begin_block(mailbox, rule, one->other, at_ms);
@@ -428,8 +400,8 @@ static void count_for_network(struct login_network *network, const struct login_
                               const struct login_try *one, int64_t at_ms, unsigned *begun)
 {
     if (network->tries.count == LOGIN_TRIES_MAX)
-        drop_first_tries(&network->tries, 1);
-    login_add_try(&network->tries, one);
+        login_tries_drop_first(&network->tries, 1);
+    login_tries_add(&network->tries, one);
     for (int rule = LOGIN_MAILBOXES_PER_IP; rule <= LOGIN_WRONG_PER_IP; rule++) {
         uint32_t limit = login_network_limit(network, limits, (enum login_rule)rule, at_ms);
         if (limits->of[rule] == LIMIT_OFF ||
@@ -492,8 +464,8 @@ void login_take_right(struct login_mailbox *mailbox, struct login_network *netwo
                       const struct login_from *from, uint16_t fingerprint, int64_t at_ms)
 {
     at_ms = pass(mailbox, network, at_ms);
-    drop_tries_of(&mailbox->tries, from->network);
-    drop_tries_of(&network->tries, from->mailbox);
+    login_tries_drop_of(&mailbox->tries, from->network);
+    login_tries_drop_of(&network->tries, from->mailbox);
     take_password(mailbox, fingerprint, at_ms);
     login_lock_take(&mailbox->lock, fingerprint, true, from->network, at_ms);
     if (from->webmail_host)
@@ -515,14 +487,6 @@ uint16_t login_last_right(const struct login_mailbox *mailbox)
     return mailbox->password_count > 0 ? mailbox->passwords[0].fingerprint : LOGIN_NO_FINGERPRINT;
 }
 
-static bool has_tries_of(const struct login_tries *tries, uint64_t other)
-{
-    for (size_t i = 0; i < tries->count; i++)
-        if (tries->of[i].other == other)
-            return true;
-    return false;
-}
-
 static bool is_recent(int64_t then_ms, int64_t at_ms) { return at_ms - then_ms < LOGIN_NEWS_MS; }
 
 static bool was_just_known(const struct login_known_list *list, uint64_t other, int64_t at_ms)
@@ -540,8 +504,8 @@ bool login_right_is_news(const struct login_mailbox *mailbox, const struct login
     if (mailbox->password_count == 0 || last->fingerprint != fingerprint || last->tries > 0 ||
         !is_recent(last->right_ms, at_ms))
         return true;
-    if (has_tries_of(&mailbox->tries, from->network) ||
-        has_tries_of(&network->tries, from->mailbox))
+    if (login_tries_has_of(&mailbox->tries, from->network) ||
+        login_tries_has_of(&network->tries, from->mailbox))
         return true;
     return !from->webmail_host && !(was_just_known(&mailbox->known, from->network, at_ms) &&
                                     was_just_known(&network->known, from->mailbox, at_ms));
@@ -552,13 +516,10 @@ bool login_right_is_news(const struct login_mailbox *mailbox, const struct login
 /* What was counted is not counted for that rule any more, but a repetition is still one. */
 static void discount(struct login_mailbox *mailbox, enum login_rule rule, uint64_t network)
 {
-    for (size_t i = 0; i < mailbox->tries.count; i++) {
-        struct login_try *one = &mailbox->tries.of[i];
-        if (rule == LOGIN_WRONG_PER_MAILBOX)
-            one->for_mailbox = false;
-        else if (one->other == network)
-            one->for_pair = false;
-    }
+    if (rule == LOGIN_WRONG_PER_MAILBOX)
+        login_tries_discount_mailbox(&mailbox->tries);
+    else
+        login_tries_discount_pair(&mailbox->tries, network);
 }
 
 int login_unblock_mailbox(struct login_mailbox *mailbox, enum login_rule rule, uint64_t network,
@@ -586,6 +547,6 @@ int login_unblock_network(struct login_network *network, int64_t at_ms)
     if (!holds(&network->block, at_ms))
         return 0;
     network->block.until_ms = at_ms;
-    network->tries.count = 0;
+    login_tries_empty(&network->tries);
     return 1;
 }

@@ -57,10 +57,13 @@ struct login_try {
     uint16_t fingerprint;
     bool for_pair, for_mailbox; /* which rules of the mailbox count it */
 };
+/* In order of time, all within LOGIN_WINDOW_MS; 14 bytes each (login_tries.c). */
 struct login_tries {
-    struct login_try *of; /* in order of time */
-    size_t count, room;
+    struct login_try_kept *of;
+    uint32_t count, room;
+    int64_t last_ms; /* the last one is not later */
 };
+struct login_try login_tries_at(const struct login_tries *tries, size_t place);
 
 /* A network that a mailbox signed in from, or a mailbox that signed in from a network. */
 struct login_known {

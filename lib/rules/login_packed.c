@@ -11,13 +11,19 @@ static int64_t get_moment(struct packed_rest *rest) { return (int64_t)packed_num
 static void put_tries(struct text *out, const struct login_tries *tries)
 {
     packed_add_number(out, tries->count);
-    for (size_t i = 0; i < tries->count; i++) {
-        const struct login_try *one = &tries->of[i];
-        put_moment(out, one->at_ms);
-        packed_add_fixed(out, one->other, 8);
-        packed_add_number(out, (uint64_t)one->fingerprint << 2 | (one->for_pair ? FOR_PAIR : 0) |
-                                   (one->for_mailbox ? FOR_MAILBOX : 0));
+    for (uint32_t i = 0; i < tries->count; i++) {
+        const struct login_try one = login_tries_at(tries, i);
+        put_moment(out, one.at_ms);
+        packed_add_fixed(out, one.other, 8);
+        packed_add_number(out, (uint64_t)one.fingerprint << 2 | (one.for_pair ? FOR_PAIR : 0) |
+                                   (one.for_mailbox ? FOR_MAILBOX : 0));
     }
+}
+
+static bool may_be_next(const struct login_tries *tries, int64_t at_ms)
+{
+    return at_ms >= tries->last_ms &&
+           (tries->count == 0 || at_ms - login_tries_at(tries, 0).at_ms < LOGIN_WINDOW_MS);
 }
 
 static void get_tries(struct packed_rest *rest, size_t max, struct login_tries *tries)
@@ -31,9 +37,10 @@ static void get_tries(struct packed_rest *rest, size_t max, struct login_tries *
         one.fingerprint = (uint16_t)(what >> 2);
         one.for_pair = (what & FOR_PAIR) != 0;
         one.for_mailbox = (what & FOR_MAILBOX) != 0;
-        if (what >> 2 >= LOGIN_FINGERPRINTS)
+        if (what >> 2 >= LOGIN_FINGERPRINTS || !may_be_next(tries, one.at_ms))
             rest->next = NULL;
-        login_add_try(tries, &one);
+        else
+            login_tries_add(tries, &one);
     }
 }
 

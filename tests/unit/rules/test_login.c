@@ -1,6 +1,7 @@
 /* Wrong passwords: each rule at its number and one below, blocks to the millisecond, and random
  * tries against a model that keeps all that ever came. SENDGUARD_SEED repeats a run. */
 #include <check.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,7 +373,7 @@ START_TEST(test_clock)
     ck_assert(blocked(1, 1, NOON + 10 * HOUR_MS) == NULL);
     wrong(3, 2, 1, NOON + 30 * SECOND_MS);
     ck_assert_int_eq(wrong(3, 2, 2, NOON), LOGIN_COUNTED); /* a little behind: the same moment */
-    ck_assert_int_eq(mailboxes[3].tries.of[1].at_ms, NOON + 30 * SECOND_MS);
+    ck_assert_int_eq(login_tries_at(&mailboxes[3].tries, 1).at_ms, NOON + 30 * SECOND_MS);
 }
 END_TEST
 
@@ -484,6 +485,54 @@ START_TEST(test_networks)
     ck_assert_str_eq(text, "2001:db8:1:2::/64");
     ck_assert_int_eq(login_network_of("", &one), 0);
     ck_assert_int_eq(login_network_of("198.51.100.7/24", &one), 0);
+}
+END_TEST
+
+/* ---- a million tries ------------------------------------------------------------------------- */
+
+enum { MANY_MAILBOXES = 10000, MANY_NETWORKS = 20000, MANY = 1000 * 1000 };
+static struct login_mailbox many_mailboxes[MANY_MAILBOXES];
+static struct login_network many_networks[MANY_NETWORKS];
+
+/* What the allocator took for a list, its own head included. */
+static size_t bytes_of(const struct login_tries *tries)
+{
+    return tries->of != NULL ? malloc_usable_size(tries->of) + sizeof(size_t) : 0;
+}
+
+static size_t bytes_of_all(void)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < MANY_MAILBOXES; i++)
+        bytes += bytes_of(&many_mailboxes[i].tries);
+    for (int i = 0; i < MANY_NETWORKS; i++)
+        bytes += bytes_of(&many_networks[i].tries);
+    return bytes;
+}
+
+/* 100 of each mailbox, 50 of each network: as many as the default rules count. A try stands in the
+ * list of each. */
+START_TEST(test_memory)
+{
+    limits = (struct login_limits){{LIMIT_OFF, LIMIT_OFF, LIMIT_OFF, LIMIT_OFF}};
+    for (int i = 0; i < MANY; i++) {
+        const struct login_from who = {.mailbox = (uint64_t)(i % MANY_MAILBOXES),
+                                       .network = (uint64_t)(i % MANY_NETWORKS)};
+        ck_assert_int_eq(login_take_wrong(&many_mailboxes[who.mailbox],
+                                          &many_networks[who.network], &limits, &who,
+                                          (uint16_t)(i / MANY_MAILBOXES), LOGIN_RESTS_NOT,
+                                          NOON + i, &begun),
+                         LOGIN_COUNTED);
+    }
+    ck_assert_uint_eq(many_mailboxes[7].tries.count, 100);
+    ck_assert_uint_eq(many_networks[7].tries.count, 50);
+    ck_assert_msg(bytes_of_all() <= (size_t)32 * MANY, "%.1f bytes a try",
+                  (double)bytes_of_all() / MANY);
+    for (int i = 0; i < MANY_MAILBOXES; i++)
+        ck_assert(login_mailbox_forget(&many_mailboxes[i], NOON + MANY + HOUR_MS));
+    for (int i = 0; i < MANY_NETWORKS; i++)
+        ck_assert(login_network_forget(&many_networks[i], NOON + MANY + HOUR_MS));
+    ck_assert_uint_eq(bytes_of_all(), 0);
 }
 END_TEST
 
@@ -720,6 +769,7 @@ int main(void)
     tcase_add_test(tcase, test_ends);
     tcase_add_test(tcase, test_packed);
     tcase_add_test(tcase, test_networks);
+    tcase_add_test(tcase, test_memory);
     tcase_add_test(tcase, test_model);
     Suite *suite = suite_create("login");
     suite_add_tcase(suite, tcase);
