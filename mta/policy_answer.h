@@ -23,13 +23,7 @@ enum {
  *   that waiting does not help with                      REJECT 5.7.1 TEXT
  *   a limit over time                                    DEFER_IF_PERMIT 4.7.1 TEXT
  *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
- * The text says in English, in this order: the provider's sentence or that the message was not sent
- * (a deferred one: not now), until when, the rule with its numbers, whom to ask (`contact`; "" for nobody), the reference, that
- * it will not be sent later by itself, and the link, which has no token: Postfix logs it all. What
- * does not fit is left out: first the reference, which the link ends with, then the contact, then
- * that it is not sent later, then the rule. A link that does not fit beside the first two leaves its
- * place to the reference. What is forwarded and deferred has no link: the service that forwards reads
- * it, and tries again. */
+ * The text: guard/smtp_reply.h. */
 void policy_answer(struct arena *arena, const struct catalogue *catalogue,
                    const struct verdict *verdict, const char *contact,
                    char answer_r[POLICY_ANSWER_SIZE]);
