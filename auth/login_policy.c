@@ -121,7 +121,8 @@ static bool is_webmail_host(struct login_policy *policy, const struct settings *
     const char *ip = request->ip;
     if (ip[0] == '\0' || !settings_network_holds(&settings->mta_webmail_hosts, ip))
         return false;
-    if (!request->by_postfix && log_is_due(&policy->told_webmail_ms, now_ms))
+    bool may_name_browser = request->protocol != LOGIN_SMTP; /* by which no webmail can */
+    if (may_name_browser && log_is_due(&policy->told_webmail_ms, now_ms))
         log_line(LOG_WARNING_LEVEL, "sign-ins come from a webmail host: without the browser's "
                  "address only wrong_passwords_per_mailbox counts", "ip", ip, NULL);
     return true;
@@ -163,6 +164,7 @@ void login_policy_answer(void *context, const struct raw_request *raw,
     const struct settings *settings = snapshot_settings(snapshot);
     const struct logins_try attempt = {
         .mailbox = request.mailbox, .ip = request.ip, .fingerprint = request.fingerprint,
+        .protocol = request.protocol,
         .webmail_host = is_webmail_host(policy, settings, &request, now_ms)};
     if (request.reports) {
         take_report(policy, settings, &request, &attempt, now_ms);

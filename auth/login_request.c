@@ -96,7 +96,7 @@ static int read_object(struct json_object *object, struct arena *arena,
         !read_fingerprint(json_string(object, "pwhash", ""), &request->fingerprint, problem))
         return 0;
     request->ip = arena_strdup(arena, json_string(object, "remote", ""));
-    request->by_postfix = strcmp(json_string(object, "protocol", ""), "smtp") == 0;
+    request->protocol = login_protocol_of(json_string(object, "protocol", ""));
     request->after = json_string(object, "stage", "")[0] != '\0';
     request->right = json_is_true(object, "success");
     request->counts = !json_is_true(object, "policy_reject") &&

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "http_server/http_request.h"
+#include "rules/login_protocol.h"
 
 enum { LOGIN_REQUEST_MAX_BODY = 16 * 1024 };
 
@@ -13,7 +14,7 @@ struct login_request {
     const char *mailbox;  /* an address in key form, or another name in lower case */
     const char *ip;       /* "" where Dovecot knows none */
     uint16_t fingerprint; /* the last 12 bits of its hash; 0 where there is none */
-    bool by_postfix;      /* by SMTP a webmail cannot name the browser's address */
+    enum login_protocol protocol;
     bool after;           /* asked when the password was found right: `stage` is not empty */
     bool right;           /* reported: the password was */
     bool counts;          /* reported: if it was not, it was wrong; not that another fault, or we,

@@ -27,6 +27,19 @@ static void print_counts(struct cli *cli, struct json_object *view)
                print_number(cli->arena, count, "limit", "no limit"));
 }
 
+/* "imap, smtp", of a network; or that of an old password. */
+static const char *protocols_of(struct cli *cli, struct json_object *one)
+{
+    const char *text = "";
+    struct json_object *protocol;
+    if (json_member(one, "protocols") == NULL)
+        return print_member(cli->arena, one, "protocol", "");
+    each_of(protocol, one, "protocols")
+        text = arena_printf(cli->arena, "%s%s%s", text, *text != '\0' ? ", " : "",
+                            json_object_get_string(protocol));
+    return text;
+}
+
 static void print_networks(struct cli *cli, struct json_object *view, const char *list,
                            const char *title, const char *number)
 {
@@ -35,10 +48,11 @@ static void print_networks(struct cli *cli, struct json_object *view, const char
     if (views_list_length(view, list) == 0)
         return;
     printf("%s:\n", title);
-    print_table_begin(&table, 3, 1U << 2);
+    print_table_begin(&table, 4, 1U << 3);
     each_of(one, view, list)
         print_table_row(&table, print_member(cli->arena, one, "network", "(not known)"),
                         print_moment(cli->arena, one, "last_at", 0, ""),
+                        protocols_of(cli, one),
                         number != NULL ? print_number(cli->arena, one, number, "") : "");
     print_table_end(&table, stdout);
 }

@@ -10,6 +10,7 @@
 #include "store/store.h"
 #include "web/delivery_pages.h"
 #include "web/failure_pages.h"
+#include "web/logins_pages.h"
 #include "web/web.h"
 
 enum { MESSAGES_SHOWN = 10 }; /* of those that are looked up in the log */
@@ -204,6 +205,7 @@ static void add_signins(struct exchange *exchange, const struct status_visit *vi
         return;
     if (!visit->fresh)
         json_add_bool(signins, "can_open", false);
+    logins_pages_add_protocols(exchange, json_member(signins, "known"));
     if (json_object_array_length(json_member(signins, "closed")) > 0 ||
         json_object_array_length(json_member(signins, "known")) > 0 ||
         json_object_array_length(json_member(signins, "old_passwords")) > 0 ||

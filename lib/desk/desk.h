@@ -364,9 +364,12 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
  *  "known_mailboxes":7 (that signed in there within 30 days); of a mailbox also
  *  "open_until":moment|null,
  *  "wrong":[{"network":…|null (not known),"count":9,"last_at":moment}…], the last first, 50 at most,
- *  "known":[{"network":…,"last_at":moment}…], where it signed in,
- *  "old_passwords":[{"network":…|null,"tries":312,"since":moment (when it was right last),
- *     "last_at":moment}…]} */
+ *  "known":[KNOWN…], where it signed in,
+ *  "old_passwords":[OLD_PASSWORD…]}
+ *   KNOWN {"network":…,"protocol":"imap"|"pop3"|"sieve"|"smtp"|"submission"|"other"|null (not known),
+ *     "protocols":[…] (all by which it signed in there since it is known),"last_at":moment}
+ *   OLD_PASSWORD {"network":…|null,"protocol":as above, of the last try,"tries":312,
+ *     "since":moment (when it was right last),"last_at":moment} */
 int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
                 struct json_object **view_r, struct problem *problem) must_check;
 /* The same as its user may see it, who reads at reader_ip (NULL: not known). Networks are those of
@@ -374,8 +377,8 @@ int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, in
  * {"closed":[{"everywhere":bool (but to networks that are known),"network":…|null,"until":moment}…],
  *  "closed_to_others":{"count":2 (other networks),"until":moment (of the last)}|null,
  *  "can_open":bool (desk_logins_open would),
- *  "known":[{"network":…,"last_at":moment}…], the last first, 10 at most,
- *  "old_passwords":[{"network":…|null,"tries":312,"since":moment,"last_at":moment}…]}
+ *  "known":[KNOWN…], the last first, 10 at most,
+ *  "old_passwords":[OLD_PASSWORD…]}
  * 1 (*view_r NULL: nothing can be known here), -1. */
 int desk_logins_own(const struct desk *desk, const char *mailbox, const char *reader_ip,
                     int64_t now_ms, struct json_object **view_r) must_check;

@@ -207,11 +207,22 @@ static void add_old_passwords(const struct login_mailbox *mailbox, const struct 
             json_add_string(one, "network", own_network(reader, password->tried_network));
         else
             add_network(one, password->tried_network);
+        json_add_string(one, "protocol", login_protocol_names[password->tried_protocol]);
         json_add_int(one, "tries", password->tries);
         json_add_moment(one, "since", password->right_ms);
         json_add_moment(one, "last_at", password->tried_ms);
         json_object_array_add(old, one);
     }
+}
+
+/* Of the last time; and `all`, 1 << enum login_protocol. */
+static void add_protocols(const struct login_known *last, unsigned all, struct json_object *view)
+{
+    json_add_string(view, "protocol", login_protocol_names[last->protocol]);
+    struct json_object *list = json_add_list(view, "protocols");
+    for (int i = LOGIN_PROTOCOL_UNKNOWN + 1; i < LOGIN_PROTOCOL_COUNT; i++)
+        if ((all & 1U << i) != 0)
+            json_object_array_add(list, json_object_new_string(login_protocol_names[i]));
 }
 
 static void add_known(const struct login_mailbox *mailbox, struct json_object *view)
@@ -220,6 +231,7 @@ static void add_known(const struct login_mailbox *mailbox, struct json_object *v
     for (size_t i = 0; i < mailbox->known.count; i++) {
         struct json_object *one = json_object_new_object();
         add_network(one, mailbox->known.of[i].other);
+        add_protocols(&mailbox->known.of[i], mailbox->known.of[i].protocols, one);
         json_add_moment(one, "last_at", mailbox->known.of[i].last_ms);
         json_object_array_add(known, one);
     }
@@ -331,6 +343,19 @@ static bool is_listed(struct json_object *list, const char *network)
     return false;
 }
 
+/* From all that is one network to its user. */
+static unsigned own_protocols(const struct login_mailbox *mailbox, const struct own_reader *reader,
+                              const char *network)
+{
+    unsigned protocols = 0;
+    for (size_t i = 0; i < mailbox->known.count; i++) {
+        const char *one = own_network(reader, mailbox->known.of[i].other);
+        if (one != NULL && strcmp(one, network) == 0)
+            protocols |= mailbox->known.of[i].protocols;
+    }
+    return protocols;
+}
+
 static void add_own_known(const struct login_mailbox *mailbox, const struct own_reader *reader,
                           struct json_object *view)
 {
@@ -338,12 +363,14 @@ static void add_own_known(const struct login_mailbox *mailbox, const struct own_
     for (size_t i = 0; i < mailbox->known.count; i++) {
         if (json_object_array_length(known) == OWN_NETWORKS_SHOWN)
             break;
-        const char *network = own_network(reader, mailbox->known.of[i].other);
+        const struct login_known *last = &mailbox->known.of[i];
+        const char *network = own_network(reader, last->other);
         if (network == NULL || is_listed(known, network))
             continue;
         struct json_object *one = json_object_new_object();
         json_add_string(one, "network", network);
-        json_add_moment(one, "last_at", mailbox->known.of[i].last_ms);
+        add_protocols(last, own_protocols(mailbox, reader, network), one);
+        json_add_moment(one, "last_at", last->last_ms);
         json_object_array_add(known, one);
     }
     add_old_passwords(mailbox, reader, view);

@@ -36,7 +36,8 @@ void logins_free(struct logins **logins)
 
 static struct login_from from_of(struct logins *logins, const struct logins_try *attempt)
 {
-    struct login_from from = {.mailbox = keyed_hash_login(&logins->keys, attempt->mailbox)};
+    struct login_from from = {.mailbox = keyed_hash_login(&logins->keys, attempt->mailbox),
+                              .protocol = attempt->protocol};
     from.webmail_host = login_network_of(attempt->ip, &from.network) == 0 || attempt->webmail_host;
     return from;
 }
@@ -61,12 +62,18 @@ int logins_allow(struct logins *logins, const struct logins_try *attempt, int64_
 
 /* ---- tries ----------------------------------------------------------------------------------- */
 
+static struct login_from from_of_event(const struct logins_event *event)
+{
+    return (struct login_from){.mailbox = event->mailbox->id, .network = event->network->id,
+                               .webmail_host = event->webmail_host,
+                               .protocol = (enum login_protocol)event->protocol};
+}
+
 enum login_taken logins_apply(const struct logins_event *event, struct login_mailbox *mailbox,
                               struct login_network *network, const struct login_limits *limits,
                               unsigned *begun_r)
 {
-    const struct login_from from = {.mailbox = event->mailbox->id, .network = event->network->id,
-                                    .webmail_host = event->webmail_host};
+    const struct login_from from = from_of_event(event);
     *begun_r = 0;
     if (event->locked) {
         login_take_locked(mailbox, &from, event->fingerprint, event->at_ms);
@@ -99,8 +106,7 @@ static void keep(struct logins *logins, struct logins_event *event)
 
 static bool is_news(const struct logins_event *event)
 {
-    const struct login_from from = {.mailbox = event->mailbox->id, .network = event->network->id,
-                                    .webmail_host = event->webmail_host};
+    const struct login_from from = from_of_event(event);
     return !event->right ||
            login_right_is_news(&event->mailbox->of.mailbox, &event->network->of.network, &from,
                                event->fingerprint, event->at_ms);
@@ -136,7 +142,7 @@ int logins_report(struct logins *logins, const struct logins_try *attempt, bool 
         .mailbox = logins_table_get(&logins->mailboxes, from.mailbox, LOGINS_MAX),
         .network = logins_table_get(&logins->networks, from.network, LOGINS_MAX),
         .at_ms = now_ms, .fingerprint = attempt->fingerprint, .right = right,
-        .webmail_host = from.webmail_host};
+        .webmail_host = from.webmail_host, .protocol = (uint8_t)from.protocol};
     bool has_room = event.mailbox != NULL && event.network != NULL;
     if (has_room)
         take_over(logins, &event, limits, taken_r);
@@ -159,7 +165,8 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
     struct login_lock *lock = entry != NULL ? &entry->of.mailbox.lock : NULL;
     struct logins_event event = {.mailbox = entry, .at_ms = now_ms, .right = true, .locked = true,
                                  .fingerprint = attempt->fingerprint,
-                                 .webmail_host = from.webmail_host};
+                                 .webmail_host = from.webmail_host,
+                                 .protocol = (uint8_t)from.protocol};
     if (lock != NULL) {
         *again_r = login_lock_returns(lock, attempt->fingerprint, now_ms);
         keeps_out = lock->keeps_out && (*again_r || login_lock_holds(lock));

@@ -31,6 +31,7 @@ struct logins_try {
     const char *ip;       /* "", or none: as from a webmail host */
     bool webmail_host;    /* struct login_from */
     uint16_t fingerprint; /* below LOGIN_FINGERPRINTS */
+    enum login_protocol protocol;
 };
 
 /* 1: it may go on; 0: that block keeps it out. Asks no store. */

@@ -16,6 +16,7 @@ struct logins_event {
     uint16_t fingerprint;
     uint8_t rests; /* enum login_rests */
     uint8_t begun; /* blocks that it began here: 1 << enum login_rule */
+    uint8_t protocol; /* enum login_protocol */
     bool right, webmail_host;
     bool locked; /* right, and a lock keeps it out, or holds again by it */
     char *again; /* then the name of the mailbox, to be freed; else NULL */

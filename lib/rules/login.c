@@ -81,8 +81,10 @@ static void forget_tries(struct login_tries *tries, int64_t at_ms)
     login_tries_drop_first(tries, count_over(tries, at_ms));
 }
 
-void login_know(struct login_known_list *list, uint64_t other, size_t max, int64_t at_ms)
+struct login_known *login_know(struct login_known_list *list, uint64_t other, size_t max,
+                               int64_t at_ms)
 {
+    struct login_known known = {.other = other};
     size_t place = 0;
     while (place < list->count && list->of[place].other != other)
         place++;
@@ -94,9 +96,13 @@ void login_know(struct login_known_list *list, uint64_t other, size_t max, int64
         list->count++;
     } else if (place == list->count) {
         place--;
+    } else {
+        known = list->of[place];
     }
     memmove(list->of + 1, list->of, place * sizeof *list->of);
-    list->of[0] = (struct login_known){other, at_ms};
+    known.last_ms = at_ms;
+    list->of[0] = known;
+    return list->of;
 }
 
 static bool is_known_at(const struct login_known *known, int64_t at_ms)
@@ -351,7 +357,7 @@ int64_t login_network_ends(const struct login_network *network)
 /* ---- tries --------------------------------------------------------------------------------- */
 
 static bool take_old_password(struct login_mailbox *mailbox, uint16_t fingerprint,
-                              uint64_t network, int64_t at_ms)
+                              const struct login_from *from, int64_t at_ms)
 {
     for (size_t i = 0; i < mailbox->password_count; i++) {
         struct login_password *password = &mailbox->passwords[i];
@@ -359,7 +365,8 @@ static bool take_old_password(struct login_mailbox *mailbox, uint16_t fingerprin
             continue;
         password->tries += password->tries < UINT32_MAX;
         password->tried_ms = at_ms;
-        password->tried_network = network;
+        password->tried_network = from->network;
+        password->tried_protocol = (uint8_t)from->protocol;
         return true;
     }
     return false;
@@ -424,7 +431,7 @@ enum login_taken login_take_wrong(struct login_mailbox *mailbox, struct login_ne
     if (login_blocked(mailbox, network, from, at_ms) != NULL)
         return LOGIN_KEPT_OUT;
     login_lock_take(&mailbox->lock, fingerprint, false, from->network, at_ms);
-    if (take_old_password(mailbox, fingerprint, from->network, at_ms))
+    if (take_old_password(mailbox, fingerprint, from, at_ms))
         return LOGIN_OLD_PASSWORD;
     if (rests == LOGIN_RESTS)
         return LOGIN_RESTED;
@@ -470,7 +477,10 @@ void login_take_right(struct login_mailbox *mailbox, struct login_network *netwo
     login_lock_take(&mailbox->lock, fingerprint, true, from->network, at_ms);
     if (from->webmail_host)
         return;
-    login_know(&mailbox->known, from->network, LOGIN_KNOWN_NETWORKS_MAX, at_ms);
+    struct login_known *known =
+        login_know(&mailbox->known, from->network, LOGIN_KNOWN_NETWORKS_MAX, at_ms);
+    known->protocol = (uint8_t)from->protocol;
+    known->protocols |= (uint8_t)(1U << from->protocol);
     login_know(&network->known, from->mailbox, LOGIN_MAILBOXES_MAX, at_ms);
 }
 
@@ -489,12 +499,22 @@ uint16_t login_last_right(const struct login_mailbox *mailbox)
 
 static bool is_recent(int64_t then_ms, int64_t at_ms) { return at_ms - then_ms < LOGIN_NEWS_MS; }
 
-static bool was_just_known(const struct login_known_list *list, uint64_t other, int64_t at_ms)
+/* NULL: it was not, within LOGIN_NEWS_MS. */
+static const struct login_known *just_known(const struct login_known_list *list, uint64_t other,
+                                            int64_t at_ms)
 {
     for (size_t i = 0; i < list->count; i++)
         if (list->of[i].other == other)
-            return is_recent(list->of[i].last_ms, at_ms);
-    return false;
+            return is_recent(list->of[i].last_ms, at_ms) ? &list->of[i] : NULL;
+    return NULL;
+}
+
+static bool was_just_known(const struct login_mailbox *mailbox, const struct login_network *network,
+                           const struct login_from *from, int64_t at_ms)
+{
+    const struct login_known *known = just_known(&mailbox->known, from->network, at_ms);
+    return known != NULL && (known->protocols & 1U << from->protocol) != 0 &&
+           just_known(&network->known, from->mailbox, at_ms) != NULL;
 }
 
 bool login_right_is_news(const struct login_mailbox *mailbox, const struct login_network *network,
@@ -507,8 +527,7 @@ bool login_right_is_news(const struct login_mailbox *mailbox, const struct login
     if (login_tries_has_of(&mailbox->tries, from->network) ||
         login_tries_has_of(&network->tries, from->mailbox))
         return true;
-    return !from->webmail_host && !(was_just_known(&mailbox->known, from->network, at_ms) &&
-                                    was_just_known(&network->known, from->mailbox, at_ms));
+    return !from->webmail_host && !was_just_known(mailbox, network, from, at_ms);
 }
 
 /* ---- ending blocks ------------------------------------------------------------------------- */

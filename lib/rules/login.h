@@ -19,6 +19,7 @@
 #include "base/base.h"
 #include "base/text.h"
 #include "rules/login_lock.h"
+#include "rules/login_protocol.h"
 
 /* Databases keep the numbers: new ones go to the end. */
 enum login_rule {
@@ -65,10 +66,13 @@ struct login_tries {
 };
 struct login_try login_tries_at(const struct login_tries *tries, size_t place);
 
-/* A network that a mailbox signed in from, or a mailbox that signed in from a network. */
+/* A network that a mailbox signed in from, or a mailbox that signed in from a network; of the latter
+ * the protocols are not kept. */
 struct login_known {
     uint64_t other;
     int64_t last_ms;
+    uint8_t protocol;  /* enum login_protocol, of the last time */
+    uint8_t protocols; /* all since it is known: 1 << enum login_protocol */
 };
 struct login_known_list {
     struct login_known *of; /* the last one first */
@@ -83,6 +87,7 @@ struct login_block {
 
 struct login_password {
     uint16_t fingerprint;
+    uint8_t tried_protocol; /* enum login_protocol, of its last try */
     int64_t right_ms; /* when it was right last */
     uint32_t tries;   /* as an old password, since then; and the last of them: */
     int64_t tried_ms;
@@ -116,6 +121,7 @@ struct login_from {
     uint64_t mailbox, network; /* a hash of the name; login_network_of */
     bool webmail_host;         /* the browser's address is missing: never a known pair, and of the
                                   rules LOGIN_WRONG_PER_MAILBOX alone counts */
+    enum login_protocol protocol;
 };
 /* A network as a number: an IPv4 address, or the first half of an IPv6 address. 1; 0: `ip` is no
  * address. */

@@ -2,7 +2,10 @@
 #include "base/packed.h"
 #include "rules/login_inside.h"
 
-enum { FORMAT = 1, FORMAT_LOCK = 2, FOR_PAIR = 1, FOR_MAILBOX = 2 };
+enum { FOR_PAIR = 1, FOR_MAILBOX = 2, PROTOCOL_BITS = 8 };
+
+/* Of a mailbox with a lock it is one more. */
+enum { FORMAT_NO_PROTOCOLS = 1, FORMAT_MAILBOX = 3, FORMAT_NETWORK = 1 };
 
 static void put_moment(struct text *out, int64_t ms) { packed_add_number(out, (uint64_t)ms); }
 
@@ -44,23 +47,43 @@ static void get_tries(struct packed_rest *rest, size_t max, struct login_tries *
     }
 }
 
-static void put_known(struct text *out, const struct login_known_list *list)
+static void put_known(struct text *out, const struct login_known_list *list, bool protocols)
 {
     packed_add_number(out, list->count);
     for (size_t i = list->count; i-- > 0;) {
-        packed_add_fixed(out, list->of[i].other, 8);
-        put_moment(out, list->of[i].last_ms);
+        const struct login_known *known = &list->of[i];
+        packed_add_fixed(out, known->other, 8);
+        put_moment(out, known->last_ms);
+        if (protocols)
+            packed_add_number(out, (uint64_t)known->protocol << PROTOCOL_BITS | known->protocols);
     }
 }
 
-static void get_known(struct packed_rest *rest, size_t max, struct login_known_list *list)
+static enum login_protocol get_protocol(struct packed_rest *rest, uint64_t number)
+{
+    if (number >= LOGIN_PROTOCOL_COUNT)
+        rest->next = NULL;
+    return number < LOGIN_PROTOCOL_COUNT ? (enum login_protocol)number : LOGIN_PROTOCOL_UNKNOWN;
+}
+
+static void get_protocols(struct packed_rest *rest, struct login_known *known)
+{
+    uint64_t number = packed_number(rest);
+    known->protocol = (uint8_t)get_protocol(rest, number >> PROTOCOL_BITS);
+    known->protocols = (uint8_t)number;
+}
+
+static void get_known(struct packed_rest *rest, size_t max, bool protocols,
+                      struct login_known_list *list)
 {
     uint64_t count = packed_number(rest);
     if (count > max)
         rest->next = NULL;
     for (uint64_t i = 0; i < count && rest->next != NULL; i++) {
         uint64_t other = packed_fixed(rest, 8);
-        login_know(list, other, max, get_moment(rest));
+        struct login_known *known = login_know(list, other, max, get_moment(rest));
+        if (protocols)
+            get_protocols(rest, known);
     }
 }
 
@@ -116,11 +139,11 @@ static struct login_lock get_lock(struct packed_rest *rest)
 void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
 {
     bool has_lock = login_lock_ends(&mailbox->lock) != 0;
-    text_add_char(out, has_lock ? FORMAT_LOCK : FORMAT);
+    text_add_char(out, has_lock ? FORMAT_MAILBOX + 1 : FORMAT_MAILBOX);
     put_moment(out, mailbox->time_ms);
     put_moment(out, mailbox->open_until_ms);
     put_tries(out, &mailbox->tries);
-    put_known(out, &mailbox->known);
+    put_known(out, &mailbox->known, true);
     packed_add_number(out, mailbox->block_count);
     for (size_t i = 0; i < mailbox->block_count; i++)
         put_block(out, &mailbox->blocks[i]);
@@ -132,6 +155,7 @@ void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
         packed_add_number(out, password->tries);
         put_moment(out, password->tried_ms);
         packed_add_fixed(out, password->tried_network, 8);
+        packed_add_number(out, password->tried_protocol);
     }
     if (has_lock)
         put_lock(out, &mailbox->lock);
@@ -149,7 +173,7 @@ static void get_blocks(struct packed_rest *rest, struct login_mailbox *mailbox)
     }
 }
 
-static void get_passwords(struct packed_rest *rest, struct login_mailbox *mailbox)
+static void get_passwords(struct packed_rest *rest, bool protocols, struct login_mailbox *mailbox)
 {
     uint64_t count = packed_number(rest);
     if (count > LOGIN_OLD_PASSWORDS)
@@ -162,6 +186,8 @@ static void get_passwords(struct packed_rest *rest, struct login_mailbox *mailbo
         password->tries = (uint32_t)packed_number(rest);
         password->tried_ms = get_moment(rest);
         password->tried_network = packed_fixed(rest, 8);
+        if (protocols)
+            password->tried_protocol = (uint8_t)get_protocol(rest, packed_number(rest));
         if (fingerprint >= LOGIN_FINGERPRINTS)
             rest->next = NULL;
     }
@@ -172,15 +198,16 @@ int login_mailbox_read(const void *bytes, size_t length, struct login_mailbox *m
     struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
     *mailbox_r = (struct login_mailbox){0};
     uint64_t format = packed_fixed(&rest, 1);
-    if (format != FORMAT && format != FORMAT_LOCK)
+    if (format < FORMAT_NO_PROTOCOLS || format > FORMAT_MAILBOX + 1)
         return 0;
+    bool protocols = format >= FORMAT_MAILBOX;
     mailbox_r->time_ms = get_moment(&rest);
     mailbox_r->open_until_ms = get_moment(&rest);
     get_tries(&rest, LOGIN_FINGERPRINTS, &mailbox_r->tries);
-    get_known(&rest, LOGIN_KNOWN_NETWORKS_MAX, &mailbox_r->known);
+    get_known(&rest, LOGIN_KNOWN_NETWORKS_MAX, protocols, &mailbox_r->known);
     get_blocks(&rest, mailbox_r);
-    get_passwords(&rest, mailbox_r);
-    if (format == FORMAT_LOCK)
+    get_passwords(&rest, protocols, mailbox_r);
+    if (format % 2 == 0)
         mailbox_r->lock = get_lock(&rest);
     if (rest.next != rest.end)
         login_mailbox_free(mailbox_r);
@@ -189,23 +216,23 @@ int login_mailbox_read(const void *bytes, size_t length, struct login_mailbox *m
 
 void login_network_add(struct text *out, const struct login_network *network)
 {
-    text_add_char(out, FORMAT);
+    text_add_char(out, FORMAT_NETWORK);
     put_moment(out, network->time_ms);
     put_block(out, &network->block);
     put_tries(out, &network->tries);
-    put_known(out, &network->known);
+    put_known(out, &network->known, false);
 }
 
 int login_network_read(const void *bytes, size_t length, struct login_network *network_r)
 {
     struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
     *network_r = (struct login_network){0};
-    if (packed_fixed(&rest, 1) != FORMAT)
+    if (packed_fixed(&rest, 1) != FORMAT_NETWORK)
         return 0;
     network_r->time_ms = get_moment(&rest);
     network_r->block = get_block(&rest);
     get_tries(&rest, LOGIN_TRIES_MAX, &network_r->tries);
-    get_known(&rest, LOGIN_MAILBOXES_MAX, &network_r->known);
+    get_known(&rest, LOGIN_MAILBOXES_MAX, false, &network_r->known);
     if (rest.next != rest.end)
         login_network_free(network_r);
     return rest.next == rest.end;

@@ -128,7 +128,7 @@ static bool is_word(const char *key)
     static const char *const words[] = {"rule", "cause", "channel", "state",  "verdict",  "outcome",
                                         "action",  "role",  "source", "kind", "headline", "field",
                                         "mode", "of",    "value",  "where",  "by",   "hint",     "ended",
-                                        "why", "type",  "done",   "appeal_problem"};
+                                        "why", "type",  "done",   "appeal_problem", "protocol"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;

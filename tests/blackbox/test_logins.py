@@ -150,10 +150,14 @@ def test_observe(logins):
 
 def test_mail_programs(logins):
     """Postfix asks Dovecot, and Dovecot us: one count for both."""
-    _, dovecot, _ = logins("alice@example.test")
+    auth, dovecot, _ = logins("alice@example.test")
     postfix = Postfix(dovecot).start()
     try:
+        signs_in(auth, dovecot, "alice@example.test", HERE)
         assert postfix.sign_in("alice@example.test", RIGHT, HERE) == ""
+        known, = shell(auth, "logins", "alice@example.test",
+                       until=lambda view: view["known"][0]["protocol"] == "smtp")["known"]
+        assert known["protocols"] == ["imap", "smtp"]
         for one in wrong_ones(5, "alice@example.test", ELSEWHERE):
             assert postfix.sign_in(*one).startswith("535 5.7.8 Error: authentication failed")
         for number in range(5, 10):

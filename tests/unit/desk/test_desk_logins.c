@@ -8,11 +8,13 @@
 
 static const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
 static struct logins *logins;
+static enum login_protocol protocol;
 
 static void begin(int backend, const char *const *overrides)
 {
     rig_begin(backend, overrides);
     logins = logins_new(token_key);
+    protocol = LOGIN_IMAP;
 }
 
 static void end(void) { logins_free(&logins); }
@@ -22,7 +24,7 @@ static struct logins_taken report(const char *mailbox, const char *ip, int passw
 {
     struct logins_taken taken;
     const struct logins_try attempt = {
-        .mailbox = mailbox, .ip = ip, .fingerprint = (uint16_t)password};
+        .mailbox = mailbox, .ip = ip, .fingerprint = (uint16_t)password, .protocol = protocol};
     ck_assert_int_eq(logins_report(logins, &attempt, right, &limits, now_ms, &taken), 1);
     return taken;
 }
@@ -104,6 +106,9 @@ START_TEST(test_old_password)
     begin(_i, WITH("logins.mode=enforce"));
     report(ALICE, HERE, 1, true, NOW - 2 * DAY_MS);
     report(ALICE, HERE, 2, true, NOW - DAY_MS);
+    protocol = LOGIN_SUBMISSION;
+    report(ALICE, HERE, 2, true, NOW - DAY_MS + 1);
+    protocol = LOGIN_POP3;
     for (int i = 0; i < 3; i++)
         report(ALICE, ELSEWHERE, 1, false, NOW + i);
     exchange(NOW + 3);
@@ -111,8 +116,11 @@ START_TEST(test_old_password)
     check_member(view, "mode", "enforce");
     ck_assert_uint_eq(length_of(view, "old_passwords"), 1);
     check_member(view, "old_passwords.0.network", "2001:db8:1:2::/64");
+    check_member(view, "old_passwords.0.protocol", "pop3");
     check_member(view, "old_passwords.0.tries", "3");
     check_member(view, "old_passwords.0.since", "2025-11-20T05:40:00Z");
+    check_member(view, "known.0.protocol", "submission");
+    check_member(view, "known.0.protocols", "['imap','submission']");
     view = view_of(NULL, HERE, NOW + 3);
     check_member(view, "network", HERE);
     check_member(view, "known_mailboxes", "1");
@@ -170,6 +178,7 @@ START_TEST(test_own_view)
     begin(_i, WITH("logins.mode=enforce"));
     report(ALICE, HERE, 1, true, NOW - 2 * DAY_MS);
     report(ALICE, HERE, 2, true, NOW - DAY_MS);
+    protocol = LOGIN_SMTP;
     report(ALICE, "192.0.2.200", 2, true, NOW - DAY_MS);
     for (int i = 0; i < 3; i++)
         report(ALICE, ELSEWHERE, 1, false, NOW + i);
@@ -186,6 +195,8 @@ START_TEST(test_own_view)
     check_member(view, "closed_to_others.until", "2025-11-22T06:40:02Z");
     ck_assert_uint_eq(length_of(view, "known"), 1); /* two addresses, one network of the page */
     check_member(view, "known.0.network", "192.0.2.0/24");
+    check_member(view, "known.0.protocol", "smtp");
+    check_member(view, "known.0.protocols", "['imap','smtp']");
     check_member(view, "old_passwords.0.network", "2001:db8:1::/48");
     check_member(view, "old_passwords.0.tries", "3");
     ck_assert_ptr_null(strstr(json_object_to_json_string(view), "203.0.113"));

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/packed.h"
 #include "rules/login.h"
 #include "rules/rule.h"
 #include "tests/unit/store/chance.h"
@@ -20,6 +21,7 @@ static struct login_mailbox mailboxes[MAILBOXES];
 static struct login_network networks[NETWORKS];
 static struct login_limits limits;
 static unsigned begun;
+static enum login_protocol protocol;
 static enum login_rests rests;
 
 static void begin(void)
@@ -30,12 +32,13 @@ static void begin(void)
         login_network_free(&networks[i]);
     limits = (struct login_limits)LOGIN_DEFAULT_LIMITS;
     rests = LOGIN_RESTS_NOT;
+    protocol = LOGIN_PROTOCOL_UNKNOWN;
 }
 
 static struct login_from from(int mailbox, int network)
 {
     return (struct login_from){.mailbox = (uint64_t)mailbox, .network = (uint64_t)network,
-                               .webmail_host = network == WEBMAIL};
+                               .webmail_host = network == WEBMAIL, .protocol = protocol};
 }
 
 static enum login_taken wrong(int mailbox, int network, int password, int64_t at_ms)
@@ -432,18 +435,82 @@ START_TEST(test_ends)
 }
 END_TEST
 
+/* A sign-in by a protocol that was not known there is news, once. */
+START_TEST(test_protocols)
+{
+    protocol = LOGIN_IMAP;
+    right(1, 1, 7, NOON);
+    ck_assert(!is_news(1, 1, 7, NOON + 1));
+    protocol = LOGIN_SMTP;
+    ck_assert(is_news(1, 1, 7, NOON + 1));
+    right(1, 1, 7, NOON + 1);
+    protocol = LOGIN_IMAP;
+    ck_assert(!is_news(1, 1, 7, NOON + 2));
+    right(1, 2, 7, NOON + 2);
+    right(1, 1, 8, NOON + 3);
+    protocol = LOGIN_POP3;
+    wrong(1, 2, 7, NOON + 4);
+    const struct login_known *known = mailboxes[1].known.of;
+    ck_assert_uint_eq(known[0].other, 1);
+    ck_assert_uint_eq(known[0].protocol, LOGIN_IMAP);
+    ck_assert_uint_eq(known[0].protocols, 1U << LOGIN_IMAP | 1U << LOGIN_SMTP);
+    ck_assert_uint_eq(known[1].protocols, 1U << LOGIN_IMAP);
+    ck_assert_uint_eq(mailboxes[1].passwords[1].tried_protocol, LOGIN_POP3);
+    ck_assert_int_eq(login_protocol_of("IMAP"), LOGIN_IMAP);
+    ck_assert_int_eq(login_protocol_of("doveadm"), LOGIN_PROTOCOL_OTHER);
+    ck_assert_int_eq(login_protocol_of("other"), LOGIN_PROTOCOL_OTHER);
+    ck_assert_int_eq(login_protocol_of(""), LOGIN_PROTOCOL_UNKNOWN);
+}
+END_TEST
+
+/* As it was before protocols were kept: a network, and a password that is tried as an old one. */
+START_TEST(test_packed_before_protocols)
+{
+    freed_by(text_free) struct text bytes = {0};
+    struct login_mailbox mailbox;
+    text_add_char(&bytes, 1);
+    packed_add_number(&bytes, NOON);
+    packed_add_number(&bytes, 0); /* not open */
+    packed_add_number(&bytes, 0); /* no tries */
+    packed_add_number(&bytes, 1);
+    packed_add_fixed(&bytes, 17, 8);
+    packed_add_number(&bytes, NOON - 1);
+    packed_add_number(&bytes, 0); /* no blocks */
+    packed_add_number(&bytes, 1);
+    packed_add_number(&bytes, 99);
+    packed_add_number(&bytes, NOON - 2);
+    packed_add_number(&bytes, 3);
+    packed_add_number(&bytes, NOON);
+    packed_add_fixed(&bytes, 18, 8);
+    ck_assert_int_eq(login_mailbox_read(bytes.data, bytes.length, &mailbox), 1);
+    ck_assert_uint_eq(mailbox.known.of[0].other, 17);
+    ck_assert_uint_eq(mailbox.known.of[0].protocol, LOGIN_PROTOCOL_UNKNOWN);
+    ck_assert_uint_eq(mailbox.known.of[0].protocols, 0);
+    ck_assert_uint_eq(mailbox.passwords[0].tries, 3);
+    ck_assert_uint_eq(mailbox.passwords[0].tried_network, 18);
+    ck_assert_uint_eq(mailbox.passwords[0].tried_protocol, LOGIN_PROTOCOL_UNKNOWN);
+    login_mailbox_free(&mailbox);
+}
+END_TEST
+
 START_TEST(test_packed)
 {
+    protocol = LOGIN_SIEVE;
     right(50, 1, 9, NOON - 2);
+    protocol = LOGIN_IMAP;
     right(50, 1, 7, NOON - 1);
     for (int i = 0; i < 12; i++)
         wrong(50 + i % 11, 1, i, NOON + i);
+    wrong(50, 2, 9, NOON + 12);
     struct login_mailbox mailbox;
     struct login_network network;
     freed_by(text_free) struct text bytes = {0}, again = {0}, of_network = {0};
     login_mailbox_add(&bytes, &mailboxes[50]);
     login_network_add(&of_network, &networks[1]);
     ck_assert_int_eq(login_mailbox_read(bytes.data, bytes.length, &mailbox), 1);
+    ck_assert_uint_eq(mailbox.known.of[0].protocol, LOGIN_IMAP);
+    ck_assert_uint_eq(mailbox.known.of[0].protocols, 1U << LOGIN_IMAP | 1U << LOGIN_SIEVE);
+    ck_assert_uint_eq(mailbox.passwords[1].tried_protocol, LOGIN_IMAP);
     login_mailbox_add(&again, &mailbox);
     ck_assert_uint_eq(bytes.length, again.length);
     ck_assert_mem_eq(bytes.data, again.data, again.length);
@@ -767,6 +834,8 @@ int main(void)
     tcase_add_test(tcase, test_forgotten);
     tcase_add_test(tcase, test_news);
     tcase_add_test(tcase, test_ends);
+    tcase_add_test(tcase, test_protocols);
+    tcase_add_test(tcase, test_packed_before_protocols);
     tcase_add_test(tcase, test_packed);
     tcase_add_test(tcase, test_networks);
     tcase_add_test(tcase, test_memory);
