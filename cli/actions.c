@@ -48,6 +48,28 @@ static void print_still(struct cli *cli, struct json_object *after)
                print_member(cli->arena, one, "cause", "?"));
 }
 
+/* What a lift does to the lock of a mailbox. */
+static void print_lock(struct json_object *view)
+{
+    struct json_object *lock = json_member(view, "lock");
+    const char *scope = json_string(lock, "scope", "");
+    if (*scope == '\0')
+        return;
+    if (strcmp(json_string(view, "cause", ""), cause_names[CAUSE_COMPROMISED]) != 0)
+        puts("  The lock stays: 'reopen' ends it once the password was changed, and\n"
+             "  'lift --cause compromised' where it was a mistake.");
+    else
+        printf("  The lock ends as our mistake, and is no offence%s.\n",
+               strcmp(scope, "login") == 0 ? "; signing in is possible again" : "");
+}
+
+/* Without the key nobody knows of a lock, which stays then. */
+static bool may_leave_lock(struct json_object *view)
+{
+    return strcmp(json_string(view, "cause", ""), cause_names[CAUSE_COMPROMISED]) == 0 &&
+           json_member(view, "lock") == NULL;
+}
+
 /* Of a domain. */
 static void print_lifted(struct cli *cli, struct json_object *view)
 {
@@ -77,6 +99,7 @@ static void print_action(struct cli *cli, struct json_object *view)
     views_print_next(cli, "  after:  ", json_member(after, "next"));
     if (strcmp(json_string(view, "action", ""), "lift") == 0)
         print_still(cli, after);
+    print_lock(view);
     print_lifted(cli, view);
     if (json_is_true(view, "reset_as_well"))
         printf("  The counts are still full: 'sendguard reset %s' forgets them.\n",
@@ -86,6 +109,17 @@ static void print_action(struct cli *cli, struct json_object *view)
                json_is_true(view, "more_mailboxes") ? " and more" : "");
         views_print_mailboxes(cli, view);
     }
+}
+
+static int tell_locks(struct cli *cli, struct json_object *view, int status)
+{
+    if (!may_leave_lock(view))
+        return status;
+    cli_failed(cli, "%s: if it is locked, the lock stays: the key that locks are found by "
+                    "(web.secret_file) cannot be read; 'sendguard reopen' as a user who can read it "
+                    "ends the lock",
+               json_string(view, "subject", ""));
+    return status == PROGRAM_OK ? PROGRAM_FAILED : status;
 }
 
 /* ---- several ----------------------------------------------------------------------------- */
@@ -170,7 +204,12 @@ static int run_all(struct cli *cli)
     int status = preview_all(cli, views);
     if (status < 0 && cli->given[OPTION_PREVIEW] == NULL)
         status = do_all(cli, views);
-    return status >= 0 ? status : views_show(cli, views, print_actions);
+    if (status >= 0)
+        return status;
+    status = views_show(cli, views, print_actions);
+    for (size_t i = 0; i < json_object_array_length(views); i++)
+        status = tell_locks(cli, json_object_array_get_idx(views, i), status);
+    return status;
 }
 
 static int run(struct cli *cli)
@@ -182,7 +221,7 @@ static int run(struct cli *cli)
     if (several)
         return run_all(cli);
     int status = act(cli, &only, cli->given[OPTION_PREVIEW] != NULL, &of_name, &view);
-    return status >= 0 ? status : views_show(cli, view, print_action);
+    return status >= 0 ? status : tell_locks(cli, view, views_show(cli, view, print_action));
 }
 
 /* By the key locks are found, which a lift ends. */

@@ -136,7 +136,8 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
 static void add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
-                                          "limit",   "exempt", "note",  "answer", "both"};
+                                          "limit",   "exempt", "note",  "answer", "both",
+                                          "lock",    "reopen", "close", "open"};
     const char *done = http_request_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
     json_add_bool(view, "of_domain", *subject == '@');
@@ -159,6 +160,7 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
     desk_page_add_used(json_member(*view_r, "next"));
     desk_page_add_limit_rows(*view_r);
+    desk_locks_add_to_mailbox(*view_r);
     return desk_deliveries_add_to_mailbox(exchange, *view_r, problem);
 }
 
@@ -412,52 +414,6 @@ static int end_logins(struct exchange *exchange, struct json_object **view_r,
     return 1;
 }
 
-/* ---- locks --------------------------------------------------------------------------------- */
-
-static int view_lock(struct exchange *exchange, struct json_object **view_r,
-                     struct problem *problem)
-{
-    return desk_lock_view(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r,
-                          problem);
-}
-
-/* action NULL: it is among the words. */
-static int act_on_lock(struct exchange *exchange, const char *action, struct json_object **view_r,
-                       struct problem *problem)
-{
-    freed_by(json_put) struct json_object *words = json_object_new_object();
-    struct json_object *preview = json_member(exchange->request->params, "preview");
-    if (preview != NULL && !json_object_is_type(preview, json_type_boolean))
-        return problem_set(problem, 400, "preview", "true or false was expected");
-    json_object_object_foreach(exchange->request->params, name, value)
-    {
-        if (action != NULL && strcmp(name, "action") == 0)
-            return problem_set(problem, 400, name, "there is no such member");
-        if (strcmp(name, "preview") != 0)
-            json_object_object_add(words, name, json_object_get(value));
-    }
-    if (action != NULL)
-        json_add_string(words, "action", action);
-    int answer = desk_lock_act(&exchange->web->desk, &exchange->person, exchange->variable, words,
-                               json_object_get_boolean(preview), exchange->now_ms, view_r, problem);
-    if (answer >= 0)
-        return answer;
-    reply_not_known(exchange);
-    return 1;
-}
-
-static int act_lock(struct exchange *exchange, struct json_object **view_r,
-                    struct problem *problem)
-{
-    return act_on_lock(exchange, NULL, view_r, problem);
-}
-
-static int tell_password(struct exchange *exchange, struct json_object **view_r,
-                         struct problem *problem)
-{
-    return act_on_lock(exchange, "password_changed", view_r, problem);
-}
-
 /* ---- the table --------------------------------------------------------------------------- */
 
 const struct route desk_routes[] = {
@@ -498,9 +454,11 @@ const struct route desk_routes[] = {
      desk_block_files_act},
     {METHOD_GET, "/logins", NULL, NULL, ROLE_VIEWER, view_logins},
     {METHOD_POST, "/logins", NULL, NULL, ROLE_SUPPORT, end_logins},
-    {METHOD_GET, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_VIEWER, view_lock},
-    {METHOD_POST, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_SUPPORT, act_lock},
-    {METHOD_POST, "/mailboxes/{mailbox}/password-changed", NULL, NULL, ROLE_PANEL, tell_password},
+    {METHOD_GET, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_VIEWER, desk_locks_view},
+    {METHOD_POST, "/mailboxes/{mailbox}/lock", "/mailboxes/{mailbox}/lock", "desk_lock",
+     ROLE_SUPPORT, desk_locks_act},
+    {METHOD_POST, "/mailboxes/{mailbox}/password-changed", NULL, NULL, ROLE_PANEL,
+     desk_locks_tell_password},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},

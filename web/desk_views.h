@@ -42,6 +42,15 @@ void desk_block_files_again(struct exchange *exchange, int status);
 int desk_block_files_act(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
 
+int desk_locks_view(struct exchange *exchange, struct json_object **view_r,
+                    struct problem *problem) must_check;
+int desk_locks_act(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem) must_check;
+int desk_locks_tell_password(struct exchange *exchange, struct json_object **view_r,
+                             struct problem *problem) must_check;
+/* For the page of a mailbox: "reopen_as":"reopen"|"open", what ends its lock. */
+void desk_locks_add_to_mailbox(struct json_object *view);
+
 int desk_deliveries_page(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
 int desk_deliveries_ask(struct exchange *exchange, struct json_object **view_r,

@@ -396,7 +396,8 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
 /* A lock of a mailbox whose password a stranger has (rules/login_lock.h):
  * LOCK {"phase":"none"|"locked"|"closed"|"reopened" (and watched),
  *   "scope":"login"|"sending"|null (it does not hold),"since":moment|null,
- *   "offence_at":moment|null, "next":"locked"|"closed": what lock makes of it,
+ *   "offence_at":moment|null, "offences":0 to 2 within 365 days,
+ *   "next":"locked"|"closed": what lock makes of it,
  *   "suspended":bool (for cause compromised, also without a lock),
  *   "old_password_refused_since":moment|null,"new_password_at":moment|null (when another than that
  *   of the offence was right last),"new_password_network":…|null}
@@ -407,6 +408,8 @@ int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
  *   lock: with "scope" login (left out: login) or sending; it suspends for cause compromised too
  *   reopen, and password_changed, which where nothing can be opened is no error: end both
  *   close: as a second offence does; open: ends that, by an administrator
+ *   reopen and open: with "checked" true, the points of the desk's list were confirmed; it goes to
+ *   the audit log too
  * preview: nothing is done. The view as it is afterwards, with "action" and "done", false also where
  * there was nothing to do. 409: it is not locked, or closed. Role panel: password_changed alone. */
 int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,
@@ -497,6 +500,8 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
  *                           would not be with the counts forgotten),
  *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),
+ *  "cause":…,"lock":LOCK as it was before|null: the key is missing   (a lift of a mailbox. One of cause
+ *     compromised ends the lock, as a mistake; others leave it),
  *  "lifted":[BLOCK…],"breaks_at":moment|null (a lift of a domain: when it would be blocked again),
  *  "suspension":SUSPENSION that holds now}
  * before and after of a domain: those of a mailbox of it that sent nothing yet.

@@ -146,6 +146,25 @@ static bool is_unblock(const struct desk_request *request)
     return request->action == ACTION_LIFT && request->mailbox[0] == '\0';
 }
 
+/* What a lift of a mailbox tells beside: which cause, and how its lock stands. 1; 0 with *problem:
+ * it is of nothing; -1. */
+static int prepare_lift(const struct context *context, struct desk_request *request,
+                        const struct forecast *forecast, struct json_object *view,
+                        struct problem *problem)
+{
+    const struct suspensions *suspensions = &forecast->account.suspensions;
+    if (desk_lock_add(context, request->mailbox, suspensions, view) < 0)
+        return -1;
+    if (suspensions->count == 0 && json_member(json_member(view, "lock"), "scope") != NULL)
+        return problem_set(problem, 409, "subject", "it is not suspended, but locked: reopen ends "
+                                                    "that");
+    if (!desk_request_choose_cause(context, request, suspensions, forecast->block.subject,
+                                   problem))
+        return 0;
+    json_add_string(view, "cause", cause_names[request->cause]);
+    return 1;
+}
+
 /* 1 done, or (preview) it can be; 0 with *problem; -1. A new suspension is put among the others. */
 static int carry_out(const struct context *context, const struct person *person,
                      const struct desk_request *request, bool preview,
@@ -206,10 +225,11 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     }
     if (forecast_read(&context, request.mailbox, request.domain, &before) < 0)
         return -1;
-    if (request.action == ACTION_LIFT && !is_unblock(&request) &&
-        !desk_request_choose_cause(&context, &request, &before.account.suspensions,
-                                   before.block.subject, problem))
-        return 0;
+    int prepared = request.action == ACTION_LIFT && !is_unblock(&request)
+                       ? prepare_lift(&context, &request, &before, view, problem)
+                       : 1;
+    if (prepared < 1)
+        return prepared;
     if (desk_request_imagine(&context, &request, &before, &after) < 0 ||
         desk_request_concerns(&context, &request, view) < 0)
         return -1;

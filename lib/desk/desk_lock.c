@@ -25,6 +25,7 @@ struct locking {
     enum act act;
     bool keeps_out;
     const char *note;
+    bool checked; /* who reopens has looked at the points of the desk's list */
     struct value value, newest;
     struct login_mailbox state;
     bool is_suspended;              /* for cause compromised */
@@ -75,6 +76,11 @@ static int check_key(const struct context *context, struct problem *problem)
 
 /* ---- the view -------------------------------------------------------------------------------- */
 
+static const char *scope_of(const struct login_lock *lock)
+{
+    return lock->keeps_out ? scope_login : scope_sending;
+}
+
 static void add_lock(const struct locking *locking, struct json_object *view)
 {
     const struct login_lock *lock = &locking->state.lock;
@@ -82,11 +88,10 @@ static void add_lock(const struct locking *locking, struct json_object *view)
     login_network_text(lock->other_network, network);
     bool is_known = lock->phase != LOGIN_LOCK_NONE;
     json_add_string(view, "phase", login_lock_phase_names[lock->phase]);
-    json_add_string(view, "scope", !login_lock_holds(lock) ? NULL
-                                   : lock->keeps_out      ? scope_login
-                                                          : scope_sending);
+    json_add_string(view, "scope", login_lock_holds(lock) ? scope_of(lock) : NULL);
     json_add_moment(view, "since", is_known ? lock->since_ms : 0);
     json_add_moment(view, "offence_at", lock->offence_ms);
+    json_add_int(view, "offences", login_lock_offences(lock, locking->context->now_ms));
     json_add_string(view, "next",
                     login_lock_phase_names[login_lock_next(lock, locking->context->now_ms)]);
     json_add_bool(view, "suspended", locking->is_suspended);
@@ -200,11 +205,15 @@ static int decide(struct locking *locking, struct problem *problem)
 
 static const char *detail_of(const struct locking *locking)
 {
-    return arena_printf(locking->context->arena,
-                        "{\"before\":\"%s\",\"after\":\"%s\",\"scope\":\"%s\"}",
-                        login_lock_phase_names[locking->before],
-                        login_lock_phase_names[locking->state.lock.phase],
-                        locking->state.lock.keeps_out ? scope_login : scope_sending);
+    const struct login_lock *lock = &locking->state.lock;
+    freed_by(json_put) struct json_object *detail = json_object_new_object();
+    json_add_string(detail, "was", login_lock_phase_names[locking->before]);
+    json_add_string(detail, "phase", login_lock_phase_names[lock->phase]);
+    if (login_lock_holds(lock))
+        json_add_string(detail, "scope", scope_of(lock));
+    if (locking->checked)
+        json_add_bool(detail, "checked", true);
+    return arena_strdup(locking->context->arena, json_object_to_json_string_ext(detail, 0));
 }
 
 /* 1; 0 others were faster; -1. */
@@ -302,11 +311,25 @@ static int read_scope(const char *scope, struct locking *locking, struct problem
            problem_set(problem, 400, "scope", "expected login or sending");
 }
 
+static int read_checked(struct json_object *value, struct locking *locking,
+                        struct problem *problem)
+{
+    locking->checked = json_object_is_type(value, json_type_boolean) &&
+                       json_object_get_boolean(value);
+    return locking->checked ||
+           problem_set(problem, 400, "checked", "expected true, or nothing");
+}
+
 static int read_words(struct json_object *words, struct locking *locking, struct problem *problem)
 {
     const char *scope = NULL, *name_of_act = NULL;
     json_object_object_foreach(words, name, value)
     {
+        if (strcmp(name, "checked") == 0) {
+            if (!read_checked(value, locking, problem))
+                return 0;
+            continue;
+        }
         const char **word_r = strcmp(name, "action") == 0 ? &name_of_act
                               : strcmp(name, "scope") == 0 ? &scope
                               : strcmp(name, "note") == 0  ? &locking->note
@@ -323,6 +346,8 @@ static int read_words(struct json_object *words, struct locking *locking, struct
     locking->act = (enum act)number;
     if (locking->note == NULL || strlen(locking->note) > NOTE_MAX_BYTES)
         return problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
+    if (locking->checked && locking->act != ACT_REOPEN && locking->act != ACT_OPEN)
+        return problem_set(problem, 400, "checked", "%s does not take it", name_of_act);
     return read_scope(scope, locking, problem);
 }
 

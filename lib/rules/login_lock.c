@@ -23,12 +23,21 @@ static void offend(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
     lock->other_network = 0;
 }
 
+static bool counts(int64_t offence_ms, int64_t at_ms)
+{
+    return offence_ms != 0 && at_ms - offence_ms < LOGIN_OFFENCES_MS;
+}
+
+int login_lock_offences(const struct login_lock *lock, int64_t at_ms)
+{
+    return counts(lock->offence_ms, at_ms) + counts(lock->offence_before_ms, at_ms);
+}
+
 enum login_lock_phase login_lock_next(const struct login_lock *lock, int64_t at_ms)
 {
     if (login_lock_holds(lock))
         return lock->phase;
-    return lock->offence_ms != 0 && at_ms - lock->offence_ms < LOGIN_OFFENCES_MS ? LOGIN_CLOSED
-                                                                                 : LOGIN_LOCKED;
+    return counts(lock->offence_ms, at_ms) ? LOGIN_CLOSED : LOGIN_LOCKED;
 }
 
 bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerprint, int64_t at_ms)

@@ -43,6 +43,8 @@ bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerpr
                       int64_t at_ms);
 /* What it is after the next login_lock_begin: LOGIN_LOCKED or LOGIN_CLOSED. */
 enum login_lock_phase login_lock_next(const struct login_lock *lock, int64_t at_ms);
+/* How many count at that moment: 0, 1 or 2. */
+int login_lock_offences(const struct login_lock *lock, int64_t at_ms);
 /* As after a second offence. */
 void login_lock_close(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
 /* The password was changed, or who may do so says it: what holds holds no more. */

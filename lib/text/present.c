@@ -120,6 +120,7 @@ static bool is_moment(const char *key)
     size_t length = strlen(key);
     return strcmp(key, "at") == 0 || strcmp(key, "since") == 0 || strcmp(key, "until") == 0 ||
            (length > 3 && strcmp(key + length - 3, "_at") == 0) ||
+           (length > 6 && strcmp(key + length - 6, "_since") == 0) ||
            (length > 6 && strcmp(key + length - 6, "_until") == 0);
 }
 
@@ -128,7 +129,8 @@ static bool is_word(const char *key)
     static const char *const words[] = {"rule", "cause", "channel", "state",  "verdict",  "outcome",
                                         "action",  "role",  "source", "kind", "headline", "field",
                                         "mode", "of",    "value",  "where",  "by",   "hint",     "ended",
-                                        "why", "type",  "done",   "appeal_problem", "protocol"};
+                                        "why", "type",  "done",   "appeal_problem", "phase",
+                                        "scope", "protocol"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;

@@ -137,6 +137,26 @@ def test_sending_alone(place):
     place.is_answered("", BOB)
 
 
+def test_what_a_lift_leaves(place, folder):
+    """Of another cause it leaves the lock, as one does that cannot read the key; and it says so."""
+    place.shell("lock", ALICE, "--note", "spam")
+    place.is_answered(LOCKED)
+    place.shell("suspend", ALICE, "--cause", "terms", "--note", "x")
+    assert "The lock stays: 'reopen' ends it" in place.shell("lift", ALICE, "--cause", "terms", "--note", "x")
+    told = place.shell("lift", ALICE, "--preview")
+    assert "The lock ends as our mistake, and is no offence; signing in is possible again." in told
+    assert place.dovecot.sign_in(ALICE) == LOCKED
+    secret = folder / "secret"
+    secret.rename(folder / "elsewhere")
+    lifted = place.run("lift", ALICE, "--note", "x")
+    assert lifted.returncode == 1 and "if it is locked, the lock stays" in lifted.stderr
+    (folder / "elsewhere").rename(secret)
+    lifted = place.run("lift", ALICE, "--note", "x")
+    assert lifted.returncode == 1 and "it is not suspended, but locked: reopen ends that" in lifted.stderr
+    assert place.dovecot.sign_in(ALICE) == LOCKED
+    place.shell("reopen", ALICE, "--note", "x")
+
+
 def test_a_restart_and_another_store(place, folder):
     """A lock is there from the first question on, and moves with the store."""
     place.shell("lock", ALICE, "--note", "spam")

@@ -174,6 +174,51 @@ START_TEST(test_mistake)
 }
 END_TEST
 
+/* What a lift tells of the lock before it is done; one of another cause leaves it. */
+START_TEST(test_lift_tells)
+{
+    begin_locked(_i);
+    struct json_object *view = preview_action(
+        &supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", NOW + 1);
+    check_member(view, "cause", "compromised");
+    check_member(view, "lock.scope", "login");
+    do_action(&supporter, "{'action':'suspend','subject':'alice@example.test','note':'x'}",
+              NOW + 2);
+    view = do_action(&supporter,
+                     "{'action':'lift','subject':'alice@example.test','cause':'staff','note':'x'}",
+                     NOW + 3);
+    check_member(view, "cause", "staff");
+    check_member(view, "lock.phase", "locked");
+    exchange(NOW + 4);
+    ck_assert(!may_enter(NEW, NOW + 4));
+    const struct action action = {NOW + 5, "root", "an earlier version"};
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_COMPROMISED, &action), 1);
+    refuse_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}",
+                  NOW + 6, 409, "subject");
+}
+END_TEST
+
+/* Who reopens may say that the desk's list was gone through; the audit log has it. */
+START_TEST(test_checked)
+{
+    begin_locked(_i);
+    check_member(view_mailbox(ALICE, NOW), "lock.offences", "1");
+    ck_assert_int_eq(refused(&supporter, "{'action':'lock','checked':true,'note':'x'}", NOW), 400);
+    ck_assert_int_eq(refused(&supporter, "{'action':'reopen','checked':false,'note':'x'}", NOW),
+                     400);
+    act(&supporter, "{'action':'reopen','checked':true,'note':'talked to her'}", NOW + 1);
+    struct json_object *view =
+        VIEW(desk_audit(rig_desk(), ALICE, NULL, &made, &fault));
+    struct json_object *detail = rig_member(view, "actions.1.detail");
+    ck_assert_str_eq(json_object_to_json_string_ext(detail, 0),
+                     "{\"was\":\"locked\",\"phase\":\"reopened\",\"checked\":true}");
+    act(&supporter, "{'action':'lock','note':'once more'}", NOW + 2);
+    check_member(view_mailbox(ALICE, NOW + 2), "lock.offences", "2");
+    check_member(view_mailbox(ALICE, NOW + LOGIN_OFFENCES_MS), "lock.offences", "1");
+    check_member(view_mailbox(ALICE, NOW + LOGIN_OFFENCES_MS + 2), "lock.offences", "0");
+}
+END_TEST
+
 /* "That wasn't me" sets sending alone, and is an offence when staff lock. */
 START_TEST(test_own_lock)
 {
@@ -272,6 +317,8 @@ int main(void)
     tcase_add_loop_test(cases, test_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_second, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mistake, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lift_tells, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_checked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_confirmation, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_stays, 0, BACKEND_KINDS);

@@ -210,6 +210,7 @@ static void fill_complaints(void)
 static struct verdict fill(void)
 {
     struct json_object *view = NULL;
+    struct problem problem = {0};
     fill_complaints();
     rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
     struct verdict verdict = send_one("over", 1, NOW - HOUR_MS);
@@ -226,6 +227,11 @@ static struct verdict fill(void)
               "{'action':'limit','subject':'@example.test','rule':'messages_per_hour','value':3,"
                    "'note':'" SCRIPT "'}", NOW - HOUR_MS);
     guard_outdate_limits(guard);
+    ck_assert_int_eq(desk_lock_act(rig_desk(), &admin, "dave@example.test",
+                                   words_of("{'action':'lock','note':'x'}"), false, NOW, &view,
+                                   &problem),
+                     1);
+    json_put(&view);
     return verdict;
 }
 
@@ -247,7 +253,8 @@ START_TEST(test_every_page)
                            "/appeals", "/blocks", "/blocks/import", "/decisions",
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
-                           "/audit?subject=" ALICE, "/simulate", "/actions", "/search?q=x%20y",
+                           "/audit?subject=" ALICE, "/mailboxes/dave@example.test",
+                           "/simulate", "/actions", "/search?q=x%20y",
                            "/actions?action=lift", "/actions?action=limit&subject=" BOB};
     for (size_t i = 0; i < countof(paths); i++) {
         const char *first = NULL;
@@ -297,6 +304,79 @@ START_TEST(test_a_viewer_deals_with_no_report)
     rig_check_has_not(get("/complaints"), "<form method=\"post\" action=\"/sending/desk/complaints");
     post_in("/complaints/00000000000000a2", "action=drop&note=x", "en");
     ck_assert_int_eq(response.status, 403);
+    end();
+}
+END_TEST
+
+/* A lock: its form, the preview, what holds, and how it is opened again. */
+static const char *post_lock(const char *fields)
+{
+    return post_in("/mailboxes/" ALICE "/lock", fields, "en");
+}
+
+START_TEST(test_lock)
+{
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    rig_check_has(get("/mailboxes/" ALICE), "Lock: a stranger has the password");
+    const char *html = post_lock("action=lock&scope=login&note=spam");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "nobody can sign in, and nothing is sent. This is the first offence");
+    rig_check_has_not(get("/mailboxes/" ALICE), "nobody can sign in");
+    post_lock("action=lock&scope=login&note=spam&confirm=1");
+    ck_assert_int_eq(response.status, 303);
+    rig_check_has(location(), "/desk/mailboxes/alice%40example.test?done=lock");
+    html = get("/mailboxes/" ALICE "?done=lock");
+    check_page(html);
+    rig_check_has(html, "The mailbox is locked.");
+    rig_check_has(html, "No sign-in has shown yet that the password was changed.");
+    rig_check_has(html, "Ends the lock as our own mistake");
+    html = post("action=lift&subject=" ALICE "&note=x");
+    check_page(html);
+    rig_check_has(html, "Ends the lock as our own mistake");
+    html = post_lock("action=reopen&note=changed&check_password=1&check_rules=1&check_device=1&confirm=1");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    rig_check_has(html, "expected all four");
+    rig_check_has(html, "name=\"check_rules\" value=\"1\" required checked");
+    post_lock("action=open&note=x&check_password=1&check_rules=1&check_sessions=1&check_device=1");
+    ck_assert_int_eq(response.status, 403);
+    const char *all = "action=reopen&note=changed&check_password=1&check_rules=1&check_sessions=1"
+                      "&check_device=1";
+    check_page(post_lock(all));
+    ck_assert_int_eq(response.status, 200);
+    post_lock(arena_printf(arena, "%s&confirm=1", all));
+    ck_assert_int_eq(response.status, 303);
+    rig_check_has(get("/mailboxes/" ALICE "?done=reopen"), "If the password of the offence works");
+    rig_check_has(get("/audit"), "opened again; all four points confirmed");
+    end();
+}
+END_TEST
+
+/* After the second offence support closes and locks, and an administrator opens. */
+START_TEST(test_closed)
+{
+    begin(_i, ROLE_ADMIN, DEFAULTS);
+    post_lock("action=close&note=again&confirm=1");
+    ck_assert_int_eq(response.status, 303);
+    const char *html = get("/mailboxes/" ALICE "?done=close");
+    check_page(html);
+    rig_check_has(html, "only an administrator does");
+    rig_check_has(html, "name=\"action\" value=\"open\"");
+    rig_check_has_not(html, "name=\"action\" value=\"reopen\"");
+    post_lock("action=open&note=seen&check_password=1&check_rules=1&check_sessions=1&check_device=1"
+              "&confirm=1");
+    ck_assert_int_eq(response.status, 303);
+    rig_check_has(get("/mailboxes/" ALICE), "Can send");
+    end();
+}
+END_TEST
+
+START_TEST(test_support_opens_nothing_closed)
+{
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    post_lock("action=close&note=again&confirm=1");
+    rig_check_has_not(get("/mailboxes/" ALICE), "name=\"action\" value=\"open\"");
     end();
 }
 END_TEST
@@ -843,6 +923,9 @@ int main(void)
     Suite *suite = suite_create("desk pages");
     TCase *cases = desk_case(suite, "desk pages");
     tcase_set_timeout(cases, 60);
+    tcase_add_loop_test(cases, test_lock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_closed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_support_opens_nothing_closed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_every_page, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reports_that_wait, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_viewer_deals_with_no_report, 0, BACKEND_KINDS);
