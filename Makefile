@@ -138,9 +138,9 @@ $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/par
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
 $(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
 $(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
-$(B)/sendguard-auth: LIBRARIES := -lmicrohttpd
+$(B)/sendguard-auth: LIBRARIES := -lmicrohttpd -lcurl
 $(B)/sendguard-auth: $(call objects,auth/main.c http_server/server.c) $(B)/auth/parts.a $(B)/http_server/parts.a $(LIB)
-$(B)/sendguard: LIBRARIES := -lunbound
+$(B)/sendguard: LIBRARIES := -lunbound -lcurl
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
 $(SERVICES:%=$(B)/%) $(B)/sendguard:
 	$(call say,LINK,$@)
@@ -155,6 +155,7 @@ $(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
 endef
 $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
 $(B)/tests/unit/dns/%: LIBRARIES = $(shell pkg-config --libs check) -lunbound
+$(B)/tests/unit/doveadm/%: LIBRARIES = $(shell pkg-config --libs check) -lcurl
 $(B)/tests/unit/fcgi/%: LIBRARIES = $(shell pkg-config --libs check) -lfcgi
 $(B)/tests/unit/feedback/%: LIBRARIES = $(shell pkg-config --libs check) $(feedback_LIBRARIES)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))

@@ -6,14 +6,13 @@
 
 #include "base/problem.h"
 
-enum { LOGIN_KEY_MIN = 16, LOGIN_KEY_MAX = 256, LOGIN_KEY_HASH_BYTES = 32 };
+enum { LOGIN_KEY_HASH_BYTES = 32 };
 
 struct login_key {
     unsigned char hash[LOGIN_KEY_HASH_BYTES];
 };
 
-/* Reads it from a file as secret_file_open wants it: one line of LOGIN_KEY_MIN to LOGIN_KEY_MAX
- * printable characters without a blank. 1; or 0 with *problem filled (where = path). */
+/* Reads it from a file (secret_file_line). 1; or 0 with *problem filled (where = path). */
 int login_key_read(const char *path, struct login_key *key_r, struct problem *problem) must_check;
 /* The same, for who only asks. */
 int login_key_examine(const char *path, struct problem *problem) must_check;

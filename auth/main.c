@@ -1,10 +1,13 @@
 /* sendguard-auth: the login policy as a program. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "auth/login_exchanger.h"
 #include "auth/login_policy.h"
+#include "auth/session_ender.h"
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
+#include "doveadm/doveadm.h"
 #include "http_server/server.h"
 
 enum { THREADS = 2, START_FAILED_MS = 10000 };
@@ -12,6 +15,7 @@ enum { THREADS = 2, START_FAILED_MS = 10000 };
 struct login_program {
     struct login_policy policy;
     struct login_exchanger *exchanger;
+    struct session_ender *ender; /* or NULL */
     struct server *server;
 };
 
@@ -21,22 +25,57 @@ static const char *listens_on(const struct settings *settings, mode_t *mode_r)
     return settings->auth_listen;
 }
 
-static const char *secret_file(const struct settings *settings) { return settings->auth_key_file; }
+static const char *key_file(const struct settings *settings) { return settings->auth_key_file; }
+
+static const char *doveadm_key_file(const struct settings *settings)
+{
+    return settings->dovecot_doveadm_url[0] != '\0' ? settings->dovecot_doveadm_key_file : NULL;
+}
 
 static bool observes(const struct settings *settings) { return !settings_enforces_logins(settings); }
 
 static void warnings(const struct settings *settings, struct faults *warnings)
 {
+    static const char plain[] = "http://";
     if (!listen_is_path(settings->auth_listen) && !listen_is_on_loopback(settings->auth_listen))
         settings_warn(warnings, "auth.listen",
                       "is on an address that others may reach: names of mailboxes and the key "
                       "travel readable; expected 127.0.0.1, ::1 or a socket file");
+    if (strncmp(settings->dovecot_doveadm_url, plain, strlen(plain)) == 0 &&
+        !listen_is_on_loopback(settings->dovecot_doveadm_url + strlen(plain)))
+        settings_warn(warnings, "dovecot.doveadm_url",
+                      "is on another machine: the key, with which all mailboxes can be read and "
+                      "deleted, travels readable; expected https, 127.0.0.1 or ::1");
 }
 
 static void end(struct login_program *serving)
 {
     logins_free(&serving->policy.logins);
     free(serving);
+}
+
+static bool begin_threads(struct login_program *serving, const struct daemon *daemon)
+{
+    struct logins *logins = serving->policy.logins;
+    bool ends_sessions = daemon->settings->dovecot_doveadm_url[0] != '\0';
+    if (ends_sessions)
+        logins_watch_locks(logins);
+    serving->exchanger = login_exchanger_start(daemon, logins);
+    if (serving->exchanger != NULL && ends_sessions)
+        serving->ender = session_ender_start(daemon, logins);
+    if (serving->exchanger != NULL && (serving->ender != NULL || !ends_sessions))
+        serving->server =
+            server_start(login_policy_answer, &serving->policy, daemon->listen_fd, THREADS);
+    return serving->server != NULL;
+}
+
+/* 1; -1 some are still at work. */
+static int end_threads(struct login_program *serving, int timeout_ms)
+{
+    int ended = serving->ender != NULL ? session_ender_stop(&serving->ender, timeout_ms) : 1;
+    return ended > 0 && serving->exchanger != NULL
+               ? login_exchanger_stop(&serving->exchanger, timeout_ms)
+               : ended;
 }
 
 static void *start(const struct daemon *daemon)
@@ -52,17 +91,11 @@ static void *start(const struct daemon *daemon)
         return NULL;
     }
     serving->policy.logins = logins_new(daemon->key);
-    serving->exchanger = login_exchanger_start(daemon, serving->policy.logins);
-    if (serving->exchanger != NULL)
-        serving->server =
-            server_start(login_policy_answer, &serving->policy, daemon->listen_fd, THREADS);
-    if (serving->server == NULL) {
-        if (serving->exchanger == NULL ||
-            login_exchanger_stop(&serving->exchanger, START_FAILED_MS) > 0)
-            end(serving);
-        return NULL;
-    }
-    return serving;
+    if (begin_threads(serving, daemon))
+        return serving;
+    if (end_threads(serving, START_FAILED_MS) > 0)
+        end(serving);
+    return NULL;
 }
 
 static void each_second(void *context)
@@ -75,7 +108,7 @@ static int stop(void *context, int timeout_ms)
 {
     struct login_program *serving = context;
     int all = server_stop(&serving->server, timeout_ms);
-    if (login_exchanger_stop(&serving->exchanger, timeout_ms) < 0)
+    if (end_threads(serving, timeout_ms) < 0)
         return -1;
     end(serving);
     return all;
@@ -83,13 +116,15 @@ static int stop(void *context, int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    static const char *const of_start[] = {"auth.", "web.secret_file", NULL};
+    static const char *const of_start[] = {"auth.", "dovecot.", "web.secret_file", NULL};
+    static const struct program_secret secrets[] = {{key_file, login_key_examine},
+                                                    {doveadm_key_file, doveadm_examine_key},
+                                                    {NULL, NULL}};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-auth",
                     .purpose = "Keeps out who tries wrong passwords (Dovecot's auth policy).",
                     .seals_links = true,
-                    .secret_file = secret_file,
-                    .secret_examine = login_key_examine,
+                    .secrets = secrets,
                     .warnings = warnings,
                     .of_start = of_start},
         .backlog = 1024,

@@ -1,10 +1,12 @@
 /* Dovecot's filters (Sieve), whose mail the owner of a mailbox does not send; and whom it asks
  * before a sign-in. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/doctor.h"
+#include "doveadm/doveadm.h"
 
 /* The value of a setting outside of all blocks, in `arena`; "": it is not set. */
 static const char *value_of(struct arena *arena, const char *lines, const char *name)
@@ -168,6 +170,30 @@ static void check_policy(struct doctor *doctor, const char *lines)
         doctor_says(doctor, DOCTOR_OK, NULL, "logins.mode is observe: nobody is kept out");
 }
 
+/* As sendguard-auth does. The key belongs to the user of the services. */
+static void check_doveadm(struct doctor *doctor)
+{
+    const struct settings *settings = doctor->settings;
+    const char *key_file = settings->dovecot_doveadm_key_file;
+    freed_by(doveadm_free) struct doveadm *doveadm = NULL;
+    struct problem problem;
+    if (settings->dovecot_doveadm_url[0] == '\0')
+        return;
+    if (cli_become_owner(doctor->cli, key_file, NULL) >= 0 ||
+        (access(key_file, R_OK) != 0 && errno == EACCES)) {
+        doctor_says(doctor, DOCTOR_SKIP, "run it as root", "%s: %s", key_file, strerror(EACCES));
+    } else if (!doveadm_new(settings->dovecot_doveadm_url, key_file, NULL, &doveadm, &problem)) {
+        doctor_says(doctor, DOCTOR_BAD, "write doveadm_api_key of dovecot.conf into it, mode 0600, "
+                    "as the user of the services", "%s: %s", key_file, problem.text);
+    } else if (doveadm_kick(doveadm, NULL, 0, NULL, &problem) < 1) {
+        doctor_says(doctor, DOCTOR_BAD,
+                    "dovecot.conf: service doveadm { inet_listener http { … } }, and doveadm_api_key "
+                    "with what dovecot.doveadm_key_file holds",
+                    "%s %s: a locked mailbox's sessions go on", settings->dovecot_doveadm_url,
+                    problem.text);
+    }
+}
+
 void doctor_logins(struct doctor *doctor)
 {
     const char *lines = read_configuration(doctor);
@@ -189,5 +215,6 @@ void doctor_logins(struct doctor *doctor)
         ask_as_dovecot(doctor,
                        value_of(doctor->arena, lines, "auth_policy_server_api_header"));
         check_policy(doctor, lines);
+        check_doveadm(doctor);
     }
 }

@@ -253,9 +253,12 @@ int program_open(const struct program *program, const struct settings *settings,
     int status = -1;
     if (program->seals_links && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
         status = refuse_start(problem.where, problem.text);
-    if (program->secret_file != NULL &&
-        program->secret_examine(program->secret_file(settings), &problem) < 1)
-        status = refuse_start(problem.where, problem.text);
+    for (const struct program_secret *secret = program->secrets;
+         secret != NULL && secret->file != NULL; secret++) {
+        const char *file = secret->file(settings);
+        if (file != NULL && secret->examine(file, &problem) < 1)
+            status = refuse_start(problem.where, problem.text);
+    }
     if (store_open(settings->store_url, &options, store_r, &problem) < 1)
         return refuse_start(problem.where, problem.text);
     int answer = store_examine(*store_r, &made);

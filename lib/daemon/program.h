@@ -23,6 +23,11 @@ enum program_exit {
 #define PROGRAM_DEFAULT_FILE "/etc/sendguard/sendguard.conf"
 enum { PROGRAM_MAX_OVERRIDES = 64 };
 
+struct program_secret {
+    const char *(*file)(const struct settings *settings); /* NULL: these settings need none */
+    int (*examine)(const char *path, struct problem *problem); /* 1; 0 with what would be wrong */
+};
+
 /* What one program is; static. */
 struct program {
     const char *name;
@@ -31,10 +36,8 @@ struct program {
     const char *once;    /* what --once makes it do, for the usage; NULL: there is no such option */
     bool takes_words;    /* words may follow the options; options behind the first are its own */
     bool seals_links;       /* its start reads web.secret_file */
-    /* Another file with a secret that its start reads, and what would be wrong with it (1; 0 with
-     * *problem filled). NULL: none. */
-    const char *(*secret_file)(const struct settings *settings);
-    int (*secret_examine)(const char *path, struct problem *problem);
+    /* Other files with a secret that its start reads; NULL-ended (`file`). NULL: none. */
+    const struct program_secret *secrets;
     /* That its unit gives it beside those of its user (SupplementaryGroups=): --check by root looks
      * with them too. NULL-ended; NULL: none. */
     const char *const *groups;

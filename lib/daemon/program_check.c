@@ -286,8 +286,12 @@ static void check_surroundings(struct checking *checking)
     const struct program *program = checking->program;
     if (program->seals_links)
         check_secret(checking, checking->settings->web_secret_file, token_key_examine);
-    if (program->secret_file != NULL)
-        check_secret(checking, program->secret_file(checking->settings), program->secret_examine);
+    for (const struct program_secret *secret = program->secrets;
+         secret != NULL && secret->file != NULL; secret++) {
+        const char *file = secret->file(checking->settings);
+        if (file != NULL)
+            check_secret(checking, file, secret->examine);
+    }
     check_store(checking);
 }
 

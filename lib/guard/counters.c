@@ -12,12 +12,16 @@ const char *const report_result_names[REPORT_RESULTS] = {
     [REPORT_WAITS] = "waits",       [REPORT_IS_NO_COMPLAINT] = "no_complaint",
     [REPORT_IS_TOO_MUCH] = "too_much", [REPORT_IS_NONE] = "no_report"};
 
+const char *const kick_result_names[KICK_RESULTS] = {
+    [KICK_ENDED] = "ended", [KICK_NONE] = "none", [KICK_FAILED] = "failed"};
+
 static const char *channel_of(size_t number) { return channel_names[number]; }
 static const char *verdict_of(size_t number) { return verdict_labels[number]; }
 static const char *rule_of(size_t number) { return rule_table[number].name; }
 static const char *cause_of(size_t number) { return cause_names[number]; }
 static const char *result_of(size_t number) { return report_result_names[number]; }
 static const char *login_rule_of(size_t number) { return login_rule_names[number]; }
+static const char *kick_of(size_t number) { return kick_result_names[number]; }
 static const char *bound_of(size_t number)
 {
     static const char *const bounds[] = {"250",   "500",   "1000",   "2500",   "5000", "10000",
@@ -31,6 +35,7 @@ static const struct counter_label by_rule = {"rule", RULE_NAMED_COUNT, rule_of};
 static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
 static const struct counter_label by_result = {"result", REPORT_RESULTS, result_of};
 static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, login_rule_of};
+static const struct counter_label by_kick = {"result", KICK_RESULTS, kick_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
 
 #define OF(member) offsetof(struct counts, member)
@@ -54,6 +59,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
     {"login_refusals", "Sign-ins that a block kept out.", OF(login_refusals), {NULL}},
     {"login_alarm_seconds", "Seconds in which wrong passwords were so many that the password "
                             "database may not answer.", OF(login_alarm_seconds), {NULL}},
+    {"session_ends", "Requests to Dovecot to end the sessions of a locked mailbox, by what came of "
+                     "them.", OF(kicks), {&by_kick}},
 };
 
 size_t counters_values(const struct counter_row *row)

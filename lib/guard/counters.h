@@ -25,6 +25,10 @@ enum report_result {
 };
 extern const char *const report_result_names[REPORT_RESULTS];
 
+/* What came of ending the sessions of a locked mailbox. */
+enum kick_result { KICK_ENDED, KICK_NONE, KICK_FAILED, KICK_RESULTS };
+extern const char *const kick_result_names[KICK_RESULTS];
+
 struct counts {
     uint64_t decisions[CHANNEL_COUNT][VERDICT_LABELS];     /* exactly one label each */
     uint64_t refusals[CHANNEL_COUNT][RULE_NAMED_COUNT];    /* one for each rule that a refusal names */
@@ -38,6 +42,7 @@ struct counts {
     uint64_t login_blocks[LOGIN_RULE_COUNT];
     uint64_t login_refusals;
     uint64_t login_alarm_seconds; /* login_outage_alarms */
+    uint64_t kicks[KICK_RESULTS];
 };
 
 /* By what a counter is divided: the label's name, and its values by number. */
@@ -54,7 +59,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 12 };
+enum { COUNTER_ROWS = 13 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

@@ -4,7 +4,7 @@
 
 #include "guard/logins_inside.h"
 
-enum { EVENTS_FIRST = 64, AT_ONCE_FIRST = 64 };
+enum { EVENTS_FIRST = 64, AT_ONCE_FIRST = 64, LOCKS_FIRST = 64 };
 
 struct logins *logins_new(const struct token_key *key)
 {
@@ -30,6 +30,7 @@ void logins_free(struct logins **logins)
     for (size_t i = 0; i < (*logins)->event_count; i++)
         free((*logins)->events[i].again);
     free((*logins)->events);
+    free((*logins)->locks);
     free(*logins);
     *logins = NULL;
 }
@@ -177,11 +178,58 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
         event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
     if (event.network != NULL) {
         event.again = *again_r ? xstrdup(attempt->mailbox) : NULL;
+        const struct login_lock before = *lock;
         login_take_locked(&entry->of.mailbox, &from, attempt->fingerprint, now_ms);
+        logins_note_lock(logins, from.mailbox, &before, lock);
         keep(logins, &event);
     }
     pthread_mutex_unlock(&logins->lock);
     return !keeps_out;
+}
+
+static bool keeps_out(const struct login_lock *lock)
+{
+    return lock->keeps_out && login_lock_holds(lock);
+}
+
+void logins_note_lock(struct logins *logins, uint64_t mailbox, const struct login_lock *before,
+                      const struct login_lock *after)
+{
+    if (!logins->watches_locks || !keeps_out(after) ||
+        (keeps_out(before) && before->since_ms == after->since_ms))
+        return;
+    if (logins->lock_count == logins->lock_room) {
+        logins->lock_room = logins->lock_room > 0 ? 2 * logins->lock_room : LOCKS_FIRST;
+        logins->locks = xrealloc(logins->locks, logins->lock_room * sizeof *logins->locks);
+    }
+    logins->locks[logins->lock_count++] = mailbox;
+}
+
+void logins_watch_locks(struct logins *logins) { logins->watches_locks = true; }
+
+size_t logins_next_locks(struct logins *logins, uint64_t *mailboxes_r, size_t max)
+{
+    pthread_mutex_lock(&logins->lock);
+    size_t count = logins->lock_count < max ? logins->lock_count : max;
+    logins->lock_count -= count;
+    for (size_t i = 0; i < count; i++)
+        mailboxes_r[i] = logins->locks[logins->lock_count + i];
+    pthread_mutex_unlock(&logins->lock);
+    return count;
+}
+
+bool logins_keeps_out(struct logins *logins, uint64_t mailbox)
+{
+    pthread_mutex_lock(&logins->lock);
+    const struct logins_entry *entry = logins_table_find(&logins->mailboxes, mailbox);
+    bool kept_out = entry != NULL && keeps_out(&entry->of.mailbox.lock);
+    pthread_mutex_unlock(&logins->lock);
+    return kept_out;
+}
+
+uint64_t logins_mailbox(struct logins *logins, const char *name)
+{
+    return keyed_hash_login(&logins->keys, name);
 }
 
 struct logins_state logins_state(struct logins *logins, int64_t now_ms)

@@ -45,6 +45,16 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
                     bool *closed_r, bool *again_r) must_check;
 #define LOGINS_AGAIN_NOTE "the password of the offence was right again"
 
+/* Locks that keep people out, for who ends the sessions that are open: from now on it is noted
+ * which began, and once the store has been read which hold. By the hash of the mailbox
+ * (keyed_hash_login). */
+void logins_watch_locks(struct logins *logins);
+/* Hands out what was noted, at most `max`: how many. Whether one of them keeps people out still. */
+size_t logins_next_locks(struct logins *logins, uint64_t *mailboxes_r, size_t max);
+bool logins_keeps_out(struct logins *logins, uint64_t mailbox);
+/* The hash of a name. */
+uint64_t logins_mailbox(struct logins *logins, const char *name);
+
 /* What a try led to. */
 struct logins_taken {
     enum login_taken taken; /* of a wrong password */

@@ -42,6 +42,8 @@ static void take_value(struct logins *logins, const struct value *value)
         struct logins_entry before = *entry;
         entry->of = read.of;
         read = before;
+        if (!is_network)
+            logins_note_lock(logins, read.id, &before.of.mailbox.lock, &entry->of.mailbox.lock);
     }
     pthread_mutex_unlock(&logins->lock);
     logins_entry_empty(&read);
@@ -311,11 +313,14 @@ static void apply_later(struct logins *logins, size_t first, const struct login_
     }
 }
 
-static void swap_states(struct logins_place *place)
+static void swap_states(struct logins *logins, struct logins_place *place)
 {
     struct logins_entry before = *place->entry;
     place->entry->of = place->after.of;
     place->after.of = before.of;
+    if (!before.is_network)
+        logins_note_lock(logins, before.id, &before.of.mailbox.lock,
+                         &place->entry->of.mailbox.lock);
 }
 
 static void drop_written(struct logins *logins, const struct logins_step *step)
@@ -336,7 +341,7 @@ static void end_step(struct logins *logins, struct logins_step *step, bool writt
     pthread_mutex_lock(&logins->lock);
     if (written) {
         for (size_t i = 0; i < step->place_count; i++)
-            swap_states(&step->places[i]);
+            swap_states(logins, &step->places[i]);
         for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
             logins->begun[rule] += step->begun[rule];
         apply_later(logins, step->event_count, limits);

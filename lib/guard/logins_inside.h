@@ -30,11 +30,19 @@ struct logins {
     struct logins_event *events; /* in order */
     size_t event_count, event_room;
     uint64_t unwritten_lost, no_room, begun[LOGIN_RULE_COUNT];
+    bool watches_locks;
+    uint64_t *locks; /* of mailboxes, not handed out yet */
+    size_t lock_count, lock_room;
     /* of who calls logins_exchange; `place` of entries too */
     bool is_loaded;
     int64_t number; /* of the newest step that is known */
     size_t at_once; /* tries of a step */
 };
+
+/* Notes that the mailbox is locked now, if that is watched and keeps people out as it did not before;
+ * the caller has the lock. */
+void logins_note_lock(struct logins *logins, uint64_t mailbox, const struct login_lock *before,
+                      const struct login_lock *after);
 
 /* Takes it over into those two, of which one may be a copy. */
 enum login_taken logins_apply(const struct logins_event *event, struct login_mailbox *mailbox,

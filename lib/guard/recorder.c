@@ -255,6 +255,11 @@ void recorder_login_alarm(struct recorder *recorder)
     count_one(recorder, &recorder->counts.login_alarm_seconds);
 }
 
+void recorder_kicked(struct recorder *recorder, enum kick_result result)
+{
+    count_one(recorder, &recorder->counts.kicks[result]);
+}
+
 void recorder_reported(struct recorder *recorder, enum report_result result)
 {
     pthread_mutex_lock(&recorder->lock);

@@ -40,6 +40,8 @@ void recorder_login_blocked(struct recorder *recorder, enum login_rule rule);
 void recorder_login_refused(struct recorder *recorder);
 /* A second in which staff had to be told (login_outage_alarms). Any thread. */
 void recorder_login_alarm(struct recorder *recorder);
+/* Sessions of a locked mailbox were to be ended. Any thread. */
+void recorder_kicked(struct recorder *recorder, enum kick_result result);
 
 /* Flushes all, as of now_ms: 1 or -1. */
 int recorder_flush(struct recorder *recorder, int64_t now_ms) must_check;

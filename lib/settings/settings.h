@@ -73,6 +73,10 @@ struct settings {
     char *auth_listen;
     int64_t auth_socket_mode; /* octal; when auth_listen is a path */
     char *auth_key_file;
+
+    /* [dovecot] */
+    char *dovecot_doveadm_url; /* "": none */
+    char *dovecot_doveadm_key_file;
     /* [logins] */
     int logins_mode; /* enum mode; observe also where guard_mode is */
     struct login_limits login_limits;

@@ -236,6 +236,16 @@ const struct setting settings_table[] = {
                 "So many different wrong passwords for a mailbox, from everywhere, close it for an "
                 "hour, but not to where it has signed in within 30 days."),
 
+    {NAMED("dovecot", "doveadm_url"), .type = &settings_type_may_url, MEMBER(dovecot_doveadm_url),
+     .max = 1024, .standard = "", .choices = web_urls,
+     .sentence = "Where Dovecot's `service doveadm` listens by HTTP, such as "
+                 "`http://127.0.0.1:9405`: `sendguard-auth` ends there the sessions of a locked "
+                 "mailbox. Empty: they go on until they end."},
+    {NAMED("dovecot", "doveadm_key_file"), .type = &settings_type_path,
+     MEMBER(dovecot_doveadm_key_file), .standard = "/var/lib/sendguard/doveadm-key",
+     .sentence = "A file with the value of Dovecot's `doveadm_api_key`, one line; mode 0600, and "
+                 "belongs to the user of the services."},
+
     {NAMED("desk", "max_extra"), .type = &settings_type_integer, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
      .sentence = "What role support may add to a limit at most."},

@@ -48,6 +48,7 @@ extern const struct setting_type
     settings_type_listen, /* absolute path of a socket, or HOST:PORT */
     settings_type_may_listen, /* the same, or empty */
     settings_type_url,    /* begins with one of `choices`, at most max bytes; no '/' at its end */
+    settings_type_may_url, /* the same, or empty */
     settings_type_store,  /* a URL as store_url.h has it, at most max bytes; no '/' at its end */
     settings_type_zone,   /* name of a time zone, "Europe/Berlin" */
     /* settings_type_lists.c, struct text_list */

@@ -191,6 +191,20 @@ static void describe_url(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_url = {
     TEXT, .parse = parse_url, .describe = describe_url, .is_url = true};
 
+static int parse_may_url(struct settings_value *value)
+{
+    return value->length == 0 ? set_text(value) : parse_url(value);
+}
+
+static void describe_may_url(const struct setting *setting, struct text *text)
+{
+    describe_url(setting, text);
+    text_add(text, ", or nothing");
+}
+
+const struct setting_type settings_type_may_url = {
+    TEXT, .parse = parse_may_url, .describe = describe_may_url, .may_be_empty = true, .is_url = true};
+
 static int parse_store(struct settings_value *value)
 {
     freed_by(store_url_free) struct store_url url = {0};

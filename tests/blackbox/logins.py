@@ -14,6 +14,7 @@ from programs import BUILD, PATIENCE, PortProgram, eventually, free_port
 
 PROGRAM = BUILD / "sendguard-auth"
 KEY = "a-key-of-the-tests-that-nobody-else-has"
+DOVEADM_KEY = "another-key-of-the-tests"
 RIGHT = "correct-horse"
 
 CONFIGURATION = """
@@ -44,6 +45,13 @@ service imap-login {{
 service auth {{
   unix_listener auth-postfix {{
     mode = 0666
+  }}
+}}
+doveadm_api_key = {doveadm_key}
+service doveadm {{
+  inet_listener http {{
+    address = 127.0.0.1
+    port = {doveadm_port}
   }}
 }}
 service anvil {{
@@ -112,12 +120,16 @@ class Dovecot:
 
     def __init__(self, folder, policy_port):
         self.folder, self.port = folder / f"dovecot{policy_port}", free_port()
+        self.doveadm_port = free_port()
         self.folder.mkdir()
         self.folder.chmod(0o755)
         (self.folder / "mail").mkdir()
         shutil.chown(self.folder / "mail", "mail", "mail")
         (self.folder / "dovecot.conf").write_text(CONFIGURATION.format(
-            folder=self.folder, port=self.port, policy_port=policy_port, key=KEY, timeout=PATIENCE * 1000))
+            folder=self.folder, port=self.port, policy_port=policy_port, key=KEY, timeout=PATIENCE * 1000,
+            doveadm_port=self.doveadm_port, doveadm_key=DOVEADM_KEY))
+        (folder / "doveadm-key").write_text(DOVEADM_KEY + "\n")
+        (folder / "doveadm-key").chmod(0o600)
         self.process, self.names = None, []
         self.passwords = self.folder / "passwd"
         self.passwords.write_text("")
@@ -159,6 +171,17 @@ class Dovecot:
                 return socket.create_connection((self.host, self.port), timeout, (address, 0))
 
         return From("127.0.0.1", self.port, PATIENCE)
+
+    def doveadm(self):
+        """How it is reached, as settings of Auth."""
+        return {"dovecot": {"doveadm_url": f"http://127.0.0.1:{self.doveadm_port}",
+                            "doveadm_key_file": self.folder.parent / "doveadm-key"}}
+
+    def open_session(self, name, address="127.0.0.1"):
+        """One that is signed in and stays so."""
+        link = self.connect(address)
+        link.login(name, RIGHT)
+        return link
 
     def sign_in(self, name, password=RIGHT, address="127.0.0.1"):
         """What it is answered: "" when it is let in."""

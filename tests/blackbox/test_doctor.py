@@ -673,6 +673,15 @@ def test_sign_ins(doctor):
         assert found()["state"] == "ok"
     with changed(doctor.folder / "dovecot/dovecot.conf", ("listener anvil-auth-penalty", "listener other")):
         assert found()["state"] == "warn" and "slow down everybody" in found()["found"]
+    doveadm = doctor.stack.port("doveadm")
+    closed = found(settings=["dovecot.doveadm_url=http://127.0.0.1:1"])
+    assert closed["state"] == "bad" and "does not answer" in closed["found"]
+    missing = found(settings=["dovecot.doveadm_key_file=/nowhere/key"])
+    assert missing["state"] == "bad" and "there is no such file" in missing["found"]
+    wrong = found(settings=[f"dovecot.doveadm_key_file={doctor.folder}/guard/auth-key"])
+    assert wrong["state"] == "bad" and "does not know the key" in wrong["found"]
+    assert f"http://127.0.0.1:{doveadm} " in wrong["found"]
+    assert found(settings=["dovecot.doveadm_url="])["state"] == "ok"
     doctor.stack.stop("auth")
     try:
         assert found()["state"] == "bad" and found()["advice"] == "systemctl start sendguard-auth"

@@ -169,3 +169,102 @@ def test_a_restart_and_another_store(place, folder):
     place.auth.configure({"store": {"url": url}})
     place.auth.start()
     place.is_answered(LOCKED)
+
+
+# ---- open sessions ---------------------------------------------------------------------------------
+
+ENDED = "sessions of a locked mailbox are ended"
+
+
+def goes_on(session):
+    return session.noop()[0] == "OK"
+
+
+def is_ended(session):
+    """The server says goodbye by itself."""
+    session.sock.settimeout(PATIENCE)
+    return session.sock.recv(100).startswith(b"* BYE")
+
+
+@pytest.fixture
+def ending(folder, store):
+    """A place whose sessions are ended when a lock begins."""
+    place = Place(folder, store)
+    place.auth.configure(place.dovecot.doveadm())
+    yield place.start()
+    place.stop()
+
+
+def ends(place, result):
+    return place.auth.store.counters().get(f"session_ends result={result}", 0)
+
+
+def test_open_sessions_end(ending):
+    alice, bob = ending.dovecot.open_session(ALICE), ending.dovecot.open_session(BOB)
+    ending.shell("lock", BOB, "--scope", "sending", "--note", "may read on")
+    ending.shell("lock", ALICE, "--note", "spam from abroad")
+    assert is_ended(alice) and goes_on(bob)
+    assert f'mailbox={ALICE}' in ending.auth.log.wait(ENDED)[0]
+    # asked again a moment later, for who was signing in just then
+    eventually(lambda: ends(ending, "none"), "it is asked twice")
+    assert ends(ending, "ended") == 1 and len(ending.auth.log.matching("locked mailbox")) == 1
+    ending.shell("lock", BOB, "--note", "may not, after all")
+    assert is_ended(bob)
+
+
+def test_sessions_end_when_the_old_password_is_right_again(ending):
+    """By the guard itself: who signed in after the mailbox was opened is out again."""
+    ending.signs_in()
+    ending.shell("lock", ALICE, "--note", "spam from abroad")
+    ending.is_answered(LOCKED)
+    ending.dovecot.passwords.write_text(f"{ALICE}:{{PLAIN}}something-new::::::\n")
+    eventually(lambda: ending.dovecot.sign_in(ALICE, "something-new") == LOCKED, "Dovecot has the new password")
+    ending.shell("reopen", ALICE, "--note", "changed")
+    eventually(lambda: ending.dovecot.sign_in(ALICE, "something-new") == "", "it is open", 1)
+    session = ending.dovecot.connect("127.0.0.1")
+    session.login(ALICE, "something-new")
+    ending.dovecot.add()
+    eventually(lambda: ending.dovecot.sign_in(ALICE) == LOCKED, "the old one is right")
+    assert is_ended(session)
+
+
+def test_sessions_end_at_a_start(ending):
+    """Whoever got in while the guard was away, and whoever is locked while it observes."""
+    ending.auth.stop()
+    ending.shell("lock", ALICE, "--note", "spam from abroad")
+    session = ending.dovecot.open_session(ALICE)
+    ending.auth.configure({"guard": {"mode": "observe"}})
+    ending.auth.start()
+    ending.auth.reload({"guard": {"mode": "enforce"}})
+    assert is_ended(session)
+    ending.auth.log.wait(ENDED)
+
+
+def test_dovecot_does_not_end_them(ending):
+    """A wrong key is told once, and in the metrics; it is tried again, and nobody who signs in waits."""
+    assert not ending.auth.log.matching("level=error")
+    ending.auth.stop()
+    key = ending.auth.folder / "doveadm-key"
+    right = key.read_text()
+    key.write_text("a-key-that-is-wrong\n")
+    ending.auth.start()
+    session = ending.dovecot.open_session(ALICE)
+    ending.shell("lock", ALICE, "--note", "spam from abroad")
+    assert "does not know the key" in ending.auth.log.wait("sessions cannot be ended")[0]
+    eventually(lambda: ends(ending, "failed") > 1, "it is tried again")
+    assert len(ending.auth.log.matching("sessions cannot be ended")) == 1
+    assert goes_on(session) and ending.dovecot.sign_in(BOB) == ""
+    key.write_text(right)
+    ending.auth.stop()
+    ending.auth.start()
+    assert is_ended(session)
+
+
+def test_no_key(ending):
+    """Neither the check nor the start is content without it."""
+    ending.auth.stop()
+    (ending.auth.folder / "doveadm-key").unlink()
+    for words in (["--check"], []):
+        done = subprocess.run(ending.auth.command(*words), capture_output=True, text=True, check=False,
+                              timeout=PATIENCE)
+        assert done.returncode == 78 and "expected the value of doveadm_api_key" in done.stderr

@@ -43,6 +43,9 @@ loops = loop.test
 [auth]
 listen = 127.0.0.1:$auth_port
 key_file = $dir/guard/auth-key
+[dovecot]
+doveadm_url = http://127.0.0.1:$doveadm_port
+doveadm_key_file = $dir/guard/doveadm-key
 [logins]
 mode = enforce
 [domains]
@@ -55,8 +58,11 @@ CONF
     install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
     install -m 755 "$web_program" "$feedback_program" "$auth_program" "$command_line" "$dir/guard/"
     login_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
+    doveadm_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     install -m 600 -o nobody -g www-data /dev/null "$dir/guard/auth-key"
+    install -m 600 -o nobody -g www-data /dev/null "$dir/guard/doveadm-key"
     printf '%s\n' "$login_key" >"$dir/guard/auth-key"
+    printf '%s\n' "$doveadm_key" >"$dir/guard/doveadm-key"
 }
 
 # nginx.conf.example with our paths and ports in the place of its own.
@@ -251,13 +257,16 @@ CONF
         printf '!include forwarding.conf\n!include policy.conf\n'
     } >"$dir/dovecot/dovecot.conf"
     configure_forwarding_mailbox
-    # It has the key.
+    # It has the keys.
     install -m 600 /dev/null "$dir/dovecot/policy.conf"
     {
         printf 'auth_policy_server_url = http://127.0.0.1:%s/\n' "$auth_port"
         printf 'auth_policy_server_api_header = Authorization: Bearer %s\n' "$login_key"
         printf 'auth_policy_hash_nonce = stack\n'
         dovecot_policy
+        printf 'doveadm_api_key = %s\n' "$doveadm_key"
+        printf 'service doveadm {\n  inet_listener http {\n    address = 127.0.0.1\n    port = %s\n  }\n}\n' \
+            "$doveadm_port"
     } >"$dir/dovecot/policy.conf"
 }
 

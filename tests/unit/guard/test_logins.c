@@ -339,6 +339,68 @@ START_TEST(test_bound)
 }
 END_TEST
 
+/* Somebody else locks alice's mailbox, or opens it. */
+static void lock_elsewhere(bool keeps_out, int64_t now_ms)
+{
+    struct value values[2] = {login_values_of(arena, VALUE_LOGINS, logins_mailbox(one, ALICE)),
+                              login_values_newest()};
+    struct value_change changes[1 + LOGIN_VALUES_EXTRA];
+    struct login_mailbox mailbox;
+    ck_assert_int_eq(store_values_get(store, arena, values, 2, now_ms), 1);
+    login_values_mailbox(&values[0], &mailbox);
+    if (keeps_out)
+        login_lock_begin(&mailbox.lock, true, 1, now_ms);
+    else
+        login_lock_reopen(&mailbox.lock, now_ms);
+    changes[0] = login_values_mailbox_change(arena, &values[0], &mailbox, now_ms);
+    login_values_tell(arena, &values[1], changes, 1, now_ms);
+    const struct values_step step = {.changes = changes, .count = countof(changes), .now_ms = now_ms};
+    ck_assert_int_eq(store_values_change(store, &step, NULL), 1);
+    login_mailbox_free(&mailbox);
+}
+
+static size_t noted(struct logins *logins)
+{
+    uint64_t mailboxes[4];
+    size_t count = logins_next_locks(logins, mailboxes, countof(mailboxes));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(mailboxes[i], logins_mailbox(logins, ALICE));
+    return count;
+}
+
+/* A lock is noted once: that others tell of, also where a try of the mailbox waits to be written;
+ * that holds at the start; and that holds again by the old password. */
+START_TEST(test_locks_are_noted)
+{
+    bool closed, again;
+    const struct logins_try attempt = try_of(ALICE, HERE, 1);
+    begin(_i);
+    logins_watch_locks(one);
+    exchange(one, NOW);
+    lock_elsewhere(true, NOW);
+    exchange(one, NOW);
+    ck_assert(noted(one) == 1 && logins_keeps_out(one, logins_mailbox(one, ALICE)));
+    exchange(one, NOW + 1);
+    ck_assert_uint_eq(noted(one), 0);
+    lock_elsewhere(false, NOW + 2);
+    exchange(one, NOW + 2);
+    ck_assert(noted(one) == 0 && !logins_keeps_out(one, logins_mailbox(one, ALICE)));
+    ck_assert(logins_unlocked(one, &attempt, NOW + 3, &closed, &again) == 0 && again);
+    ck_assert_uint_eq(noted(one), 1);
+    exchange(one, NOW + 3);
+    ck_assert_uint_eq(noted(one), 0);
+    logins_watch_locks(other);
+    exchange(other, NOW + 4);
+    ck_assert_uint_eq(noted(other), 1);
+    lock_elsewhere(false, NOW + 5);
+    exchange(other, NOW + 5);
+    wrong(other, ALICE, HERE, 2, NOW + 6);
+    lock_elsewhere(true, NOW + 7);
+    exchange(other, NOW + 7);
+    ck_assert_uint_eq(noted(other), 1);
+}
+END_TEST
+
 /* Values that somebody damaged block nobody, and are replaced. */
 START_TEST(test_damaged)
 {
@@ -496,6 +558,7 @@ int main(void)
     tcase_add_loop_test(cases, test_no_name_is_kept, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_clicks, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_store_away, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_locks_are_noted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_at_once, 0, BACKEND_KINDS);
     TCase *alone = backends_case(suite, "memory");

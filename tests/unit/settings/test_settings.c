@@ -48,6 +48,8 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->auth_listen, "127.0.0.1:9404");
     ck_assert_int_eq(settings->auth_socket_mode, 0660);
     ck_assert_str_eq(settings->auth_key_file, "/var/lib/sendguard/auth-key");
+    ck_assert_str_eq(settings->dovecot_doveadm_url, "");
+    ck_assert_str_eq(settings->dovecot_doveadm_key_file, "/var/lib/sendguard/doveadm-key");
     ck_assert_int_eq(settings->desk_max_extra, 500);
     ck_assert_int_eq(settings->desk_max_extra_for_ms, 7 * DAY_MS);
     ck_assert_int_eq(settings->desk_max_resets_per_day, 20);
@@ -255,6 +257,9 @@ static const struct {
     {"auth", "listen", "/run/sendguard/auth/auth.sock", "/run/sendguard/auth/auth.sock"},
     {"auth", "socket_mode", "0600", "0600"},
     {"auth", "key_file", "/etc/sendguard/auth-key", "/etc/sendguard/auth-key"},
+    {"dovecot", "doveadm_url", "http://[::1]:9405/", "http://[::1]:9405"},
+    {"dovecot", "doveadm_url", "", ""},
+    {"dovecot", "doveadm_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
     {"logins", "mode", "enforce", "enforce"},
     {"logins", "wrong_passwords_per_mailbox_and_ip", "1", "1"},
     {"logins", "mailboxes_per_ip", "off", "off"},
@@ -312,6 +317,8 @@ static const struct {
     {"logins.mailboxes_per_ip=0", "is out of range"},
     {"logins.wrong_passwords_per_ip=4097", "is out of range"},
     {"auth.key_file=key", "absolute path"},
+    {"dovecot.doveadm_url=127.0.0.1:9405", "a URL that begins with http:// or https://, or nothing"},
+    {"dovecot.doveadm_key_file=", "absolute path"},
     {"auth.listen=", "auth.listen"},
     {"limits.webmail.messages_per_day=6oo",
      "limits.webmail.messages_per_day: \"6oo\" is no number; expected 0 to 1000000000 or off"},
