@@ -3,38 +3,6 @@
 
 #include "cli/views.h"
 
-static void print_password(struct cli *cli, struct json_object *view)
-{
-    const char *refused =
-        print_moment(cli->arena, view, "old_password_refused_since", cli->now_ms, NULL);
-    const char *changed = print_moment(cli->arena, view, "new_password_at", cli->now_ms, NULL);
-    if (refused != NULL)
-        printf("  the password of the offence is refused since %s\n", refused);
-    if (changed != NULL)
-        printf("  another password was right at %s, from %s\n", changed,
-               print_member(cli->arena, view, "new_password_network", "an unknown network"));
-}
-
-static void print_lock(struct cli *cli, struct json_object *view)
-{
-    const char *phase = json_string(view, "phase", "");
-    const char *scope = json_string(view, "scope", "");
-    bool suspended = json_is_true(view, "suspended");
-    if (*scope != '\0')
-        printf("  %s since %s: %s\n", phase,
-               print_moment(cli->arena, view, "since", cli->now_ms, "?"),
-               strcmp(scope, "login") == 0 ? "nobody signs in, nothing is sent"
-                                           : "nothing is sent, signing in goes on");
-    else
-        printf("  not locked%s\n", suspended ? ", but suspended (compromised)" : "");
-    if (strcmp(phase, "closed") == 0)
-        puts("  only an administrator opens it: sendguard open");
-    if (strcmp(phase, "reopened") == 0)
-        printf("  opened again %s; it is locked again if the old password works\n",
-               print_moment(cli->arena, view, "since", cli->now_ms, "?"));
-    print_password(cli, view);
-}
-
 static void print_done(struct cli *cli, struct json_object *view)
 {
     const char *preview = cli->given[OPTION_PREVIEW];
@@ -42,7 +10,7 @@ static void print_done(struct cli *cli, struct json_object *view)
            preview != NULL               ? "nothing is done yet. Afterwards:"
            : json_is_true(view, "done") ? "done."
                                         : "there was nothing to do.");
-    print_lock(cli, view);
+    views_print_lock(cli, view);
 }
 
 static int run(struct cli *cli)

@@ -51,8 +51,11 @@ static void print_appeals(struct json_object *view)
 static void print_mailbox(struct cli *cli, struct json_object *view)
 {
     const char *exempt = print_member(cli->arena, view, "exempt", NULL);
+    struct json_object *lock = json_member(view, "lock");
     views_print_state(cli, json_string(view, "mailbox", ""), view);
     failures_print_block(cli, "  ", json_member(view, "block"));
+    if (strcmp(json_string(lock, "phase", "none"), "none") != 0)
+        views_print_lock(cli, lock);
     print_appeals(view);
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
@@ -273,9 +276,10 @@ static int show_mailbox(struct cli *cli)
     return status >= 0 ? status : views_show(cli, view, print_mailbox);
 }
 
+/* By the key locks are found. */
 int cli_run_show(struct cli *cli)
 {
-    return cli->words[0][0] == '@' ? show_domain(cli) : show_mailbox(cli);
+    return cli->words[0][0] == '@' ? show_domain(cli) : cli_with_key(cli, show_mailbox);
 }
 
 /* ---- one decision ---------------------------------------------------------------------------- */

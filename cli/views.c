@@ -277,3 +277,35 @@ const char *views_action_text(struct cli *cli, struct json_object *action)
                         print_member(cli->arena, action, "note", ""), *detail != '\0' ? "  [" : "",
                         detail, *detail != '\0' ? "]" : "");
 }
+
+static void print_password_of_lock(struct cli *cli, struct json_object *lock)
+{
+    const char *refused =
+        print_moment(cli->arena, lock, "old_password_refused_since", cli->now_ms, NULL);
+    const char *changed = print_moment(cli->arena, lock, "new_password_at", cli->now_ms, NULL);
+    if (refused != NULL)
+        printf("  the password of the offence is refused since %s\n", refused);
+    if (changed != NULL)
+        printf("  another password was right at %s, from %s\n", changed,
+               print_member(cli->arena, lock, "new_password_network", "an unknown network"));
+}
+
+void views_print_lock(struct cli *cli, struct json_object *lock)
+{
+    const char *phase = json_string(lock, "phase", "");
+    const char *scope = json_string(lock, "scope", "");
+    bool suspended = json_is_true(lock, "suspended");
+    if (*scope != '\0')
+        printf("  %s since %s: %s\n", phase,
+               print_moment(cli->arena, lock, "since", cli->now_ms, "?"),
+               strcmp(scope, "login") == 0 ? "nobody signs in, nothing is sent"
+                                           : "nothing is sent, signing in goes on");
+    else
+        printf("  not locked%s\n", suspended ? ", but suspended (compromised)" : "");
+    if (strcmp(phase, "closed") == 0)
+        puts("  only an administrator opens it: sendguard open");
+    if (strcmp(phase, "reopened") == 0)
+        printf("  opened again %s; it is locked again if the old password works\n",
+               print_moment(cli->arena, lock, "since", cli->now_ms, "?"));
+    print_password_of_lock(cli, lock);
+}

@@ -29,6 +29,8 @@ void views_print_next(struct cli *cli, const char *before, struct json_object *n
 void views_print_windows(struct cli *cli, struct json_object *view);
 void views_print_limits(struct cli *cli, struct json_object *view);
 void views_print_mailboxes(struct cli *cli, struct json_object *view);
+/* LOCK of desk.h: how it stands, and what sign-ins have shown of the password. */
+void views_print_lock(struct cli *cli, struct json_object *lock);
 /* One line: time, outcome, mailbox (the entry's, else `mailbox`; NULL: none), IP, recipients,
  * rules, id. */
 void views_print_decision(struct cli *cli, const char *mailbox, struct json_object *entry);
