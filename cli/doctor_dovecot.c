@@ -18,6 +18,19 @@ static const char *value_of(struct arena *arena, const char *lines, const char *
     return "";
 }
 
+/* The value of auth_policy_NAME; 2.4 prints it as NAME in a block auth_policy, and other settings
+ * of that block beside it. */
+static const char *value_of_policy(struct arena *arena, const char *lines, const char *name)
+{
+    const char *alone = value_of(arena, lines, arena_printf(arena, "auth_policy_%s", name));
+    const char *block = strstr(lines, "\nauth_policy {\n");
+    const char *end = block != NULL ? strstr(block, "\n}") : NULL;
+    if (alone[0] != '\0' || end == NULL)
+        return alone;
+    return value_of(arena, arena_strndup(arena, block, (size_t)(end - block)),
+                    arena_printf(arena, "  %s", name));
+}
+
 /* "mail_plugins = … sieve", or in 2.4 "sieve = yes" in a block of that name. */
 static bool runs_filters(struct arena *arena, const char *lines)
 {
@@ -85,6 +98,15 @@ static bool is_ours(const char *url, const char *listen)
            strchr("/?", url[strlen(scheme) + length]) != NULL;
 }
 
+static bool is_long(const char *timeout, bool is_2_3)
+{
+    char *unit;
+    long number = strtol(timeout, &unit, 10);
+    unit += strspn(unit, " ");
+    return timeout[0] == '\0' ||
+           (is_2_3 || unit[0] == 'm' ? number > TIMEOUT_MAX_MS : number > TIMEOUT_MAX_MS / 1000);
+}
+
 /* Password databases that do not say when they have found a password right. */
 static size_t count_silent(struct arena *arena, const char *lines)
 {
@@ -96,7 +118,8 @@ static size_t count_silent(struct arena *arena, const char *lines)
             in_block = true;
             says = false;
         }
-        says |= in_block && strstr(line, "sendguard=") != NULL;
+        says |= in_block && (strstr(line, "sendguard=") != NULL || /* in 2.4: */
+                             strstr(line, "    sendguard = ") == line);
         if (line[0] == '}') {
             count += in_block && !says;
             in_block = false;
@@ -144,17 +167,28 @@ static void ask_as_dovecot(struct doctor *doctor, const char *header)
 
 static void check_policy(struct doctor *doctor, const char *lines)
 {
-    const char *timeout = value_of(doctor->arena, lines, "auth_policy_server_timeout_msecs");
     bool is_2_3 = strncmp(lines, "# 2.3", strlen("# 2.3")) == 0;
-    size_t silent = is_2_3 ? count_silent(doctor->arena, lines) : 0;
-    if (is_2_3 && (timeout[0] == '\0' || atoi(timeout) > TIMEOUT_MAX_MS))
-        doctor_says(doctor, DOCTOR_WARN, "dovecot.conf: auth_policy_server_timeout_msecs = 500",
+    const char *timeout =
+        value_of_policy(doctor->arena, lines, is_2_3 ? "server_timeout_msecs"
+                                                     : "http_client_request_absolute_timeout");
+    size_t silent = count_silent(doctor->arena, lines);
+    if (is_long(timeout, is_2_3))
+        doctor_says(doctor, DOCTOR_WARN,
+                    is_2_3 ? "dovecot.conf: auth_policy_server_timeout_msecs = 500"
+                           : "dovecot.conf: auth_policy { http_client_request_absolute_timeout = "
+                             "500ms }",
                     "each sign-in waits 4 s and more when sendguard-auth hangs");
     if (silent > 0)
         doctor_says(doctor, DOCTOR_WARN,
-                    "dovecot.conf, in each passdb: override_fields = sendguard=1",
+                    is_2_3 ? "dovecot.conf, in each passdb: override_fields = sendguard=1"
+                           : "dovecot.conf, in each passdb: fields { sendguard = 1 }",
                     "%zu of Dovecot's password databases do not say when a password was right",
                     silent);
+    if (strstr(lines, is_2_3 ? " stage=%{passdb:sendguard" : " stage = %{passdb:sendguard") == NULL)
+        doctor_says(doctor, DOCTOR_WARN,
+                    "dovecot.conf: auth_policy_request_attributes with stage=%{passdb:sendguard}",
+                    "Dovecot does not say whether it asks before or after the password was found "
+                    "right: who is locked signs in");
     const char *webmail = distrusted_webmail(doctor->arena, doctor->settings, lines);
     if (webmail != NULL)
         doctor_says(doctor, DOCTOR_WARN,
@@ -200,7 +234,7 @@ void doctor_logins(struct doctor *doctor)
     const struct settings *settings = doctor->settings;
     if (lines == NULL)
         return;
-    const char *url = value_of(doctor->arena, lines, "auth_policy_server_url");
+    const char *url = value_of_policy(doctor->arena, lines, "server_url");
     if (url[0] == '\0' && access(settings->auth_key_file, F_OK) == 0) {
         doctor_says(doctor, DOCTOR_WARN,
                     arena_printf(doctor->arena, "dovecot.conf: auth_policy_server_url = http://%s/",
@@ -213,7 +247,7 @@ void doctor_logins(struct doctor *doctor)
                     "auth.listen is %s", url, settings->auth_listen);
     } else {
         ask_as_dovecot(doctor,
-                       value_of(doctor->arena, lines, "auth_policy_server_api_header"));
+                       value_of_policy(doctor->arena, lines, "server_api_header"));
         check_policy(doctor, lines);
         check_doveadm(doctor);
     }

@@ -127,7 +127,17 @@ static int is_unexpected(struct problem *problem)
     return -1;
 }
 
-/* ["doveadmResponse", [{"result": NAME}, …], TAG] or ["error", {"exitCode": N, …}, TAG] */
+/* Dovecot 2.4 says how many were ended, 2.3 that it is no error. */
+static bool has_ended(struct json_object *results)
+{
+    struct json_object *first = json_object_is_type(results, json_type_array)
+                                    ? json_object_array_get_idx(results, 0)
+                                    : NULL;
+    return strcmp(json_string(first, "count", ""), "0") != 0;
+}
+
+/* ["doveadmResponse", [{"result": NAME}, …], TAG], in 2.4 with [{"count": "1"}], or
+ * ["error", {"exitCode": N, …}, TAG] */
 static int read_one(struct json_object *one, size_t number, bool *ended_r,
                     struct problem *problem)
 {
@@ -136,7 +146,7 @@ static int read_one(struct json_object *one, size_t number, bool *ended_r,
     const char *kind = json_object_get_string(json_object_array_get_idx(one, 0));
     struct json_object *said = json_object_array_get_idx(one, 1);
     if (kind != NULL && strcmp(kind, "doveadmResponse") == 0) {
-        *ended_r = true;
+        *ended_r = has_ended(said);
         return 1;
     }
     if (kind == NULL || strcmp(kind, "error") != 0 || !json_object_is_type(said, json_type_object))

@@ -16,12 +16,11 @@ import pytest
 
 from clock import Clock
 from dns import dns_server
+from logins import VERSION_23
 from postfix import STACK, MailProgram, Stack
 from programs import SANITIZED, eventually
 from stores import RedisServer
 
-DOVECOT_23 = subprocess.run(["dovecot", "--version"], capture_output=True, text=True,
-                            check=False).stdout.startswith("2.3")
 OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
@@ -640,7 +639,6 @@ def test_filters_that_nobody_judges(doctor):
     assert red(found) == {"sieve"} and "forwarding_networks = " in found["sieve"]["advice"]
 
 
-@pytest.mark.skipif(not DOVECOT_23, reason="the configuration of this test is that of Dovecot 2.3")
 def test_sign_ins(doctor):
     """Who is asked, knows the key, and the rest of what logins.md says."""
     policy, port = doctor.folder / "dovecot/policy.conf", doctor.stack.port("auth")
@@ -654,16 +652,20 @@ def test_sign_ins(doctor):
         all_of_them = doctor.checks()
         assert red(all_of_them) == {"logins"}
         assert "does not know the key" in all_of_them["logins"]["found"]
-    with changed(policy, ("timeout_msecs = 500", "timeout_msecs = 2000")):
+    long = ("timeout_msecs = 500", "timeout_msecs = 2000") if VERSION_23 else ("timeout = 500ms", "timeout = 2s")
+    with changed(policy, long):
         assert found()["state"] == "warn" and "waits 4 s" in found()["found"]
+    with changed(policy, (" stage", " other")):
+        assert found()["state"] == "warn" and "stage=%{passdb:sendguard}" in found()["advice"]
     with changed(policy, (f":{port}/", ":1/")):
         assert found()["state"] == "skip"
     with changed(policy, (asks, "")):
         assert found()["state"] == "warn" and f"http://127.0.0.1:{port}/" in found()["advice"]
         unused = found(settings=["auth.key_file=/nowhere/auth-key"])
         assert (unused["state"], unused["found"]) == ("ok", "sendguard-auth is not used")
-    with changed(doctor.folder / "dovecot/dovecot.conf", ("  override_fields = sendguard=1\n", "")):
-        assert found()["state"] == "warn" and "override_fields" in found()["advice"]
+    says = "  override_fields = sendguard=1\n" if VERSION_23 else "    sendguard = 1\n"
+    with changed(doctor.folder / "dovecot/dovecot.conf", (says, "")):
+        assert found()["state"] == "warn" and "in each passdb: " in found()["advice"]
     for before, after in (("login_trusted_networks = 127.0.0.2\n", ""),
                           ("networks = 127.0.0.2", "networks = 10.0.0.0/8 webmail.example.test")):
         with changed(doctor.folder / "dovecot/dovecot.conf", (before, after)):

@@ -265,8 +265,8 @@ CONF
         printf 'auth_policy_hash_nonce = stack\n'
         dovecot_policy
         printf 'doveadm_api_key = %s\n' "$doveadm_key"
-        printf 'service doveadm {\n  inet_listener http {\n    address = 127.0.0.1\n    port = %s\n  }\n}\n' \
-            "$doveadm_port"
+        printf 'service doveadm {\n  inet_listener http {\n    %s = 127.0.0.1\n    port = %s\n  }\n}\n' \
+            "$dovecot_listens_on" "$doveadm_port"
     } >"$dir/dovecot/policy.conf"
 }
 

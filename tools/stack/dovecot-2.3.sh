@@ -3,6 +3,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # dir comes from stack
 
+# shellcheck disable=SC2034 # configure.sh uses it
+dovecot_listens_on=address
+
 dovecot_version_lines() { :; }
 
 dovecot_accounts() {

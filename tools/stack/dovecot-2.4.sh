@@ -3,6 +3,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # dir comes from stack
 
+# shellcheck disable=SC2034 # configure.sh uses it
+dovecot_listens_on=listen
+
 # They come first in the file: they say in which version's language the rest is.
 dovecot_version_lines() {
     cat <<CONF
@@ -20,6 +23,9 @@ passdb passwd-file {
   passwd_file_path = $dir/dovecot/passwd
   default_password_scheme = PLAIN
   auth_username_format = %{user}
+  fields {
+    sendguard = 1
+  }
 }
 userdb static {
   fields {
@@ -31,8 +37,17 @@ userdb static {
 CONF
 }
 
-# How sendguard-auth is asked (docs/logins.md): as 2.4 does by itself.
-dovecot_policy() { :; }
+# How sendguard-auth is asked (docs/logins.md).
+dovecot_policy() {
+    cat <<'CONF'
+auth_policy {
+  http_client_request_absolute_timeout = 500ms
+}
+auth_policy_request_attributes {
+  stage = %{passdb:sendguard}
+}
+CONF
+}
 
 # Filters of mailboxes. The envelope sender tells whose message it is that a filter sends on; by
 # default it is the stranger who wrote, and a vacation's is empty. The user's name is the address:

@@ -296,6 +296,47 @@ START_TEST(test_fingerprint)
 }
 END_TEST
 
+/* As Dovecot 2.4.1-4 of Debian 13 sent them. */
+#define OF_24(hash, stage, fail_type, more)                                             \
+    "{\"device_id\":\"\",\"fail_type\":\"" fail_type "\",\"login\":\"alice@example.test\","          \
+    "\"protocol\":\"imap\",\"pwhash\":\"" hash "\",\"remote\":\"127.0.0.7\","                 \
+    "\"session_id\":\"OVNrjmlhleJ/AAAH\",\"stage\":\"" stage "\"" more ",\"tls\":false}"
+#define REPORTED(success, reject) ",\"success\":" success ",\"policy_reject\":" reject
+static const struct {
+    const char *what, *body;
+    bool reports, after, right, counts;
+} of_dovecot_24[] = {
+    {"before", OF_24("0311", "", "", ""), false, false, false, true},
+    {"after", OF_24("0311", "1", "", ""), false, true, false, true},
+    {"right", OF_24("0311", "1", "", REPORTED("true", "false")), true, true, true, true},
+    {"wrong", OF_24("0ec0", "", "credentials", REPORTED("false", "false")), true, false,
+     false, true},
+    {"unknown", OF_24("0bad", "", "account", REPORTED("false", "false")), true, false,
+     false, true},
+    {"blocked", OF_24("0311", "", "policy", REPORTED("false", "true")), true, false, false,
+     false},
+    {"locked", OF_24("0dff", "1", "policy", REPORTED("false", "true")), true, true, false,
+     false},
+    {"broken", OF_24("0311", "", "internal", REPORTED("false", "false")), true, false,
+     false, false},
+};
+START_TEST(test_dovecot_24)
+{
+    struct login_request request;
+    struct problem problem;
+    const char *what = of_dovecot_24[_i].what;
+    raw.query = of_dovecot_24[_i].reports ? "command=report" : "command=allow";
+    raw.body = of_dovecot_24[_i].body;
+    raw.body_length = strlen(raw.body);
+    ck_assert_msg(login_request_read(&raw, arena, &request, &problem) == 1, "%s", what);
+    ck_assert_str_eq(request.mailbox, ALICE);
+    ck_assert_str_eq(request.ip, "127.0.0.7");
+    ck_assert_msg(request.after == of_dovecot_24[_i].after, "%s", what);
+    ck_assert_msg(request.right == of_dovecot_24[_i].right, "%s", what);
+    ck_assert_msg(request.counts == of_dovecot_24[_i].counts, "%s", what);
+}
+END_TEST
+
 /* A long name is one too, and counts for its network. */
 START_TEST(test_long_name)
 {
@@ -429,6 +470,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_request, 0, (int)countof(requests));
     tcase_add_test(tcase, test_long_body);
     tcase_add_loop_test(tcase, test_fingerprint, 0, (int)countof(hashes));
+    tcase_add_loop_test(tcase, test_dovecot_24, 0, (int)countof(of_dovecot_24));
     tcase_add_test(tcase, test_long_name);
     tcase_add_loop_test(tcase, test_key_file, 0, (int)countof(files));
     tcase_add_test(tcase, test_no_key_file);

@@ -7,6 +7,7 @@
 
 #define RESPONSE "[\"doveadmResponse\",[{\"result\":\"alice@example.test\"}],\"0\"]"
 #define NONE "[\"error\",{\"type\":\"exitCode\", \"exitCode\":68},\"1\"]"
+#define OF_24(count) "[\"doveadmResponse\",[{\"count\":\"" count "\"}],\"0\"]"
 
 static bool ended[3];
 static struct problem problem;
@@ -22,6 +23,8 @@ START_TEST(test_answers)
 {
     ck_assert_int_eq(answer("[]", 0), 1);
     ck_assert_int_eq(answer("[" RESPONSE "," NONE "," RESPONSE "]", 3), 1);
+    ck_assert(ended[0] && !ended[1] && ended[2]);
+    ck_assert_int_eq(answer("[" OF_24("1") "," OF_24("0") "," OF_24("12") "]", 3), 1);
     ck_assert(ended[0] && !ended[1] && ended[2]);
 }
 END_TEST
