@@ -18,11 +18,11 @@ static void derive(const struct token_key *key, const char *name,
     sodium_memzero(derived, sizeof derived);
 }
 
-static uint64_t hash(const unsigned char *key, const char *text, size_t length)
+static uint64_t hash(const unsigned char *key, const void *bytes, size_t length)
 {
     uint64_t number;
     _Static_assert(crypto_shorthash_BYTES == sizeof number, "a number of 64 bits");
-    crypto_shorthash((unsigned char *)&number, (const unsigned char *)text, length, key);
+    crypto_shorthash((unsigned char *)&number, bytes, length, key);
     return number;
 }
 
@@ -100,7 +100,23 @@ uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name)
 {
     if (!keys->has_logins) { /* threads share it from then on, and only read */
         derive(keys->key, "sendguard logins", keys->logins);
+        derive(keys->key, "sendguard fingerprints", keys->fingerprints);
         keys->has_logins = true;
     }
     return hash(keys->logins, name, strlen(name));
+}
+
+/* A Feistel network: a hash cut to 12 bits would make one of two. */
+uint16_t keyed_hash_fingerprint(const struct keyed_hash_keys *keys, uint64_t mailbox,
+                                uint16_t fingerprint)
+{
+    enum { ROUNDS = 6, HALF_BITS = 6, HALF = (1 << HALF_BITS) - 1 };
+    unsigned left = fingerprint >> HALF_BITS & HALF, right = fingerprint & HALF;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const uint64_t what[2] = {mailbox, round << HALF_BITS | right};
+        unsigned mixed = left ^ (unsigned)(hash(keys->fingerprints, what, sizeof what) & HALF);
+        left = right;
+        right = mixed;
+    }
+    return (uint16_t)(left << HALF_BITS | right);
 }

@@ -16,7 +16,7 @@ struct keyed_hash_keys {
         unsigned char bytes[16];
     } years[2]; /* one year and the one before */
     bool has_message_ids, has_reporters, has_logins, has_counted;
-    unsigned char message_ids[16], reporters[16], logins[16], counted[16];
+    unsigned char message_ids[16], reporters[16], logins[16], fingerprints[16], counted[16];
 };
 void keyed_hash_forget(struct keyed_hash_keys *keys);
 
@@ -36,5 +36,10 @@ uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain);
 /* Of the name of a mailbox that somebody tries to sign in to, whether there is one or not. Any
  * thread once its key is made. */
 uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name);
+/* What stands for a fingerprint (rules/login.h) of that mailbox, a hash of its name: others for
+ * others. Neither says anything of the password without the secret. After keyed_hash_login; any
+ * thread. */
+uint16_t keyed_hash_fingerprint(const struct keyed_hash_keys *keys, uint64_t mailbox,
+                                uint16_t fingerprint);
 
 #endif

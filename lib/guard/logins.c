@@ -142,7 +142,8 @@ int logins_report(struct logins *logins, const struct logins_try *attempt, bool 
     struct logins_event event = {
         .mailbox = logins_table_get(&logins->mailboxes, from.mailbox, LOGINS_MAX),
         .network = logins_table_get(&logins->networks, from.network, LOGINS_MAX),
-        .at_ms = now_ms, .fingerprint = attempt->fingerprint, .right = right,
+        .at_ms = now_ms, .right = right,
+        .fingerprint = keyed_hash_fingerprint(&logins->keys, from.mailbox, attempt->fingerprint),
         .webmail_host = from.webmail_host, .protocol = (uint8_t)from.protocol};
     bool has_room = event.mailbox != NULL && event.network != NULL;
     if (has_room)
@@ -159,27 +160,29 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
                     bool *closed_r, bool *again_r)
 {
     const struct login_from from = from_of(logins, attempt);
+    const uint16_t fingerprint =
+        keyed_hash_fingerprint(&logins->keys, from.mailbox, attempt->fingerprint);
     bool keeps_out = false;
     *closed_r = *again_r = false;
     pthread_mutex_lock(&logins->lock);
     struct logins_entry *entry = logins_table_find(&logins->mailboxes, from.mailbox);
     struct login_lock *lock = entry != NULL ? &entry->of.mailbox.lock : NULL;
     struct logins_event event = {.mailbox = entry, .at_ms = now_ms, .right = true, .locked = true,
-                                 .fingerprint = attempt->fingerprint,
+                                 .fingerprint = fingerprint,
                                  .webmail_host = from.webmail_host,
                                  .protocol = (uint8_t)from.protocol};
     if (lock != NULL) {
-        *again_r = login_lock_returns(lock, attempt->fingerprint, now_ms);
+        *again_r = login_lock_returns(lock, fingerprint, now_ms);
         keeps_out = lock->keeps_out && (*again_r || login_lock_holds(lock));
         *closed_r = keeps_out && lock->phase == LOGIN_CLOSED;
     }
-    bool is_news = *again_r || (keeps_out && login_lock_is_news(lock, attempt->fingerprint, now_ms));
+    bool is_news = *again_r || (keeps_out && login_lock_is_news(lock, fingerprint, now_ms));
     if (is_news)
         event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
     if (event.network != NULL) {
         event.again = *again_r ? xstrdup(attempt->mailbox) : NULL;
         const struct login_lock before = *lock;
-        login_take_locked(&entry->of.mailbox, &from, attempt->fingerprint, now_ms);
+        login_take_locked(&entry->of.mailbox, &from, fingerprint, now_ms);
         logins_note_lock(logins, from.mailbox, &before, lock);
         keep(logins, &event);
     }

@@ -30,7 +30,7 @@ struct logins_try {
     const char *mailbox;  /* the name, in the form in which it is looked up */
     const char *ip;       /* "", or none: as from a webmail host */
     bool webmail_host;    /* struct login_from */
-    uint16_t fingerprint; /* below LOGIN_FINGERPRINTS */
+    uint16_t fingerprint; /* below LOGIN_FINGERPRINTS; kept keyed (guard/keyed_hash.h) */
     enum login_protocol protocol;
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guard/keyed_hash.h"
 #include "guard/login_values.h"
 #include "guard/logins.h"
 #include "guard/logins_table.h"
@@ -283,6 +284,36 @@ START_TEST(test_no_name_is_kept)
 }
 END_TEST
 
+/* Fingerprints stand there keyed: all are told apart, and others stand for those of another mailbox. */
+START_TEST(test_fingerprints)
+{
+    static bool seen[LOGIN_FINGERPRINTS];
+    struct keyed_hash_keys keys = {.key = key};
+    const uint64_t alice = keyed_hash_login(&keys, ALICE);
+    int kept = 0, same = 0;
+    for (int i = 0; i < LOGIN_FINGERPRINTS; i++) {
+        uint16_t keyed = keyed_hash_fingerprint(&keys, alice, (uint16_t)i);
+        ck_assert_uint_lt(keyed, LOGIN_FINGERPRINTS);
+        ck_assert(!seen[keyed]);
+        seen[keyed] = true;
+        kept += keyed == i;
+        same += keyed == keyed_hash_fingerprint(&keys, alice + 1, (uint16_t)i);
+    }
+    ck_assert_int_lt(kept, 20); /* by chance one each */
+    ck_assert_int_lt(same, 20);
+    for (int i = 0; i < 8; i++)
+        right(one, ALICE, HERE, i, NOW + i);
+    exchange(one, NOW);
+    struct value value = login_values_of(arena, VALUE_LOGINS, alice);
+    ck_assert_int_eq(store_values_get(store, arena, &value, 1, NOW), 1);
+    struct login_mailbox mailbox;
+    login_values_mailbox(&value, &mailbox);
+    ck_assert_uint_eq(login_last_right(&mailbox), keyed_hash_fingerprint(&keys, alice, 7));
+    login_mailbox_free(&mailbox);
+    keyed_hash_forget(&keys);
+}
+END_TEST
+
 /* A right sign-in that says nothing new is written once an hour. */
 START_TEST(test_clicks)
 {
@@ -339,6 +370,14 @@ START_TEST(test_bound)
 }
 END_TEST
 
+/* What stands for a fingerprint of alice. */
+static uint16_t kept_as(int password)
+{
+    struct keyed_hash_keys keys = {.key = key};
+    uint64_t alice = keyed_hash_login(&keys, ALICE);
+    return keyed_hash_fingerprint(&keys, alice, (uint16_t)password);
+}
+
 /* Somebody else locks alice's mailbox, or opens it. */
 static void lock_elsewhere(bool keeps_out, int64_t now_ms)
 {
@@ -349,7 +388,7 @@ static void lock_elsewhere(bool keeps_out, int64_t now_ms)
     ck_assert_int_eq(store_values_get(store, arena, values, 2, now_ms), 1);
     login_values_mailbox(&values[0], &mailbox);
     if (keeps_out)
-        login_lock_begin(&mailbox.lock, true, 1, now_ms);
+        login_lock_begin(&mailbox.lock, true, kept_as(1), now_ms);
     else
         login_lock_reopen(&mailbox.lock, now_ms);
     changes[0] = login_values_mailbox_change(arena, &values[0], &mailbox, now_ms);
@@ -566,6 +605,7 @@ int main(void)
     tcase_add_test(alone, test_ten_wrong_ones);
     tcase_add_test(alone, test_no_address);
     tcase_add_loop_test(alone, test_broken_passdb, 0, 2);
+    tcase_add_test(alone, test_fingerprints);
     tcase_add_test(alone, test_bound);
     tcase_add_test(alone, test_table);
     return backends_run(suite);
