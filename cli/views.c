@@ -302,6 +302,8 @@ void views_print_lock(struct cli *cli, struct json_object *lock)
                                            : "nothing is sent, signing in goes on");
     else
         printf("  not locked%s\n", suspended ? ", but suspended (compromised)" : "");
+    if (strcmp(phase, "asked") == 0)
+        puts("  no offence until you lock it: its user asked for it on the status page");
     if (strcmp(phase, "closed") == 0)
         puts("  only an administrator opens it: sendguard open");
     if (strcmp(phase, "reopened") == 0)

@@ -301,6 +301,9 @@ static void add_powers(const struct status_visit *visit, struct json_object *vie
     bool would_help = json_is_true(view, "can_lock");
     json_add_bool(view, "can_lock", would_help && visit->fresh);
     json_add_bool(view, "lock_needs_new_link", would_help && !visit->fresh);
+    bool may_ask = json_is_true(view, "can_lock_signins");
+    json_add_bool(view, "can_lock_signins", may_ask && visit->fresh);
+    json_add_bool(view, "signins_need_new_link", may_ask && !visit->fresh);
 }
 
 /* Whether a link past its end was made in a suspension that holds now, as far as clocks agree: it
@@ -449,21 +452,38 @@ static void appeal(struct exchange *exchange, const struct status_visit *visit)
         http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
 }
 
-/* The user lets himself in from networks that are not known. What was opened, or has ended by itself,
- * the page shows. */
+/* What was done, or holds already, the page shows. */
+static void answer_with_page(struct exchange *exchange, const struct status_visit *visit, int answer,
+                             const struct problem *problem)
+{
+    if (answer < 0)
+        reply_not_known(exchange);
+    else if (answer == 0 && http_request_wants_json(exchange->request))
+        reply_problem(exchange, problem);
+    else if (http_request_wants_json(exchange->request))
+        get(exchange, visit);
+    else
+        http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
+}
+
+/* "That wasn't me", the second step. */
+static void lock_signins(struct exchange *exchange, const struct status_visit *visit)
+{
+    struct problem problem = {0};
+    int answer = desk_lock_signins(&exchange->web->desk, visit->mailbox, exchange->now_ms, &problem);
+    if (answer > 0)
+        log_line(LOG_WARNING_LEVEL, "sign-ins are locked by its user", "mailbox", visit->mailbox,
+                 NULL);
+    answer_with_page(exchange, visit, answer, &problem);
+}
+
+/* The user lets himself in from networks that are not known. */
 static void open_signins(struct exchange *exchange, const struct status_visit *visit)
 {
     struct problem problem = {0};
     int answer = desk_logins_open(&exchange->web->desk, visit->mailbox,
                                   exchange->request->address, exchange->now_ms, &problem);
-    if (answer < 0)
-        reply_not_known(exchange);
-    else if (answer == 0 && http_request_wants_json(exchange->request))
-        reply_problem(exchange, &problem);
-    else if (http_request_wants_json(exchange->request))
-        get(exchange, visit);
-    else
-        http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
+    answer_with_page(exchange, visit, answer, &problem);
 }
 
 static void post(struct exchange *exchange, const struct status_visit *visit)
@@ -475,10 +495,12 @@ static void post(struct exchange *exchange, const struct status_visit *visit)
         appeal(exchange, visit);
     else if (action != NULL && strcmp(action, "open_signins") == 0 && visit->fresh)
         open_signins(exchange, visit);
-    else if (action == NULL || strcmp(action, "lock") != 0)
+    else if (action == NULL || (strcmp(action, "lock") != 0 && strcmp(action, "lock_signins") != 0))
         reply_error(exchange, 400, NULL);
-    else if (visit->fresh)
+    else if (visit->fresh && strcmp(action, "lock") == 0)
         lock(exchange, visit);
+    else if (visit->fresh)
+        lock_signins(exchange, visit);
     else
         refuse_lock(exchange);
 }

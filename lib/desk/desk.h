@@ -76,7 +76,8 @@ struct desk {
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
- *  "contact":…, "contact_is_mail":bool, "can_lock":bool,
+ *  "contact":…, "contact_is_mail":bool, "can_lock":bool, "can_lock_signins":bool,
+ *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: not for cause compromised,
  *  "appeals":[APPEAL that waits, or was answered within 30 days], newest first,
  *  "can_appeal":[{"about":…,"cause":…}…]}    what holds and has no appeal that waits; not a lock of its own
  * A mailbox never seen looks like one that sent nothing. */
@@ -104,6 +105,10 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
  * lifted stays as it is (with a note in the audit log). The view is desk_status. */
 int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
               struct json_object **view_r) must_check;
+/* The second step, where that holds: nobody signs in until the password was changed. No offence until
+ * staff lock it; the audit log has it as "lock" by "user". 1; 0 with *problem (409); -1. */
+int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                      struct problem *problem) must_check;
 
 /* The user writes why what holds is wrong: `about` is of can_appeal, `text` 1 to DESK_APPEAL_MAX
  * characters. One that waits for each; some a day. 1; 0 with *problem (400; 409: it holds no longer, or
@@ -394,7 +399,7 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
                     struct problem *problem) must_check;
 
 /* A lock of a mailbox whose password a stranger has (rules/login_lock.h):
- * LOCK {"phase":"none"|"locked"|"closed"|"reopened" (and watched),
+ * LOCK {"phase":"none"|"locked"|"closed"|"reopened" (and watched)|"asked" (for by its user: it holds),
  *   "scope":"login"|"sending"|null (it does not hold),"since":moment|null,
  *   "offence_at":moment|null, "offences":0 to 2 within 365 days,
  *   "next":"locked"|"closed": what lock makes of it,

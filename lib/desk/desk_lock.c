@@ -126,6 +126,43 @@ int desk_lock_add(const struct context *context, const char *mailbox,
     return 1;
 }
 
+/* Whether a lock keeps anybody out. */
+static bool keeps_out(const struct locking *locking)
+{
+    const struct login_lock *lock = &locking->state.lock;
+    return locking->context->settings->guard_mode != MODE_OBSERVE && login_lock_holds(lock) &&
+           lock->keeps_out;
+}
+
+/* Whether its own user has stopped sending, and no lock holds. */
+static bool may_ask(const struct locking *locking, const struct suspensions *suspensions)
+{
+    const struct suspension *own = suspension_find(suspensions, CAUSE_COMPROMISED);
+    return own != NULL && suspension_is_own_lock(own->cause, own->by) &&
+           !login_lock_holds(&locking->state.lock);
+}
+
+int desk_lock_add_own(const struct context *context, const char *mailbox,
+                      const struct suspensions *suspensions, struct json_object *view)
+{
+    freed_by(free_locking) struct locking locking = {.context = context, .mailbox = mailbox};
+    bool is_known = context->desk->key != NULL &&
+                    suspension_find(suspensions, CAUSE_COMPROMISED) != NULL;
+    if (is_known && read_lock(&locking) < 0)
+        return -1;
+    json_add_bool(view, "can_lock_signins",
+                  is_known && may_ask(&locking, suspensions) &&
+                      context->settings->guard_mode != MODE_OBSERVE);
+    if (!is_known) {
+        json_add_null(view, "lock");
+        return 1;
+    }
+    struct json_object *lock = json_add_object(view, "lock");
+    json_add_string(lock, "scope", keeps_out(&locking) ? scope_login : scope_sending);
+    json_add_bool(lock, "closed", locking.state.lock.phase == LOGIN_CLOSED);
+    return 1;
+}
+
 int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
                    struct json_object **view_r, struct problem *problem)
 {
@@ -298,6 +335,33 @@ int desk_lock_forgive(const struct context *context, const struct person *person
             return done;
     }
     return context->desk->key == NULL || too_busy(problem);
+}
+
+int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                      struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    const struct action action = {now_ms, "user", "The user asks on the status page to keep "
+                                                  "everybody out."};
+    freed_by(free_locking) struct locking locking = {
+        .context = &context, .mailbox = mailbox, .act = ACT_LOCK};
+    struct account account;
+    if (!check_key(&context, problem))
+        return 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (store_account(desk->store, context.arena, mailbox, now_ms, &account) < 0 ||
+            read_lock(&locking) < 0)
+            return -1;
+        if (!may_ask(&locking, &account.suspensions))
+            return problem_set(problem, 409, "mailbox", "nothing is stopped by its user, or it is "
+                                                        "locked already");
+        login_lock_ask(&locking.state.lock, login_last_right(&locking.state), now_ms);
+        const struct audited audited = {act_names[ACT_LOCK], mailbox, detail_of(&locking), &action};
+        int done = write_lock(&locking, &audited);
+        if (done != 0)
+            return done;
+    }
+    return too_busy(problem);
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */

@@ -38,8 +38,16 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
     }
 }
 
+bool sending_state_is_stolen(const struct suspension *suspension)
+{
+    return suspension->cause == CAUSE_COMPROMISED &&
+           !suspension_is_own_lock(suspension->cause, suspension->by);
+}
+
 const char *sending_state_what_to_do(const struct suspension *suspension)
 {
+    if (sending_state_is_stolen(suspension))
+        return "message.do_compromised";
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         return "message.do_own_lock";
     if (suspension->until_ms == UNTIL_LIFTED)

@@ -28,6 +28,8 @@ void sending_state_add_reason(struct sending_reasons *reasons, enum rule rule, b
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
                           enum verdict_kind kind, const struct sending_reasons *reasons);
 
+/* Whether a stranger has the password, as others than the user say. Signing in may be closed too. */
+bool sending_state_is_stolen(const struct suspension *suspension);
 /* The text "message.do_…" for somebody who is suspended. */
 const char *sending_state_what_to_do(const struct suspension *suspension);
 

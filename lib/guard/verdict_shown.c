@@ -143,11 +143,14 @@ static void add_suspension_lines(const struct showing *showing, struct json_obje
     const struct suspension *suspension = &verdict->suspensions.of[0];
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         add_moment_line(showing, lines, "message.own_lock", suspension->since_ms);
+    else if (sending_state_is_stolen(suspension))
+        add_line(showing, lines, "message.compromised", NULL);
     add_others(showing, lines);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
     add_line(showing, lines, sending_state_what_to_do(suspension), NULL);
-    add_line(showing, lines, "status.s.works", NULL);
+    if (!sending_state_is_stolen(suspension))
+        add_line(showing, lines, "status.s.works", NULL);
     add_attempts(showing, lines, facts);
 }
 

@@ -176,6 +176,8 @@ static void tell_state(const struct verdict_writing *telling, const struct suspe
 {
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         tell_moment(telling, "own_lock", suspension->since_ms);
+    else if (sending_state_is_stolen(suspension))
+        tell_with(telling, "compromised", NULL);
     if (suspension->until_ms == UNTIL_LIFTED)
         tell_with(telling, "stopped", NULL);
     else
@@ -212,7 +214,8 @@ static void tell_suspension(const struct verdict_writing *telling, const struct 
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         tell_moment(telling, "this_from", verdict->retry_at_ms);
     tell_text(telling, sending_state_what_to_do(suspension));
-    tell_with(telling, "reading", NULL);
+    if (!sending_state_is_stolen(suspension))
+        tell_with(telling, "reading", NULL);
     tell_attempts(telling, verdict);
 }
 

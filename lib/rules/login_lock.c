@@ -1,11 +1,18 @@
 #include "rules/login_lock.h"
 
 const char *const login_lock_phase_names[LOGIN_LOCK_PHASE_COUNT] = {"none", "locked", "closed",
-                                                                     "reopened"};
+                                                                     "reopened", "asked"};
 
 bool login_lock_holds(const struct login_lock *lock)
 {
-    return lock->phase == LOGIN_LOCKED || lock->phase == LOGIN_CLOSED;
+    return lock->phase == LOGIN_LOCKED || lock->phase == LOGIN_CLOSED ||
+           lock->phase == LOGIN_ASKED;
+}
+
+/* Whether a lock would be an offence of its own. */
+static bool is_free(const struct login_lock *lock)
+{
+    return !login_lock_holds(lock) || lock->phase == LOGIN_ASKED;
 }
 
 static void begin_phase(struct login_lock *lock, enum login_lock_phase phase, int64_t at_ms)
@@ -14,13 +21,27 @@ static void begin_phase(struct login_lock *lock, enum login_lock_phase phase, in
     lock->since_ms = at_ms;
 }
 
+static void forget_seen(struct login_lock *lock, uint16_t fingerprint)
+{
+    lock->fingerprint = fingerprint;
+    lock->refused_ms = lock->other_ms = 0;
+    lock->other_network = 0;
+}
+
+/* What was seen since the user asked for it goes on. */
 static void offend(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
 {
     lock->offence_before_ms = lock->offence_ms;
     lock->offence_ms = at_ms;
-    lock->fingerprint = fingerprint;
-    lock->refused_ms = lock->other_ms = 0;
-    lock->other_network = 0;
+    if (lock->phase != LOGIN_ASKED)
+        forget_seen(lock, fingerprint);
+}
+
+void login_lock_ask(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
+{
+    forget_seen(lock, fingerprint);
+    lock->keeps_out = true;
+    begin_phase(lock, LOGIN_ASKED, at_ms);
 }
 
 static bool counts(int64_t offence_ms, int64_t at_ms)
@@ -35,14 +56,14 @@ int login_lock_offences(const struct login_lock *lock, int64_t at_ms)
 
 enum login_lock_phase login_lock_next(const struct login_lock *lock, int64_t at_ms)
 {
-    if (login_lock_holds(lock))
+    if (!is_free(lock))
         return lock->phase;
     return counts(lock->offence_ms, at_ms) ? LOGIN_CLOSED : LOGIN_LOCKED;
 }
 
 bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerprint, int64_t at_ms)
 {
-    bool offends = !login_lock_holds(lock);
+    bool offends = is_free(lock);
     enum login_lock_phase next = login_lock_next(lock, at_ms);
     lock->keeps_out = keeps_out;
     if (offends) {
@@ -54,7 +75,7 @@ bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerpr
 
 void login_lock_close(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
 {
-    if (!login_lock_holds(lock))
+    if (is_free(lock))
         offend(lock, fingerprint, at_ms);
     lock->keeps_out = true;
     begin_phase(lock, LOGIN_CLOSED, at_ms);
@@ -67,11 +88,11 @@ void login_lock_reopen(struct login_lock *lock, int64_t at_ms)
 
 void login_lock_forgive(struct login_lock *lock, int64_t at_ms)
 {
-    lock->offence_ms = lock->offence_before_ms;
-    lock->offence_before_ms = 0;
-    lock->fingerprint = LOGIN_NO_FINGERPRINT;
-    lock->refused_ms = lock->other_ms = 0;
-    lock->other_network = 0;
+    if (lock->phase != LOGIN_ASKED) {
+        lock->offence_ms = lock->offence_before_ms;
+        lock->offence_before_ms = 0;
+    }
+    forget_seen(lock, LOGIN_NO_FINGERPRINT);
     begin_phase(lock, LOGIN_LOCK_NONE, at_ms);
 }
 

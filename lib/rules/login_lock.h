@@ -15,7 +15,7 @@
 #include "base/base.h"
 
 /* Databases keep the numbers: new ones go to the end. */
-enum login_lock_phase { LOGIN_LOCK_NONE, LOGIN_LOCKED, LOGIN_CLOSED, LOGIN_REOPENED,
+enum login_lock_phase { LOGIN_LOCK_NONE, LOGIN_LOCKED, LOGIN_CLOSED, LOGIN_REOPENED, LOGIN_ASKED,
                         LOGIN_LOCK_PHASE_COUNT };
 extern const char *const login_lock_phase_names[LOGIN_LOCK_PHASE_COUNT];
 
@@ -37,7 +37,9 @@ struct login_lock {
 };
 
 bool login_lock_holds(const struct login_lock *lock);
-/* Locks it. One that holds gets the scope alone. Else it is an offence: true, it is the second and
+/* The mailbox's own user asks for it: it holds, but is no offence until login_lock_begin. None may hold. */
+void login_lock_ask(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
+/* Locks it. One that holds gets the scope alone, but for one that was asked for. Else it is an offence: true, it is the second and
  * closes the mailbox. */
 bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerprint,
                       int64_t at_ms);

@@ -9,7 +9,8 @@ import pytest
 
 from clock import DAY, Clock
 from logins import RIGHT, Auth, Dovecot, Postfix
-from programs import BUILD, PATIENCE, eventually
+from programs import BUILD, PATIENCE, Guard, eventually
+from web import Client, Web
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot runs as several users")
 
@@ -151,6 +152,25 @@ def test_what_a_lift_leaves(place, folder):
     assert lifted.returncode == 1 and "it is not suspended, but locked: reopen ends that" in lifted.stderr
     assert place.dovecot.sign_in(ALICE) == LOCKED
     place.shell("reopen", ALICE, "--note", "x")
+
+
+def test_its_user_asks_for_it(place, folder, sender_at):
+    """"That wasn't me" stops sending alone; its second step keeps the right password out too."""
+    guard = Guard(folder, place.auth.store, environment=place.clock.environment)
+    web = Web(folder, place.auth.store, environment=place.clock.environment)
+    for program in (guard, web):
+        place.servers.insert(0, program.start())
+    link = sender_at(guard, ALICE).send(dry_run=True).json["status_url"]
+    token = link.partition("?t=")[2].partition("&")[0]
+    place.signs_in()
+    for action, answer in (("lock", ""), ("lock_signins", LOCKED)):
+        pressed = Client(web).post_form("/status", {"t": token, "action": action})
+        assert pressed.status == 303, pressed
+        place.is_answered(answer)
+    assert "asked since" in place.shell("show", ALICE)
+    assert "done." in place.shell("password-changed", ALICE, "--note", "by telephone")
+    # the password is as it was
+    place.is_answered(LOCKED)
 
 
 def test_a_restart_and_another_store(place, folder):

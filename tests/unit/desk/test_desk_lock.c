@@ -242,6 +242,58 @@ START_TEST(test_own_lock)
 }
 END_TEST
 
+/* The second step of the user: nobody gets in; staff confirm it, or lift it. */
+START_TEST(test_asked)
+{
+    struct problem problem = {0};
+    begin(_i);
+    report(STOLEN, true, NOW - 1);
+    exchange(NOW - 1);
+    ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW, &problem), 0);
+    ck_assert_int_eq(problem.status, 409);
+    check_member(view_status(ALICE, 0, NOW), "can_lock_signins", "false");
+    struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW, &made));
+    check_member(view, "can_lock_signins", "true");
+    check_member(view, "lock.scope", "sending");
+    ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW + 1, &problem), 1);
+    exchange(NOW + 1);
+    ck_assert(!may_enter(STOLEN, NOW + 1) && !closed);
+    view = view_status(ALICE, 0, NOW + 2);
+    check_member(view, "can_lock_signins", "false");
+    check_member(view, "lock.scope", "login");
+    ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW + 2, &problem), 0);
+    view = view_mailbox(ALICE, NOW + 2);
+    check_member(view, "lock.phase", "asked");
+    check_member(view, "lock.offences", "0");
+    check_member(view, "timeline.0.action", "lock");
+    check_member(view, "timeline.0.by", "user");
+    do_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", NOW + 3);
+    exchange(NOW + 3);
+    ck_assert(may_enter(STOLEN, NOW + 3) && !is_suspended(NOW + 3));
+    VIEW(desk_lock(rig_desk(), ALICE, NOW + 4, &made));
+    ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW + 4, &problem), 1);
+    act(&supporter, "{'action':'lock','note':'confirmed'}", NOW + 5);
+    view = view_mailbox(ALICE, NOW + 5);
+    check_member(view, "lock.phase", "locked");
+    check_member(view, "lock.offences", "1");
+    check_member(act(&panel, "{'action':'password_changed','note':'x'}", NOW + 6), "phase",
+                 "reopened");
+    ck_assert(!may_enter(STOLEN, NOW + 7) && again);
+}
+END_TEST
+
+/* In mode observe nobody is kept out, and nothing else is said. */
+START_TEST(test_observed)
+{
+    struct problem problem = {0};
+    rig_begin(_i, WITH("guard.mode=observe"));
+    logins = logins_new(token_key);
+    check_member(VIEW(desk_lock(rig_desk(), ALICE, NOW, &made)), "can_lock_signins", "false");
+    ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW, &problem), 1);
+    check_member(view_status(ALICE, 0, NOW), "lock.scope", "sending");
+}
+END_TEST
+
 /* What fingerprints confirm, and what they do not. */
 START_TEST(test_confirmation)
 {
@@ -320,6 +372,8 @@ int main(void)
     tcase_add_loop_test(cases, test_lift_tells, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_checked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_asked, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_confirmation, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_stays, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_wrong, 0, (int)countof(wrong) * BACKEND_KINDS);

@@ -316,6 +316,9 @@ START_TEST(test_moments)
         verdict.now_ms = end_ms + (end_ms - at_nine_ms);
         check_sentence(verdict_message(arena, catalogue, &verdict, ""), one->own_lock,
                        one->moments[i]);
+        strcpy(verdict.suspensions.of[0].by, "sam");
+        rig_check_has(verdict_message(arena, catalogue, &verdict, ""),
+                      catalogue_text(catalogue, arena, one->language, "message.compromised", NULL));
     }
 }
 END_TEST

@@ -48,6 +48,27 @@ START_TEST(test_forgiven)
 }
 END_TEST
 
+/* Asked for by the user: it holds, and is an offence from the moment of a lock on. */
+START_TEST(test_asked)
+{
+    login_lock_begin(&lock, true, NEW, NOON);
+    login_lock_reopen(&lock, NOON + 1);
+    login_lock_ask(&lock, STOLEN, NOON + 2);
+    ck_assert(login_lock_holds(&lock) && lock.keeps_out);
+    ck_assert_int_eq(login_lock_ends(&lock), UNTIL_LIFTED);
+    ck_assert_int_eq(login_lock_offences(&lock, NOON + 3), 1);
+    ck_assert_int_eq(login_lock_next(&lock, NOON + 3), LOGIN_CLOSED);
+    struct login_lock forgiven = lock;
+    login_lock_forgive(&forgiven, NOON + 3);
+    ck_assert_int_eq(forgiven.offence_ms, NOON);
+    login_lock_take(&lock, STOLEN, false, 0, NOON + 4);
+    ck_assert(login_lock_begin(&lock, true, NEW, NOON + 5));
+    ck_assert_int_eq(login_lock_offences(&lock, NOON + 5), 2);
+    ck_assert_uint_eq(lock.fingerprint, STOLEN);
+    ck_assert_int_eq(lock.refused_ms, NOON + 4);
+}
+END_TEST
+
 START_TEST(test_returns)
 {
     ck_assert(!login_lock_returns(&lock, 0, NOON));
@@ -126,6 +147,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, NULL);
     tcase_add_test(tcase, test_offences);
     tcase_add_test(tcase, test_forgiven);
+    tcase_add_test(tcase, test_asked);
     tcase_add_test(tcase, test_returns);
     tcase_add_test(tcase, test_no_fingerprint);
     tcase_add_test(tcase, test_packed);

@@ -489,6 +489,69 @@ START_TEST(test_lock_needs_a_fresh_link)
 }
 END_TEST
 
+/* The second step: what it means is said before, and it needs a fresh link too. */
+START_TEST(test_lock_signins)
+{
+    begin(_i, WITH("support.contact=help@example.test"));
+    const char *form = arena_printf(arena, "%s&action=lock_signins", alices());
+    check_has_not(open_page(alices(), NOW), "value=\"lock_signins\"");
+    post(form, "application/json", NOW);
+    ck_assert_int_eq(response.status, 409);
+    post(arena_printf(arena, "%s&action=lock", alices()), "text/html", NOW);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "value=\"lock_signins\"");
+    check_has(html, "You will not be able to sign in either.");
+    int64_t late_ms = NOW + 10 * MINUTE_MS + 1;
+    html = open_page(alices(), late_ms);
+    check_has_not(html, "value=\"lock_signins\"");
+    check_has(html, "You can keep everybody out as well");
+    post(form, "text/html", late_ms);
+    ck_assert_int_eq(response.status, 403);
+    log_begin();
+    post(form, "text/html", NOW + 1);
+    ck_assert_int_eq(response.status, 303);
+    check_has(log_end(), "sign-ins are locked by its user");
+    html = open_page(alices(), NOW + 2);
+    check_has(html, "<h1>This mailbox is locked until its password was changed</h1>");
+    check_has(html, "Nobody can sign in, not you either");
+    check_has(html, "Nobody blames you for it.");
+    check_has(html, "ask our support (<a href=\"mailto:help@example.test");
+    check_has_not(html, "Receiving, reading and writing drafts work");
+    check_has_not(html, "lock_signins");
+    end();
+}
+END_TEST
+
+/* Locked by staff, for sending alone, for all, and closed. */
+START_TEST(test_locked_by_staff)
+{
+    static const struct person staff = {"sam", ROLE_SUPPORT};
+    static const struct {
+        const char *words, *says;
+    } steps[] = {
+        {"{\"action\":\"lock\",\"scope\":\"sending\",\"note\":\"x\"}",
+         "It looks as if somebody else is sending"},
+        {"{\"action\":\"lock\",\"note\":\"x\"}",
+         "Somebody else seems to know the password of this mailbox."},
+        {"{\"action\":\"close\",\"note\":\"x\"}",
+         "This mailbox is closed until our support has talked to you"},
+    };
+    begin(_i, DEFAULTS);
+    for (size_t i = 0; i < countof(steps); i++) {
+        struct problem problem = {0};
+        freed_by(json_put) struct json_object *view = NULL;
+        freed_by(json_put) struct json_object *words = json_tokener_parse(steps[i].words);
+        ck_assert_int_eq(desk_lock_act(&web.desk, &staff, ALICE, words, false, NOW, &view,
+                                       &problem),
+                         1);
+        const char *html = open_page(alices(), NOW);
+        check_has(html, steps[i].says);
+        check_has_not(html, "value=\"lock_signins\"");
+    }
+    end();
+}
+END_TEST
+
 static const struct {
     const char *origin, *site;
     bool fits;
@@ -1094,6 +1157,8 @@ int main(void)
     tcase_add_loop_test(cases, test_messages, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lock_signins, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_locked_by_staff, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
     tcase_add_loop_test(cases, test_link_of_a_suspension, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_link_of_a_suspension_without_end, 0, BACKEND_KINDS);
