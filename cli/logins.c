@@ -57,9 +57,38 @@ static void print_networks(struct cli *cli, struct json_object *view, const char
     print_table_end(&table, stdout);
 }
 
+/* Of networks where wrong passwords for the mailbox came from. */
+static void print_network_blocks(struct cli *cli, struct json_object *view)
+{
+    struct json_object *block;
+    each_of(block, view, "network_blocks")
+        printf("%s is closed to mailboxes it does not know until %s (%s); see logins %s\n",
+               print_member(cli->arena, block, "network", "?"),
+               print_moment(cli->arena, block, "until", cli->now_ms, "?"),
+               print_member(cli->arena, block, "rule", "?"),
+               print_member(cli->arena, block, "network", "?"));
+}
+
+static void print_seen(struct cli *cli, struct json_object *view)
+{
+    const char *since = print_moment(cli->arena, view, "seen_since", 0, NULL);
+    if (strcmp(json_string(view, "mode", ""), "observe") != 0)
+        return;
+    puts("Wrong passwords keep nobody out: logins.mode is observe.");
+    if (since != NULL)
+        printf("Sign-ins are seen since %s; blocks can be enforced from %s on.\n", since,
+               print_moment(cli->arena, view, "ready_at", 0, "?"));
+}
+
 static void print_logins(struct cli *cli, struct json_object *view)
 {
+    bool is_end = json_member(view, "done") != NULL;
+    if (is_end)
+        puts(json_is_true(view, "done") ? "Done. Now:"
+                                        : "Nothing is done yet. It would then be so:");
+    print_seen(cli, view);
     print_blocks(cli, view);
+    print_network_blocks(cli, view);
     print_counts(cli, view);
     if (json_member(view, "known_mailboxes") != NULL)
         printf("  mailboxes that signed in there within 30 days: %s\n",
@@ -85,7 +114,8 @@ static int end_blocks(struct cli *cli, struct json_object **view_r)
         return status;
     json_add_string(words, is_mailbox(cli->words[0]) ? "mailbox" : "ip", cli->words[0]);
     json_add_string(words, "note", action.note);
-    return cli_answer(cli, desk_logins_end(&cli->desk, &cli->person, words, cli->now_ms, view_r,
+    return cli_answer(cli, desk_logins_end(&cli->desk, &cli->person, words,
+                                           cli->given[OPTION_PREVIEW] != NULL, cli->now_ms, view_r,
                                            &problem),
                       &problem);
 }

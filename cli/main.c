@@ -50,10 +50,11 @@ const struct command cli_commands[] = {
      "Of a mailbox those of 30 days, and why one does not count; else the reports that wait for\n"
      "staff. --count REPORT, with a --note why, makes one count: as one of MAILBOX where it does\n"
      "not say whose, about --message or as sent when it came. --drop REPORT lets it go.\n"},
-    {"logins", "MAILBOX|IP", 1, 1, TAKES(OPTION_JSON) | TAKES(OPTION_END) | TAKES(OPTION_NOTE),
-     NEEDS_DESK, cli_run_logins, "wrong passwords, and whom they keep from signing in",
+    {"logins", "MAILBOX|IP", 1, 1, ACTION_OPTIONS | TAKES(OPTION_END), NEEDS_DESK,
+     cli_run_logins, "wrong passwords, and whom they keep from signing in",
      "Of a mailbox also where it signed in, and where an old password is still used.\n"
-     "--end, with a --note why, opens it again: ends all blocks of the mailbox, or of the network.\n"},
+     "--end, with a --note why, opens it again: ends all blocks of the mailbox, or of the network;\n"
+     "with --preview it says which.\n"},
     {"lock", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_SCOPE), NEEDS_DESK, cli_run_lock,
      "keep everybody out of a mailbox whose password a stranger has",
      "Nobody signs in, and nothing is sent; with --scope sending only that. It holds until the\n"

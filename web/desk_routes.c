@@ -4,6 +4,7 @@
 #include "store/observations.h"
 #include "web/desk_views.h"
 #include "web/failure_pages.h"
+#include "web/logins_pages.h"
 
 enum { APPEALS_AT_HOME = 10 };
 
@@ -161,6 +162,8 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     desk_page_add_used(json_member(*view_r, "next"));
     desk_page_add_limit_rows(*view_r);
     desk_locks_add_to_mailbox(*view_r);
+    if (logins_pages_add(exchange, json_string(*view_r, "mailbox", ""), NULL, *view_r) < 0)
+        return -1;
     return desk_deliveries_add_to_mailbox(exchange, *view_r, problem);
 }
 
@@ -204,7 +207,10 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
 static int view_ip(struct exchange *exchange, struct json_object **view_r,
                    struct problem *problem)
 {
-    return view_senders(exchange, SENDERS_OF_IP, view_r, problem);
+    int answer = view_senders(exchange, SENDERS_OF_IP, view_r, problem);
+    if (answer < 1 || exchange->api)
+        return answer;
+    return logins_pages_add(exchange, NULL, exchange->variable, *view_r);
 }
 
 static void add_spf_words(struct exchange *exchange, struct json_object *view)
@@ -393,27 +399,6 @@ static int answer_report(struct exchange *exchange, struct json_object **view_r,
     return 1;
 }
 
-/* ---- sign-ins ------------------------------------------------------------------------------ */
-
-static int view_logins(struct exchange *exchange, struct json_object **view_r,
-                       struct problem *problem)
-{
-    return desk_logins(&exchange->web->desk, http_request_param(exchange->request, "mailbox"),
-                       http_request_param(exchange->request, "ip"), exchange->now_ms, view_r,
-                       problem);
-}
-
-static int end_logins(struct exchange *exchange, struct json_object **view_r,
-                      struct problem *problem)
-{
-    int answer = desk_logins_end(&exchange->web->desk, &exchange->person,
-                                 exchange->request->params, exchange->now_ms, view_r, problem);
-    if (answer >= 0)
-        return answer;
-    reply_not_known(exchange);
-    return 1;
-}
-
 /* ---- the table --------------------------------------------------------------------------- */
 
 const struct route desk_routes[] = {
@@ -452,8 +437,8 @@ const struct route desk_routes[] = {
      desk_block_files_form},
     {METHOD_POST, "/blocks/import", DESK_IMPORT_PATH, "desk_blocks_import", ROLE_SUPPORT,
      desk_block_files_act},
-    {METHOD_GET, "/logins", NULL, NULL, ROLE_VIEWER, view_logins},
-    {METHOD_POST, "/logins", NULL, NULL, ROLE_SUPPORT, end_logins},
+    {METHOD_GET, "/logins", "/logins", "desk_logins", ROLE_VIEWER, logins_pages_view},
+    {METHOD_POST, "/logins", "/logins", "desk_logins_end", ROLE_SUPPORT, logins_pages_end},
     {METHOD_GET, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_VIEWER, desk_locks_view},
     {METHOD_POST, "/mailboxes/{mailbox}/lock", "/mailboxes/{mailbox}/lock", "desk_lock",
      ROLE_SUPPORT, desk_locks_act},

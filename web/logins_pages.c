@@ -1,6 +1,12 @@
 #include "web/logins_pages.h"
 
+#include <string.h>
+
 #include "base/json.h"
+#include "base/zone.h"
+#include "web/desk_views.h"
+
+/* ---- beside the facts ------------------------------------------------------------------------ */
 
 static void add_text(struct exchange *exchange, struct json_object *known)
 {
@@ -20,4 +26,174 @@ void logins_pages_add_protocols(struct exchange *exchange, struct json_object *k
 {
     for (size_t i = 0; i < json_object_array_length(known); i++)
         add_text(exchange, json_object_array_get_idx(known, i));
+}
+
+static size_t length_of(struct json_object *view, const char *list)
+{
+    struct json_object *member = json_member(view, list);
+    return member != NULL ? json_object_array_length(member) : 0;
+}
+
+static void complete(struct exchange *exchange, struct json_object *view)
+{
+    struct json_object *known = json_member(view, "known"), *last = NULL;
+    int64_t ready_ms;
+    if (known != NULL) {
+        logins_pages_add_protocols(exchange, known);
+        last = json_object_array_get_idx(known, 0);
+    }
+    json_add_bool(view, "observes", strcmp(json_string(view, "mode", ""), "observe") == 0);
+    json_add_bool(view, "closed",
+                  length_of(view, "blocks") > 0 || length_of(view, "network_blocks") > 0);
+    json_add_bool(view, "ready", zone_moment_read(json_string(view, "ready_at", ""), &ready_ms) &&
+                                     exchange->now_ms >= ready_ms);
+    json_add(view, "last", json_object_get(last));
+}
+
+static bool is_seen(struct json_object *view)
+{
+    return json_member(view, "seen_since") != NULL || json_is_true(view, "closed") ||
+           length_of(view, "known") > 0 || length_of(view, "wrong") > 0;
+}
+
+int logins_pages_add(struct exchange *exchange, const char *mailbox, const char *ip,
+                     struct json_object *view)
+{
+    freed_by(json_put) struct json_object *signins = NULL;
+    struct problem ignored;
+    int answer = desk_logins(&exchange->web->desk, mailbox, ip, exchange->now_ms, &signins,
+                             &ignored);
+    if (answer < 1)
+        return answer < 0 ? -1 : 1;
+    complete(exchange, signins);
+    if (is_seen(signins))
+        json_add(view, "signins", take(signins));
+    return 1;
+}
+
+/* ---- the page -------------------------------------------------------------------------------- */
+
+/* What was typed into its field: the page of that mailbox or network. */
+static void go_to(struct exchange *exchange, const char *query)
+{
+    const char *folder = query[0] == '\0'             ? "/logins"
+                         : strchr(query, '@') != NULL ? "/logins?mailbox="
+                                                      : "/logins?ip=";
+    desk_routes_redirect(exchange, folder, query, "");
+}
+
+/* Without a subject, with what is wrong. */
+static int ask_again(struct exchange *exchange, const char *query, const struct problem *problem)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "query", query);
+    desk_forms_add_problem(view, problem);
+    reply_page(exchange, problem->status, "desk_logins", view);
+    return 1;
+}
+
+static int view_page(struct exchange *exchange, struct json_object **view_r)
+{
+    const char *query = http_request_param(exchange->request, "q"), *spaces = " \t";
+    const char *mailbox = http_request_param(exchange->request, "mailbox");
+    const char *ip = http_request_param(exchange->request, "ip");
+    const char *asked = mailbox != NULL ? mailbox : ip;
+    struct problem problem = {0};
+    if (query != NULL) {
+        go_to(exchange, query + strspn(query, spaces));
+        return 1;
+    }
+    if (asked == NULL) {
+        *view_r = json_object_new_object();
+        return 1;
+    }
+    int answer = desk_logins(&exchange->web->desk, mailbox, ip, exchange->now_ms, view_r, &problem);
+    if (answer < 1)
+        return answer < 0 ? -1 : ask_again(exchange, asked, &problem);
+    complete(exchange, *view_r);
+    json_add_string(*view_r, "query",
+                    json_string(*view_r, mailbox != NULL ? "mailbox" : "network", ""));
+    json_add_bool(*view_r, "found", true);
+    json_add_bool(*view_r, "opened", http_request_param(exchange->request, "done") != NULL);
+    return 1;
+}
+
+int logins_pages_view(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
+{
+    if (!exchange->api)
+        return view_page(exchange, view_r);
+    return desk_logins(&exchange->web->desk, http_request_param(exchange->request, "mailbox"),
+                       http_request_param(exchange->request, "ip"), exchange->now_ms, view_r,
+                       problem);
+}
+
+/* ---- ending blocks --------------------------------------------------------------------------- */
+
+static int end_by_api(struct exchange *exchange, bool preview, struct json_object **view_r,
+                      struct problem *problem)
+{
+    freed_by(json_put) struct json_object *words = json_object_new_object();
+    json_object_object_foreach(exchange->request->params, name, value)
+    {
+        if (strcmp(name, "preview") != 0)
+            json_object_object_add(words, name, json_object_get(value));
+    }
+    return desk_logins_end(&exchange->web->desk, &exchange->person, words, preview,
+                           exchange->now_ms, view_r, problem);
+}
+
+/* The page with the form again, and what is wrong. */
+static int form_again(struct exchange *exchange, struct json_object *words,
+                      const struct problem *problem)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "mailbox", json_string(words, "mailbox", NULL));
+    json_add_string(view, "network", json_string(words, "ip", NULL));
+    desk_forms_add_typed(view, words);
+    desk_forms_add_problem(view, problem);
+    reply_page(exchange, problem->status, "desk_logins_end", view);
+    return 1;
+}
+
+/* Nothing is done before its preview was seen. */
+static int end_by_form(struct exchange *exchange, bool preview, struct json_object **view_r)
+{
+    freed_by(json_put) struct json_object *words = desk_forms_typed(exchange);
+    struct problem problem = {0};
+    int answer = desk_logins_end(&exchange->web->desk, &exchange->person, words, preview,
+                                 exchange->now_ms, view_r, &problem);
+    if (answer < 1)
+        return answer < 0 ? -1 : form_again(exchange, words, &problem);
+    if (preview) {
+        complete(exchange, *view_r);
+        json_add_bool(*view_r, "allowed", true);
+        desk_forms_add_typed(*view_r, words);
+        return 1;
+    }
+    const char *mailbox = json_string(*view_r, "mailbox", NULL);
+    if (mailbox != NULL)
+        desk_routes_redirect(exchange, "/logins?mailbox=", mailbox, "&done=1");
+    else
+        desk_routes_redirect(exchange, "/logins?ip=", json_string(*view_r, "network", ""),
+                             "&done=1");
+    json_put(view_r);
+    return 1;
+}
+
+int logins_pages_end(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem)
+{
+    struct json_object *asked = json_member(exchange->request->params, "preview");
+    if (exchange->api && asked != NULL && !json_object_is_type(asked, json_type_boolean))
+        return problem_set(problem, 400, "preview", "true or false was expected");
+    bool preview = exchange->api ? json_object_get_boolean(asked)
+                                 : http_request_param(exchange->request, "confirm") == NULL;
+    int answer = exchange->api ? end_by_api(exchange, preview, view_r, problem)
+                               : end_by_form(exchange, preview, view_r);
+    if (answer >= 0 || preview)
+        return answer;
+    reply_not_known(exchange);
+    *view_r = NULL;
+    return 1;
 }

@@ -362,11 +362,16 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
 
 /* ---- sign-ins (guard/login_values.h) ---------------------------------------------------------- */
 
+#define DESK_LOGINS_READY_MS (7 * DAY_MS)
 /* Wrong passwords and blocks of a mailbox, or of the network of an IP; one of both is not NULL:
  * {"now":…,"mailbox":…|null,"network":…|null (of the IP that was asked for),"mode":"enforce"|"observe",
- *  "blocks":[{"rule":…,"mailbox":…|null,"network":…|null,"since":moment,"until":moment}…],
+ *  "seen_since":moment|null (guard/login_values.h),"ready_at":moment|null (DESK_LOGINS_READY_MS later:
+ *     most mailboxes have a known pair, and blocks can be enforced),
+ *  "blocks":[LOGIN_BLOCK {"rule":…,"mailbox":…|null,"network":…|null,"since":moment,"until":moment}…],
  *  "counts":[{"rule":…,"limit":100|null,"count":12}…] in the last hour; of an IP also
  *  "known_mailboxes":7 (that signed in there within 30 days); of a mailbox also
+ *  "network_blocks":[LOGIN_BLOCK…] of networks where its last wrong passwords came from, which keep it
+ *     out too; they are ended there,
  *  "open_until":moment|null,
  *  "wrong":[{"network":…|null (not known),"count":9,"last_at":moment}…], the last first, 50 at most,
  *  "known":[KNOWN…], where it signed in,
@@ -392,11 +397,11 @@ int desk_logins_own(const struct desk *desk, const char *mailbox, const char *re
 int desk_logins_open(const struct desk *desk, const char *mailbox, const char *reader_ip,
                      int64_t now_ms, struct problem *problem) must_check;
 /* Ends all its blocks: {"mailbox":…} or {"ip":…}, with "note":… why, which goes to the audit log as
- * "logins_end". One of the mailbox as a whole does not come again for a day. The view is the same;
- * 409: none holds. */
+ * "logins_end". One of the mailbox as a whole does not come again for a day. preview: nothing is done.
+ * The view as it is afterwards, with "done":bool and "ended":[LOGIN_BLOCK…]; 409: none holds. */
 int desk_logins_end(const struct desk *desk, const struct person *person,
-                    struct json_object *words, int64_t now_ms, struct json_object **view_r,
-                    struct problem *problem) must_check;
+                    struct json_object *words, bool preview, int64_t now_ms,
+                    struct json_object **view_r, struct problem *problem) must_check;
 
 /* A lock of a mailbox whose password a stranger has (rules/login_lock.h):
  * LOCK {"phase":"none"|"locked"|"closed"|"reopened" (and watched)|"asked" (for by its user: it holds),

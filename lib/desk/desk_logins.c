@@ -7,7 +7,13 @@
 #include "guard/keyed_hash.h"
 #include "guard/login_values.h"
 
-enum { NETWORKS_SHOWN = 50, OWN_NETWORKS_SHOWN = 10, END_ATTEMPTS = 20, NOTE_MAX_BYTES = 255 };
+enum {
+    NETWORKS_SHOWN = 50,
+    NETWORKS_LOOKED_AT = 8, /* for blocks of their own */
+    OWN_NETWORKS_SHOWN = 10,
+    END_ATTEMPTS = 20,
+    NOTE_MAX_BYTES = 255,
+};
 
 /* Of a mailbox, or of a network. */
 struct login_subject {
@@ -192,6 +198,42 @@ static const char *own_network(const struct own_reader *reader, uint64_t network
     return network != 0 ? view_network(reader->arena, text) : NULL;
 }
 
+/* Those of the last wrong passwords that do not know the mailbox, so that their own blocks keep it
+ * out. Returns how many. */
+static size_t strange_networks(const struct context *context, const struct login_mailbox *mailbox,
+                               uint64_t networks_r[NETWORKS_LOOKED_AT])
+{
+    size_t count = 0;
+    for (size_t i = mailbox->tries.count; i-- > 0 && count < NETWORKS_LOOKED_AT;) {
+        const struct login_from from = {.network = login_tries_at(&mailbox->tries, i).other};
+        if (from.network != 0 && !is_shown(networks_r, count, from.network) &&
+            !login_is_known_pair(mailbox, &from, context->now_ms))
+            networks_r[count++] = from.network;
+    }
+    return count;
+}
+
+/* "network_blocks" of a mailbox. 1 or -1. */
+static int add_network_blocks(const struct context *context, const struct login_subject *subject,
+                              struct json_object *view)
+{
+    uint64_t networks[NETWORKS_LOOKED_AT];
+    struct value values[NETWORKS_LOOKED_AT];
+    size_t count = strange_networks(context, &subject->of_mailbox, networks);
+    struct json_object *list = json_add_list(view, "network_blocks");
+    for (size_t i = 0; i < count; i++)
+        values[i] = login_values_of(context->arena, VALUE_LOGIN_NETWORK, networks[i]);
+    if (count > 0 && store_values_get(context->desk->store, context->arena, values, count,
+                                      context->now_ms) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        freed_by(free_subject) struct login_subject network = {.network = networks[i]};
+        login_values_network(&values[i], &network.of_network);
+        add_block(&network, &network.of_network.block, context->now_ms, list);
+    }
+    return 1;
+}
+
 /* Of programs that still use one; networks as the user may see them, or whole where it is staff,
  * with no `reader`. */
 static void add_old_passwords(const struct login_mailbox *mailbox, const struct own_reader *reader,
@@ -238,28 +280,43 @@ static void add_known(const struct login_mailbox *mailbox, struct json_object *v
     add_old_passwords(mailbox, NULL, view);
 }
 
-static struct json_object *view_of(const struct context *context,
-                                   const struct login_subject *subject)
+/* Since when sign-ins are seen, and from when on long enough to keep people out. */
+static void add_seen(const struct context *context, const struct login_subject *subject,
+                     struct json_object *view)
 {
-    struct json_object *view = json_object_new_object();
+    int64_t since_ms = login_values_since(&subject->newest, context->now_ms);
+    json_add_moment(view, "seen_since", since_ms);
+    json_add_moment(view, "ready_at", since_ms != 0 ? since_ms + DESK_LOGINS_READY_MS : 0);
+}
+
+/* 1 or -1. */
+static int view_of(const struct context *context, const struct login_subject *subject,
+                   struct json_object **view_r)
+{
+    freed_by(json_put) struct json_object *view = json_object_new_object();
     const struct settings *settings = context->settings;
     bool enforces = settings_enforces_logins(settings);
     json_add_moment(view, "now", context->now_ms);
     json_add_string(view, "mailbox", subject->mailbox);
     json_add_string(view, "network", subject->mailbox == NULL ? subject->network_text : NULL);
     json_add_string(view, "mode", enforces ? "enforce" : "observe");
+    add_seen(context, subject, view);
     add_blocks(context, subject, view);
     add_counts(context, subject, view);
     if (subject->mailbox == NULL) {
         json_add_int(view, "known_mailboxes", (int64_t)subject->of_network.known.count);
-        return view;
+        *view_r = take(view);
+        return 1;
     }
+    if (add_network_blocks(context, subject, view) < 0)
+        return -1;
     json_add_moment(view, "open_until", subject->of_mailbox.open_until_ms > context->now_ms
                                             ? subject->of_mailbox.open_until_ms
                                             : 0);
     add_wrong(context, &subject->of_mailbox, view);
     add_known(&subject->of_mailbox, view);
-    return view;
+    *view_r = take(view);
+    return 1;
 }
 
 int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
@@ -269,10 +326,7 @@ int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, in
     freed_by(free_subject) struct login_subject subject = {0};
     if (!read_subject(&context, mailbox, ip, &subject, problem))
         return 0;
-    if (read_state(&context, &subject) < 0)
-        return -1;
-    *view_r = view_of(&context, &subject);
-    return 1;
+    return read_state(&context, &subject) < 0 ? -1 : view_of(&context, &subject, view_r);
 }
 
 /* ---- what its user may see ------------------------------------------------------------------- */
@@ -477,9 +531,20 @@ static int read_words(const struct context *context, struct json_object *words,
     return read_subject(context, mailbox, ip, subject, problem);
 }
 
+/* What is there afterwards, with what was ended. 1 or -1. */
+static int view_end(const struct context *context, const struct login_subject *subject, bool done,
+                    struct json_object *ended, struct json_object **view_r)
+{
+    if (view_of(context, subject, view_r) < 0)
+        return -1;
+    json_add_bool(*view_r, "done", done);
+    json_add(*view_r, "ended", json_object_get(json_member(ended, "blocks")));
+    return 1;
+}
+
 int desk_logins_end(const struct desk *desk, const struct person *person,
-                    struct json_object *words, int64_t now_ms, struct json_object **view_r,
-                    struct problem *problem)
+                    struct json_object *words, bool preview, int64_t now_ms,
+                    struct json_object **view_r, struct problem *problem)
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(free_subject) struct login_subject subject = {0};
@@ -492,14 +557,16 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
     for (int attempt = 0; attempt < END_ATTEMPTS; attempt++) {
         if (read_state(&context, &subject) < 0)
             return -1;
+        freed_by(json_put) struct json_object *ended = json_object_new_object();
+        add_blocks(&context, &subject, ended);
         if (!end_blocks(&subject, now_ms))
             return problem_set(problem, 409, subject.mailbox != NULL ? "mailbox" : "ip",
                                "no block of sign-ins holds");
-        int written = write_end(&context, &subject, &action);
+        int written = preview ? 1 : write_end(&context, &subject, &action);
         if (written > 0)
-            *view_r = view_of(&context, &subject);
-        if (written != 0)
-            return written;
+            return view_end(&context, &subject, !preview, ended, view_r);
+        if (written < 0)
+            return -1;
     }
     return problem_set(problem, 409, "", "passwords are counted at the same moment; try again");
 }

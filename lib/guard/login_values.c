@@ -6,7 +6,8 @@
 #include "base/packed.h"
 
 #define NEWEST "newest" /* no key of a step: those are digits */
-enum { NUMBER_BYTES = 8, ID_BYTES = 8, TOLD_BYTES = 1 + ID_BYTES };
+enum { NUMBER_BYTES = 8, MOMENT_BYTES = 8, NEWEST_BYTES = NUMBER_BYTES + 2 * MOMENT_BYTES };
+enum { ID_BYTES = 8, TOLD_BYTES = 1 + ID_BYTES };
 
 static const char *key_of(struct arena *arena, uint64_t number)
 {
@@ -76,6 +77,27 @@ int64_t login_values_number(const struct value *newest)
     return newest->length > 0 ? (int64_t)packed_fixed(&rest, NUMBER_BYTES) : 0;
 }
 
+int64_t login_values_since(const struct value *newest, int64_t now_ms)
+{
+    const uint8_t *next = (const uint8_t *)newest->bytes + NUMBER_BYTES;
+    if (newest->length < NEWEST_BYTES)
+        return 0;
+    int64_t since_ms = (int64_t)packed_get(&next, MOMENT_BYTES);
+    int64_t last_ms = (int64_t)packed_get(&next, MOMENT_BYTES);
+    return now_ms - last_ms < LOGIN_VALUES_GAP_MS ? since_ms : 0;
+}
+
+/* In `arena`. */
+static const uint8_t *newest_of(struct arena *arena, const struct value *before, int64_t now_ms)
+{
+    int64_t since_ms = login_values_since(before, now_ms);
+    uint8_t *bytes = arena_alloc(arena, NEWEST_BYTES);
+    uint8_t *next = packed_put(bytes, (uint64_t)login_values_number(before) + 1, NUMBER_BYTES);
+    next = packed_put(next, (uint64_t)(since_ms != 0 ? since_ms : now_ms), MOMENT_BYTES);
+    packed_put(next, (uint64_t)now_ms, MOMENT_BYTES);
+    return bytes;
+}
+
 struct value login_values_step(struct arena *arena, int64_t number)
 {
     return (struct value){.kind = VALUE_LOGIN_NEWS, .key = key_of(arena, (uint64_t)number)};
@@ -85,16 +107,14 @@ void login_values_tell(struct arena *arena, const struct value *newest,
                        struct value_change *changes, size_t count, int64_t now_ms)
 {
     int64_t number = login_values_number(newest) + 1;
-    uint8_t *bytes = arena_alloc(arena, NUMBER_BYTES);
     uint8_t *told = arena_alloc(arena, count * TOLD_BYTES + 1), *next = told;
     for (size_t i = 0; i < count; i++) {
         next = packed_put(next, changes[i].value.kind == VALUE_LOGIN_NETWORK, 1);
         next = packed_put(next, strtoull(changes[i].value.key, NULL, 16), ID_BYTES);
     }
-    packed_put(bytes, (uint64_t)number, NUMBER_BYTES);
     changes[count] = (struct value_change){.value = *newest, .replaces = newest->version};
-    changes[count].value.bytes = bytes;
-    changes[count].value.length = NUMBER_BYTES;
+    changes[count].value.bytes = newest_of(arena, newest, now_ms);
+    changes[count].value.length = NEWEST_BYTES;
     changes[count].value.until_ms = UNTIL_LIFTED;
     changes[count + 1] = (struct value_change){.value = login_values_step(arena, number),
                                                .replaces = VALUE_ANY};

@@ -10,6 +10,7 @@
 #include "store/values.h"
 
 #define LOGIN_VALUES_TOLD_MS (5 * MINUTE_MS) /* how long it is told what a step changed */
+#define LOGIN_VALUES_GAP_MS (3 * DAY_MS)
 enum { LOGIN_VALUES_EXTRA = 2 }; /* changes of a step beside those of what it changed */
 
 /* A value that is VALUE_LOGINS or VALUE_LOGIN_NETWORK, without bytes. In `arena`. */
@@ -29,6 +30,9 @@ struct value_change login_values_network_change(struct arena *arena, const struc
  * it has been read, 0: there was no step. */
 struct value login_values_newest(void);
 int64_t login_values_number(const struct value *newest);
+/* Since when there have been steps, none LOGIN_VALUES_GAP_MS or more behind the one before, up to
+ * now_ms; 0: there is none, or they have stopped. */
+int64_t login_values_since(const struct value *newest, int64_t now_ms);
 /* The changes that make of changes 0..count - 1, of the two kinds, the step behind `newest`; they
  * come behind them. In `arena`. */
 void login_values_tell(struct arena *arena, const struct value *newest,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { assertKind, withVisitor } from './desk.mjs';
+import { changePassword, signsIn } from './passwords.mjs';
 import { until } from './stack.mjs';
 
 const bobs = 'bob@example.test';
@@ -221,7 +222,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'spf', 'appeals', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
@@ -235,6 +236,67 @@ export const tests = {
         }
       }
     });
+  },
+
+  async 'support reads why somebody cannot sign in, and opens it by the keyboard alone'({ stack }) {
+    const carols = 'carol@example.test', known = () => JSON.parse(stack.sendguard('logins', carols, '--json'));
+    assert.ok(signsIn(stack, carols, 'secret'));
+    await changePassword(stack, carols, 'secret', 'newer');
+    for (let i = 0; i < 3; i += 1) assert.ok(!signsIn(stack, carols, 'secret'));
+    for (let i = 0; i < 10; i += 1) signsIn(stack, carols, `wrong ${i}`);
+    await until('the block', () => known().blocks.length > 0);
+    await withVisitor(stack, {}, async (staff) => {
+      const shown = (picture) => process.env.PICTURES && staff.page.screenshot({ path: `${process.env.PICTURES}/${picture}.png`, fullPage: true });
+      const press = async (...keys) => { for (const key of keys) await staff.page.keyboard.press(key); };
+      await staff.signIn();
+      await staff.search(carols);
+      const here = 'section:has(#signins)';
+      const until_time = (await staff.page.locator(`${here} time`).first().getAttribute('datetime'));
+      const clock = new Date(Math.ceil(new Date(until_time) / 60000) * 60000).toLocaleTimeString('de-DE', { hour: '2-digit', minute: '2-digit', timeZone: 'Europe/Berlin' });
+      assert.ok((await staff.text(here)).includes(`Closed to 127.0.0.1 until ${clock} (in `), 'in the zone of the page');
+      assert.match(await staff.text(here), /A program \(IMAP\) at 127\.0\.0\.1 uses an old password, which was right until .*: \d+ tries since/);
+      assert.match(await staff.text(here), /Last sign-in: .* from 127\.0\.0\.1 by IMAP\. 10 different wrong passwords in the last hour\./);
+      for (const width of [1280, 390]) {
+        await staff.page.setViewportSize({ width, height: 900 });
+        await assertKind(staff.page, `a mailbox that is closed, at ${width}`);
+        await shown(`desk-signins-mailbox-${width}`);
+      }
+      await staff.page.locator(here).getByRole('link', { name: 'All about these sign-ins' }).press('Enter');
+      await staff.page.locator('#known').waitFor();
+      assert.equal(await staff.page.locator('#signins-q').inputValue(), carols);
+      assert.match(await staff.text(), /127\.0\.0\.1\s+10[\s\S]*127\.0\.0\.1\s+IMAP/);
+      for (const width of [1280, 390]) {
+        await staff.page.setViewportSize({ width, height: 900 });
+        await assertKind(staff.page, `its sign-ins, at ${width}`);
+        await shown(`desk-signins-${width}`);
+      }
+      await staff.page.locator('summary', { hasText: 'Open sign-ins again' }).press('Enter');
+      await press('Tab');
+      await staff.page.keyboard.type('by telephone');
+      await press('Tab', 'Enter');
+      await staff.page.locator('form:has([name=confirm])').waitFor();
+      assert.match(await staff.text(), /This ends\s+Closed to 127\.0\.0\.1 until/);
+      assert.ok(known().blocks.length > 0, 'a preview does nothing');
+      await assertKind(staff.page, 'the preview');
+      await shown('desk-signins-preview-390');
+      await staff.page.locator('form:has([name=confirm]) button').press('Enter');
+      assert.match(await staff.text('main [role=status]'), /^Sign-ins are open again/);
+      await assertKind(staff.page, 'what is open again');
+      assert.match(await staff.text(), /Wrong passwords keep nobody out/);
+      await until('the sign-in', () => signsIn(stack, carols, 'newer'));
+      await staff.go('audit');
+      assert.match(await staff.text(), /sign-ins opened[\s\S]*by telephone/);
+      await staff.go('logins');
+      await staff.page.locator('#signins-q').fill('127.0.0.1');
+      await press('Enter');
+      assert.match(await staff.text(), /mailboxes? ha(s|ve) signed in from there within 30 days/);
+      await assertKind(staff.page, 'the sign-ins of a network');
+      await shown('desk-signins-network-390');
+      await staff.go('ips/127.0.0.1');
+      await assertKind(staff.page, 'a network with its sign-ins');
+      await shown('desk-signins-ip-390');
+    });
+    await changePassword(stack, carols, 'newer', 'secret');
   },
 
   async 'support blocks a recipient at the desk, its sender reads why, and support takes it off again'({ stack, alice }) {

@@ -1,8 +1,8 @@
 // Signing in to the webmail with wrong passwords: until when it is closed, said on the login page.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Visitor, tooWide, violations } from './desk.mjs';
+import { changePassword, signsIn } from './passwords.mjs';
 import { until } from './stack.mjs';
 
 const name = 'carol@example.test';
@@ -26,18 +26,6 @@ async function minutesAhead(page) {
   assert.equal(await time.innerText(),
     at.toLocaleTimeString('de-DE', { hour: '2-digit', minute: '2-digit', timeZone: 'Europe/Berlin' }));
   return (at - Date.now()) / 60000;
-}
-
-// A mail program, by IMAP.
-function signsIn(stack, mailbox, password) {
-  return spawnSync('curl', ['-s', '-u', `${mailbox}:${password}`, `imap://127.0.0.1:${stack.ports.imap_port}/`]).status === 0;
-}
-
-// Dovecot looks no more than once a second whether the file has changed.
-async function changePassword(stack, mailbox, before, after) {
-  const path = `${stack.dir}/dovecot/passwd`;
-  writeFileSync(path, readFileSync(path, 'utf8').replace(`${mailbox}:{PLAIN}${before}:`, `${mailbox}:{PLAIN}${after}:`));
-  await until('the new password', () => signsIn(stack, mailbox, after), 30000);
 }
 
 const blocks = (stack) => JSON.parse(stack.sendguard('logins', name, '--json')).blocks;

@@ -51,7 +51,8 @@ static int refused(const struct person *person, const char *words, int64_t now_m
 {
     struct json_object *made = NULL;
     struct problem problem = {0};
-    ck_assert_int_eq(desk_logins_end(rig_desk(), person, words_of(words), now_ms, &made, &problem),
+    ck_assert_int_eq(desk_logins_end(rig_desk(), person, words_of(words), false, now_ms, &made,
+                                     &problem),
                      0);
     ck_assert_ptr_null(made);
     return problem.status;
@@ -84,9 +85,19 @@ START_TEST(test_closed_to_everywhere)
     ck_assert_int_eq(refused(&viewer, "{'mailbox':'alice@example.test','note':'x'}", NOW + 101),
                      403);
     view = VIEW(desk_logins_end(rig_desk(), &supporter,
-                                words_of("{'mailbox':'Alice@example.test','note':'asked'}"),
+                                words_of("{'mailbox':'Alice@example.test','note':'asked'}"), true,
                                 NOW + 101, &made, &fault));
     ck_assert_uint_eq(length_of(view, "blocks"), 0);
+    check_member(view, "done", "false");
+    check_member(view, "ended.0.rule", "wrong_passwords_per_mailbox");
+    exchange(NOW + 101);
+    ck_assert(is_blocked(ALICE, ELSEWHERE, NOW + 101)); /* nothing is done */
+    view = VIEW(desk_logins_end(rig_desk(), &supporter,
+                                words_of("{'mailbox':'Alice@example.test','note':'asked'}"), false,
+                                NOW + 101, &made, &fault));
+    ck_assert_uint_eq(length_of(view, "blocks"), 0);
+    ck_assert_uint_eq(length_of(view, "ended"), 1);
+    check_member(view, "done", "true");
     check_member(view, "open_until", "2025-11-23T05:40:01Z");
     exchange(NOW + 102);
     ck_assert(!is_blocked(ALICE, ELSEWHERE, NOW + 102));
@@ -147,14 +158,59 @@ START_TEST(test_network)
     ck_assert_int_eq(refused(&supporter, "{'ip':'2001:db8:1:3::1','note':'x'}", NOW), 409);
     struct json_object *view =
         VIEW(desk_logins_end(rig_desk(), &supporter,
-                             words_of("{'ip':'2001:db8:1:2::1','note':'an office'}"), NOW, &made,
-                             &fault));
+                             words_of("{'ip':'2001:db8:1:2::1','note':'an office'}"), false, NOW,
+                             &made, &fault));
     ck_assert_uint_eq(length_of(view, "blocks"), 0);
     exchange(NOW);
     ck_assert(!is_blocked(ALICE, ELSEWHERE, NOW));
     view = VIEW(desk_audit(rig_desk(), "2001:db8:1:2::/64", NULL, &made, &fault));
     check_member(view, "actions.0.action", "logins_end");
     check_member(view, "actions.0.note", "an office");
+}
+END_TEST
+
+/* A mailbox that was tried from a network that is closed: its page says so, where it does not know
+ * the network. */
+START_TEST(test_network_blocks)
+{
+    char name[32];
+    begin(_i, DEFAULTS);
+    report("bob@example.test", ELSEWHERE, 4000, true, NOW);
+    for (int i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        report(name, ELSEWHERE, 1, false, NOW);
+    }
+    report("bob@example.test", ELSEWHERE, 1, false, NOW);
+    report(ALICE, "198.51.100.1", 2, false, NOW);
+    report(ALICE, ELSEWHERE, 1, false, NOW);
+    exchange(NOW);
+    struct json_object *view = view_of(ALICE, NULL, NOW);
+    ck_assert_uint_eq(length_of(view, "blocks"), 0);
+    ck_assert_uint_eq(length_of(view, "network_blocks"), 1);
+    check_member(view, "network_blocks.0.rule", "mailboxes_per_ip");
+    check_member(view, "network_blocks.0.network", "2001:db8:1:2::/64");
+    ck_assert_uint_eq(length_of(view_of("bob@example.test", NULL, NOW), "network_blocks"), 0);
+    ck_assert_uint_eq(length_of(view_of(ALICE, NULL, NOW + HOUR_MS), "network_blocks"), 0);
+}
+END_TEST
+
+/* Seven days after the first try was written, if no three are without one, blocks can be enforced. */
+START_TEST(test_seen_since)
+{
+    begin(_i, DEFAULTS);
+    ck_assert(rig_member(view_of(ALICE, NULL, NOW), "seen_since") == NULL);
+    for (int day = 0; day < 3; day++) {
+        report(ALICE, HERE, 1, true, NOW + 2 * day * DAY_MS);
+        exchange(NOW + 2 * day * DAY_MS);
+    }
+    struct json_object *view = view_of(ALICE, NULL, NOW + 7 * DAY_MS - 1);
+    check_member(view, "seen_since", "2025-11-22T05:40:00Z");
+    check_member(view, "ready_at", "2025-11-29T05:40:00Z");
+    view = view_of(NULL, HERE, NOW + 7 * DAY_MS);
+    ck_assert(rig_member(view, "seen_since") == NULL && rig_member(view, "ready_at") == NULL);
+    report(ALICE, HERE, 1, true, NOW + 7 * DAY_MS);
+    exchange(NOW + 7 * DAY_MS);
+    check_member(view_of(ALICE, NULL, NOW + 7 * DAY_MS), "ready_at", "2025-12-06T05:40:00Z");
 }
 END_TEST
 
@@ -288,6 +344,8 @@ int main(void)
     tcase_add_loop_test(cases, test_closed_to_everywhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_old_password, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_network, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_network_blocks, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_seen_since, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view_observes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view_everywhere, 0, BACKEND_KINDS);

@@ -7,6 +7,7 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "guard/complaint_step.h"
+#include "guard/logins.h"
 #include "store/audit.h"
 #include "store/observations.h"
 #include "staff/staff_secret.h"
@@ -206,12 +207,35 @@ static void fill_complaints(void)
     }
 }
 
+/* Ten wrong passwords of Alice from GUESSER, which is closed to her, and an old one by POP3; of BOB a
+ * hundred, which close him to everywhere. */
+#define GUESSER "203.0.113.5"
+static void fill_logins(void)
+{
+    static const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
+    struct logins *logins = logins_new(token_key);
+    struct logins_taken taken;
+    struct logins_try one = {.mailbox = ALICE, .ip = "192.0.2.1", .protocol = LOGIN_IMAP};
+    for (one.fingerprint = 1; one.fingerprint <= 2; one.fingerprint++)
+        ck_assert_int_eq(logins_report(logins, &one, true, &limits, NOW - HOUR_MS, &taken), 1);
+    one = (struct logins_try){ALICE, "192.0.2.1", false, 1, LOGIN_POP3};
+    ck_assert_int_eq(logins_report(logins, &one, false, &limits, NOW - HOUR_MS, &taken), 1);
+    for (uint16_t i = 0; i < 110; i++) {
+        const char *ip = i < 10 ? GUESSER : arena_printf(arena, "198.51.100.%u", i);
+        one = (struct logins_try){i < 10 ? ALICE : BOB, ip, false, (uint16_t)(100 + i), LOGIN_SMTP};
+        ck_assert_int_eq(logins_report(logins, &one, false, &limits, NOW - MINUTE_MS, &taken), 1);
+    }
+    ck_assert_int_eq(logins_exchange(logins, store, &limits, NOW - MINUTE_MS), 1);
+    logins_free(&logins);
+}
+
 /* Alice is paused, Bob locked himself, Carol has limits of her own; two decisions to explain. */
 static struct verdict fill(void)
 {
     struct json_object *view = NULL;
     struct problem problem = {0};
     fill_complaints();
+    fill_logins();
     rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
     struct verdict verdict = send_one("over", 1, NOW - HOUR_MS);
     ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
@@ -250,7 +274,9 @@ START_TEST(test_every_page)
                            "/mailboxes/carol@example.test", "/mailboxes/nobody@example.test",
                            "/mailboxes/" ALICE "/delivery", "/mailboxes/" ALICE "/complaints",
                            "/mailboxes/" BOB "/complaints", "/complaints", "/complaints?done=1",
-                           "/appeals", "/blocks", "/blocks/import", "/decisions",
+                           "/logins", "/logins?mailbox=" ALICE, "/logins?mailbox=" BOB,
+                           "/logins?mailbox=nobody@example.test", "/logins?ip=" GUESSER,
+                           "/ips/" GUESSER, "/appeals", "/blocks", "/blocks/import", "/decisions",
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/mailboxes/dave@example.test",
@@ -413,6 +439,87 @@ START_TEST(test_words_of_others)
     rig_check_has(get("/search?q=%3Cscript%3Ealert(1)%3C/script%3E"), ESCAPED);
     rig_check_has(get("/audit?subject=%3Cscript%3Ealert(1)%3C/script%3E"), ESCAPED);
     rig_check_has_not(get("/mailboxes/" ALICE "?done=%3Cscript%3E"), "role=\"status\"");
+    end();
+}
+END_TEST
+
+/* ---- sign-ins ---------------------------------------------------------------------------------- */
+
+static void check_leads_to(const char *path, const char *place)
+{
+    get_in(path, "en");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), place);
+}
+
+/* The answer to "I cannot sign in" stands on the mailbox's page. */
+START_TEST(test_signins)
+{
+    begin(_i, ROLE_SUPPORT, WITH("logins.mode=enforce"));
+    rig_check_has_not(get("/mailboxes/" ALICE), "id=\"signins\"");
+    fill_logins();
+    const char *html = get("/mailboxes/" ALICE);
+    rig_check_has(html, "Closed to " GUESSER " until");
+    rig_check_has(html, "in 59 min");
+    rig_check_has(html, "A program (POP3) at 192.0.2.1 uses an old password, which was right until");
+    rig_check_has(html, "1 try since");
+    rig_check_has(html, "from 192.0.2.1 by IMAP.");
+    rig_check_has(html, "Open sign-ins again");
+    rig_check_has(get("/mailboxes/" BOB), "to all networks that are not known");
+    check_leads_to("/logins?q=+Alice@Example.test",
+                   "/sending/desk/logins?mailbox=Alice%40Example.test");
+    check_leads_to("/logins?q=2001:db8::1", "/sending/desk/logins?ip=2001%3Adb8%3A%3A1");
+    check_leads_to("/logins?q=", "/sending/desk/logins");
+    html = get("/logins?mailbox=" ALICE);
+    rig_check_has(html, "/desk/logins?ip=" GUESSER);
+    rig_check_has(html, "<td>IMAP</td>");
+    rig_check_has_not(html, "only observed");
+    html = get_in("/logins?ip=nothing", "en");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    rig_check_has(html, "value=\"nothing\"");
+    end();
+}
+END_TEST
+
+/* Nothing ends before its preview was seen. */
+START_TEST(test_signins_opened)
+{
+    begin(_i, ROLE_SUPPORT, WITH("logins.mode=enforce"));
+    fill_logins();
+    const char *html = post_in("/logins", "mailbox=" ALICE "&note=", "en");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    html = post_in("/logins", "mailbox=" BOB "&note=by+telephone", "en");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "This ends");
+    rig_check_has(html, "wrong passwords from many places do not close the mailbox");
+    rig_check_has(get("/mailboxes/" BOB), "to all networks that are not known");
+    post_in("/logins", "mailbox=" BOB "&note=by+telephone&confirm=1", "en");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/logins?mailbox=bob%40example.test&done=1");
+    html = get("/logins?mailbox=" BOB "&done=1");
+    rig_check_has(html, "role=\"status\"");
+    rig_check_has(html, "Wrong passwords keep nobody out.");
+    rig_check_has(get("/audit"), "by telephone");
+    html = post_in("/logins", "mailbox=" BOB "&note=again&confirm=1", "en");
+    ck_assert_int_eq(response.status, 409);
+    check_page(html);
+    end();
+}
+END_TEST
+
+START_TEST(test_signins_of_a_viewer)
+{
+    begin(_i, ROLE_VIEWER, DEFAULTS);
+    fill_logins();
+    const char *html = get("/mailboxes/" ALICE);
+    rig_check_has(html, "only observed: they keep nobody out. With enforcement this would hold:");
+    rig_check_has(html, "To enforce (logins.mode), wait until");
+    rig_check_has_not(html, "Open sign-ins again");
+    post_in("/logins", "mailbox=" ALICE "&note=x&confirm=1", "en");
+    ck_assert_int_eq(response.status, 403);
     end();
 }
 END_TEST
@@ -931,6 +1038,9 @@ int main(void)
     tcase_add_loop_test(cases, test_a_viewer_deals_with_no_report, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_audit_of_blocks, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_signins, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_signins_opened, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_signins_of_a_viewer, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
     tcase_add_loop_test(cases, test_likely_action, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_ones_own, 0, BACKEND_KINDS);
