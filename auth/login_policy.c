@@ -64,6 +64,10 @@ static bool is_locked(struct login_policy *policy, const struct settings *settin
     if (!request->after || settings->guard_mode != MODE_ENFORCE)
         return false;
     bool locked = logins_unlocked(policy->logins, attempt, now_ms, &closed, &again) == 0;
+    if (again && policy->recorder != NULL)
+        recorder_locked_again(policy->recorder);
+    if (locked && policy->recorder != NULL)
+        recorder_lock_refused(policy->recorder);
     if (again)
         log_line(LOG_WARNING_LEVEL, "a mailbox is locked again, since the old password is right",
                  "mailbox", attempt->mailbox, NULL);

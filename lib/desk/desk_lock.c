@@ -6,8 +6,10 @@
 #include "base/json.h"
 #include "base/names.h"
 #include "desk/input.h"
+#include "guard/counters.h"
 #include "guard/keyed_hash.h"
 #include "guard/login_values.h"
+#include "store/observations.h"
 #include "store/records.h"
 
 enum { ATTEMPTS = 20, NOTE_MAX_BYTES = 255 };
@@ -276,6 +278,23 @@ static int write_lock(const struct locking *locking, const struct audited *audit
                                NULL);
 }
 
+/* For monitoring: whether that is written does not matter to the lock. */
+static void count_begun(const struct context *context, enum lock_by by)
+{
+    struct counter counter = {.value = 1};
+    counters_lock_name(by, counter.name);
+    int written = store_observe(context->desk->store,
+                                &(struct observations){.counters = &counter, .counter_count = 1},
+                                context->now_ms);
+    (void)written;
+}
+
+static bool begins(const struct locking *locking)
+{
+    return login_lock_holds(&locking->state.lock) &&
+           (locking->before == LOGIN_LOCK_NONE || locking->before == LOGIN_REOPENED);
+}
+
 /* The lock first: whatever comes between, mail is not sent before all is open. */
 static int carry_out(const struct locking *locking, const struct action *action)
 {
@@ -286,6 +305,8 @@ static int carry_out(const struct locking *locking, const struct action *action)
     int done = locking->changes ? write_lock(locking, &audited)
                : is_told        ? store_write_audit(store, &audited)
                                 : 1;
+    if (done > 0 && begins(locking))
+        count_begun(locking->context, LOCK_BY_STAFF);
     if (done > 0 && locking->lifts &&
         store_lift(store, locking->mailbox, CAUSE_COMPROMISED, action) < 0)
         return -1;
@@ -358,6 +379,8 @@ int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_
         login_lock_ask(&locking.state.lock, login_last_right(&locking.state), now_ms);
         const struct audited audited = {act_names[ACT_LOCK], mailbox, detail_of(&locking), &action};
         int done = write_lock(&locking, &audited);
+        if (done > 0)
+            count_begun(&context, LOCK_BY_USER);
         if (done != 0)
             return done;
     }

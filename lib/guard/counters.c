@@ -22,6 +22,11 @@ static const char *cause_of(size_t number) { return cause_names[number]; }
 static const char *result_of(size_t number) { return report_result_names[number]; }
 static const char *login_rule_of(size_t number) { return login_rule_names[number]; }
 static const char *kick_of(size_t number) { return kick_result_names[number]; }
+static const char *lock_by_of(size_t number)
+{
+    static const char *const names[LOCK_BY_COUNT] = {"guard", "user", "staff"};
+    return names[number];
+}
 static const char *bound_of(size_t number)
 {
     static const char *const bounds[] = {"250",   "500",   "1000",   "2500",   "5000", "10000",
@@ -36,6 +41,7 @@ static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
 static const struct counter_label by_result = {"result", REPORT_RESULTS, result_of};
 static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, login_rule_of};
 static const struct counter_label by_kick = {"result", KICK_RESULTS, kick_of};
+static const struct counter_label by_who = {"by", LOCK_BY_COUNT, lock_by_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
 
 #define OF(member) offsetof(struct counts, member)
@@ -61,6 +67,9 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
                             "database may not answer.", OF(login_alarm_seconds), {NULL}},
     {"session_ends", "Requests to Dovecot to end the sessions of a locked mailbox, by what came of "
                      "them.", OF(kicks), {&by_kick}},
+    {"login_locks", "Locks of mailboxes that began, by whom.", OF(login_locks), {&by_who}},
+    {"login_lock_refusals", "Sign-ins with the right password that a lock kept out.",
+     OF(login_lock_refusals), {NULL}},
 };
 
 size_t counters_values(const struct counter_row *row)
@@ -90,6 +99,14 @@ void counters_name(const struct counter_row *row, size_t number, char name_r[COU
     for (size_t i = 0; i < COUNTER_LABELS_MAX && row->labels[i] != NULL; i++)
         length += snprintf(name_r + length, COUNTER_NAME_SIZE - (size_t)length, " %s=%s",
                            row->labels[i]->name, counters_label(row, number, i));
+}
+
+void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE])
+{
+    const struct counter_row *row = counters_table;
+    while (row->offset != OF(login_locks))
+        row++;
+    counters_name(row, by, name_r);
 }
 
 void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])

@@ -29,6 +29,9 @@ extern const char *const report_result_names[REPORT_RESULTS];
 enum kick_result { KICK_ENDED, KICK_NONE, KICK_FAILED, KICK_RESULTS };
 extern const char *const kick_result_names[KICK_RESULTS];
 
+/* Who began a lock of a mailbox: Sendguard does again where the old password works. */
+enum lock_by { LOCK_BY_GUARD, LOCK_BY_USER, LOCK_BY_STAFF, LOCK_BY_COUNT };
+
 struct counts {
     uint64_t decisions[CHANNEL_COUNT][VERDICT_LABELS];     /* exactly one label each */
     uint64_t refusals[CHANNEL_COUNT][RULE_NAMED_COUNT];    /* one for each rule that a refusal names */
@@ -43,6 +46,8 @@ struct counts {
     uint64_t login_refusals;
     uint64_t login_alarm_seconds; /* login_outage_alarms */
     uint64_t kicks[KICK_RESULTS];
+    uint64_t login_locks[LOCK_BY_COUNT];
+    uint64_t login_lock_refusals;
 };
 
 /* By what a counter is divided: the label's name, and its values by number. */
@@ -59,7 +64,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 13 };
+enum { COUNTER_ROWS = 15 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are
@@ -71,6 +76,8 @@ const char *counters_label(const struct counter_row *row, size_t number, size_t 
 /* As the store keeps it: "decisions channel=webmail verdict=admit". */
 void counters_name(const struct counter_row *row, size_t number, char name_r[COUNTER_NAME_SIZE]);
 
+/* The counter of locks, which the desk counts without a recorder too. */
+void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE]);
 /* Beside the table, for the desk: those that bypassed, by day, UTC ("bypassed day=2026-11-22"). */
 void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE]);
 

@@ -255,6 +255,16 @@ void recorder_login_alarm(struct recorder *recorder)
     count_one(recorder, &recorder->counts.login_alarm_seconds);
 }
 
+void recorder_locked_again(struct recorder *recorder)
+{
+    count_one(recorder, &recorder->counts.login_locks[LOCK_BY_GUARD]);
+}
+
+void recorder_lock_refused(struct recorder *recorder)
+{
+    count_one(recorder, &recorder->counts.login_lock_refusals);
+}
+
 void recorder_kicked(struct recorder *recorder, enum kick_result result)
 {
     count_one(recorder, &recorder->counts.kicks[result]);

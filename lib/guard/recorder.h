@@ -42,6 +42,9 @@ void recorder_login_refused(struct recorder *recorder);
 void recorder_login_alarm(struct recorder *recorder);
 /* Sessions of a locked mailbox were to be ended. Any thread. */
 void recorder_kicked(struct recorder *recorder, enum kick_result result);
+/* A lock holds again, since the old password works; and it kept out a right password. */
+void recorder_locked_again(struct recorder *recorder);
+void recorder_lock_refused(struct recorder *recorder);
 
 /* Flushes all, as of now_ms: 1 or -1. */
 int recorder_flush(struct recorder *recorder, int64_t now_ms) must_check;

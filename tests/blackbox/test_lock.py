@@ -170,7 +170,14 @@ def test_its_user_asks_for_it(place, folder, sender_at):
     assert "asked since" in place.shell("show", ALICE)
     assert "done." in place.shell("password-changed", ALICE, "--note", "by telephone")
     # the password is as it was
+    eventually(lambda: place.dovecot.sign_in(ALICE) == LOCKED and "compromised" in place.shell("suspended"),
+               "it is locked again")
+    place.shell("lift", ALICE, "--note", "tried enough")
+    place.shell("lock", ALICE, "--note", "by telephone")
     place.is_answered(LOCKED)
+    counted = {"login_locks by=guard": 1, "login_locks by=user": 1, "login_locks by=staff": 1}
+    eventually(lambda: counted.items() <= place.auth.store.counters().items(), f"counted: {counted}")
+    eventually(lambda: place.auth.store.counters().get("login_lock_refusals", 0) >= 3, "refusals are counted")
 
 
 def test_a_restart_and_another_store(place, folder):

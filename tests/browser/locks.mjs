@@ -1,6 +1,7 @@
 // A stranger has the password of a mailbox: what staff see and do at the desk, and what its user reads.
 import assert from 'node:assert/strict';
 import { assertKind, withVisitor } from './desk.mjs';
+import { until } from './stack.mjs';
 
 const mailbox = 'dora@example.test';
 const because = ['--note', 'for this test'];
@@ -9,7 +10,7 @@ async function shown({ page }, name) {
   if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/lock-${name}.png`, fullPage: true });
 }
 
-const lockOf = (stack) => JSON.parse(stack.sendguard('show', mailbox, '--json')).lock;
+const lockOf = (stack, whose = mailbox) => JSON.parse(stack.sendguard('show', whose, '--json')).lock;
 
 export const tests = {
   async 'support locks a mailbox, on a phone and by keyboard, and opens it again with the list done'({ stack }) {
@@ -93,6 +94,72 @@ export const tests = {
       assert.match(await staff.text('h1'), /Can send/);
     });
     assert.equal(lockOf(stack).phase, 'reopened');
+  },
+
+  async '"That wasn\'t me" stops sending, then keeps everybody out, without JavaScript, and staff see it'({ stack }) {
+    const emmas = 'emma@example.test';
+    const { status_url: link } = await stack.ask(emmas);
+    await withVisitor(stack, { javaScriptEnabled: false, viewport: { width: 390, height: 844 } }, async (user) => {
+      const { page } = user;
+      await page.goto(link);
+      await page.locator('details', { has: page.locator('[value=lock]') }).locator('summary').click();
+      await page.locator('[value=lock]').click();
+      assert.match(await user.text('h1'), /Sending is stopped until our support has talked to you/);
+      assert.match(await user.text(), /Keep everybody out as well\?[^]*You will not be able to sign in either[^]*nothing is lost/);
+      assert.equal(lockOf(stack, emmas).phase, 'none', 'nothing more is done without the second step');
+      await shown(user, 'status-second-step-390');
+      await page.locator('[value=lock_signins]').focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { level: 1, name: 'This mailbox is locked until its password was changed' }).waitFor();
+      assert.equal(await page.locator('[value=lock_signins]').count(), 0);
+    });
+    assert.equal(lockOf(stack, emmas).phase, 'asked');
+    for (const [locale, heading] of [['en', /locked until its password/], ['de', /gesperrt, bis sein Passwort/],
+      ['fr', /verrouillée jusqu’au changement/], ['es', /bloqueado hasta que se cambie/]]) {
+      await withVisitor(stack, { locale, viewport: { width: 320, height: 700 } }, async (user) => {
+        await user.page.goto(link);
+        assert.match(await user.text('h1'), heading);
+        await assertKind(user.page, `the status page of a locked mailbox, ${locale}`);
+        await shown(user, `status-${locale}-320`);
+      });
+    }
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.signIn();
+      await staff.search(emmas);
+      assert.match(await staff.text('.state'), /Its user asked for it[^]*no offence until you lock it/);
+      await assertKind(staff.page, 'a mailbox whose user keeps everybody out');
+      await shown(staff, 'asked');
+      await staff.preview('lock', 'confirmed by telephone');
+      assert.match(await staff.text(), /nobody can sign in[^]*first offence/);
+      await staff.search(emmas);
+      await staff.preview('lift', 'it was her own phone');
+      await staff.confirm();
+    });
+    assert.equal(lockOf(stack, emmas).phase, 'none');
+  },
+
+  async 'a mailbox that is locked for sending alone reads and composes in Roundcube, and is told'({ stack, carol }) {
+    const carols = 'carol@example.test';
+    stack.sendguard('lock', carols, '--scope', 'sending', ...because);
+    await until('the lock in force', async () => (await stack.ask(carols)).verdict === 'refuse');
+    await carol.compose({ to: 'bob@example.test', subject: 'locked' });
+    await carol.pressSend();
+    const { box, text } = await carol.refusal();
+    assert.match(text, /Somebody else may know the password of this mailbox[^]*Change the password[^]*nothing is lost/);
+    assert.doesNotMatch(text, /Receiving, reading/);
+    if (process.env.PICTURES) await carol.page.screenshot({ path: `${process.env.PICTURES}/lock-roundcube.png` });
+    await carol.dismiss(box);
+    await carol.go('?_task=settings&_action=plugin.sendguard');
+    assert.match(await carol.page.locator('.sendguard-status').innerText(), /Somebody else may know the password/);
+    const { status_url: link } = await stack.ask(carols);
+    for (const [locale, why] of [['en', /somebody else is sending/], ['de', /jemand anderes aus diesem Postfach/], ['fr', /cette boîte/], ['es', /este buzón/]]) {
+      await withVisitor(stack, { locale, viewport: { width: 320, height: 700 } }, async (user) => {
+        await user.page.goto(link);
+        assert.match(await user.text(), why);
+        await assertKind(user.page, `the status page of one locked for sending, ${locale}`);
+      });
+    }
+    stack.sendguard('lift', carols, ...because);
   },
 
   async 'the page of a locked mailbox is clean in all languages'({ stack }) {

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 40);
+    ck_assert_uint_eq(families, 42);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -167,6 +167,8 @@ START_TEST(test_counters)
     count("login_blocks rule=mailboxes_per_ip", 9);
     count("login_refusals", 10);
     count("login_alarm_seconds", 11);
+    count("login_locks by=user", 12);
+    count("login_lock_refusals", 13);
     count("session_ends result=failed", 12);
     count("bypassed channel=smtp", 8);
     count("bypassed day=2025-11-22", 8);
@@ -182,6 +184,8 @@ START_TEST(test_counters)
     check_series("sendguard_login_blocks_total{rule=\"mailboxes_per_ip\"}", "9");
     check_series("sendguard_login_refusals_total", "10");
     check_series("sendguard_login_alarm_seconds_total", "11");
+    check_series("sendguard_login_locks_total{by=\"user\"}", "12");
+    check_series("sendguard_login_lock_refusals_total", "13");
     check_series("sendguard_session_ends_total{result=\"failed\"}", "12");
     check_series("sendguard_session_ends_total{result=\"ended\"}", "0");
     check_series("sendguard_bypassed_total{channel=\"smtp\"}", "8");
