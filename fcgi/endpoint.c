@@ -133,6 +133,7 @@ static int read_submission(struct endpoint_exchange *exchange, struct problem *p
 {
     const struct request *request = &exchange->request;
     submission_init(&exchange->submission, exchange->arena, CHANNEL_WEBMAIL);
+    exchange->submission.password_changed = request->password_changed;
     int good = read_body(exchange, problem);
     if (good > 0)
         good = read_gate_query(exchange, problem);

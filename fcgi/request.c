@@ -59,7 +59,7 @@ static const char *decoded(struct arena *arena, const char *text, size_t length)
 
 /* What a query says, each part decoded. */
 struct query {
-    const char *dry_run, *mailbox; /* NULL when absent */
+    const char *dry_run, *mailbox, *password_changed; /* NULL when absent */
 };
 
 static int read_part(const char *part, size_t length, struct arena *arena, struct query *query,
@@ -76,12 +76,13 @@ static int read_part(const char *part, size_t length, struct arena *arena, struc
     if (name == NULL || value == NULL)
         return problem_set(problem, 400, name != NULL ? name : "query",
                            "has a %% that is not followed by two hexadecimal digits, or a NUL");
-    const char **known = strcmp(name, "dry_run") == 0   ? &query->dry_run
-                         : strcmp(name, "mailbox") == 0 ? &query->mailbox
-                                                        : NULL;
+    const char **known = strcmp(name, "dry_run") == 0            ? &query->dry_run
+                         : strcmp(name, "mailbox") == 0          ? &query->mailbox
+                         : strcmp(name, "password_changed") == 0 ? &query->password_changed
+                                                                 : NULL;
     if (known == NULL)
         return problem_set(problem, 400, "query",
-                           "expected dry_run or mailbox, found \"%.60s\"", name);
+                           "expected dry_run, mailbox or password_changed, found \"%.60s\"", name);
     if (*known != NULL)
         return problem_set(problem, 400, name, "is given twice");
     *known = value;
@@ -102,6 +103,11 @@ static int read_query(const char *text, struct arena *arena, struct request *req
         strcmp(query.dry_run, "1") != 0)
         return problem_set(problem, 400, "dry_run", "is 1 or 0, or left out");
     request->dry_run = query.dry_run != NULL && query.dry_run[0] == '1';
+    if (query.password_changed != NULL &&
+        (strcmp(query.password_changed, "1") != 0 || !request->dry_run || !request->trusted))
+        return problem_set(problem, 400, "password_changed",
+                           "is 1, of a trusted caller's dry run, or left out");
+    request->password_changed = query.password_changed != NULL;
     *mailbox_r = query.mailbox;
     return 1;
 }

@@ -17,6 +17,7 @@ struct request {
     enum asked asked;
     bool trusted;            /* SENDGUARD_TRUSTED=1: the body's mailbox and ip are believed */
     bool dry_run;            /* ?dry_run=1 */
+    bool password_changed;   /* ?dry_run=1&password_changed=1, of a trusted caller */
     const char *forward;     /* SENDGUARD_FORWARD: nginx location to hand admitted requests
                                 to; NULL: not in gate mode */
     bool action_in_cookie;   /* a cookie may say _action, which Roundcube believes more than a

@@ -19,6 +19,7 @@ enum { MESSAGES_SHOWN = 10 }; /* of those that are looked up in the log */
 struct status_visit {
     const char *token, *mailbox;
     bool fresh; /* good for more than looking */
+    bool tells_password; /* and fresh: struct status_link */
     bool over;  /* past its end: it opens the page while the suspension holds that it was made in */
     int64_t made_ms;
     uint64_t decision;            /* 0: none */
@@ -268,6 +269,7 @@ static int read_link(struct exchange *exchange, struct status_visit *visit_r)
         return 0;
     visit.mailbox = link.mailbox;
     visit.fresh = token_link_is_fresh(&link, exchange->now_ms);
+    visit.tells_password = visit.fresh && link.tells_password;
     visit.over = link.expires_ms <= exchange->now_ms;
     visit.made_ms = link.made_ms;
     if (decision != NULL && decision_parse(decision, &visit.decision) == 1) {
@@ -486,6 +488,21 @@ static void open_signins(struct exchange *exchange, const struct status_visit *v
     answer_with_page(exchange, visit, answer, &problem);
 }
 
+/* The webmail says that its user has changed the password. */
+static void tell_password(struct exchange *exchange, const struct status_visit *visit)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    struct problem problem = {0};
+    int answer = desk_lock_tell_by_webmail(&exchange->web->desk, visit->mailbox, exchange->now_ms,
+                                           &view, &problem);
+    if (answer < 0)
+        reply_not_known(exchange);
+    else if (answer == 0)
+        reply_problem(exchange, &problem);
+    else
+        reply_json(exchange, 200, take(view));
+}
+
 static void post(struct exchange *exchange, const struct status_visit *visit)
 {
     const char *action = http_request_param(exchange->request, "action");
@@ -495,6 +512,8 @@ static void post(struct exchange *exchange, const struct status_visit *visit)
         appeal(exchange, visit);
     else if (action != NULL && strcmp(action, "open_signins") == 0 && visit->fresh)
         open_signins(exchange, visit);
+    else if (action != NULL && strcmp(action, "password_changed") == 0 && visit->tells_password)
+        tell_password(exchange, visit);
     else if (action == NULL || (strcmp(action, "lock") != 0 && strcmp(action, "lock_signins") != 0))
         reply_error(exchange, 400, NULL);
     else if (visit->fresh && strcmp(action, "lock") == 0)

@@ -426,6 +426,13 @@ int desk_lock_act(const struct desk *desk, const struct person *person, const ch
                   struct json_object *words, bool preview, int64_t now_ms,
                   struct json_object **view_r, struct problem *problem) must_check;
 
+/* The same of password_changed by the webmail, whose user did it. A stranger may be signed in there: so
+ * it opens a mailbox only where settings lock_reopen_by_webmail says so, and never one that keeps
+ * people from signing in. Where that or a suspension holds it goes to the audit log in any case. The
+ * view has nothing but "done". */
+int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                              struct json_object **view_r, struct problem *problem) must_check;
+
 /* ---- the block lists ---------------------------------------------------------------------------
  *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,
  *     "hash":…|null (of a recipient that Sendguard blocked, whose subject is "(recipient) at SITE";

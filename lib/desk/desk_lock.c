@@ -27,6 +27,7 @@ struct locking {
     enum act act;
     bool keeps_out;
     const char *note;
+    bool by_webmail; /* password_changed: its user says so */
     bool checked; /* who reopens has looked at the points of the desk's list */
     struct value value, newest;
     struct login_mailbox state;
@@ -221,6 +222,14 @@ static int reopen(struct locking *locking)
     return 1;
 }
 
+/* Whether what is told is enough to open what holds. */
+static bool is_believed(const struct locking *locking)
+{
+    const struct login_lock *lock = &locking->state.lock;
+    return !locking->by_webmail || (locking->context->settings->lock_reopen_by_webmail &&
+                                    !(login_lock_holds(lock) && lock->keeps_out));
+}
+
 static int decide(struct locking *locking, struct problem *problem)
 {
     bool closed = locking->state.lock.phase == LOGIN_CLOSED;
@@ -236,7 +245,7 @@ static int decide(struct locking *locking, struct problem *problem)
         return held ? reopen(locking) : problem_set(problem, 409, "mailbox", "it is not locked");
     case ACT_OPEN:
         return closed ? reopen(locking) : problem_set(problem, 409, "mailbox", "it is not closed");
-    default: return closed || !held ? 1 : reopen(locking);
+    default: return closed || !held || !is_believed(locking) ? 1 : reopen(locking);
     }
 }
 
@@ -301,7 +310,9 @@ static int carry_out(const struct locking *locking, const struct action *action)
     struct store *store = locking->context->desk->store;
     const struct audited audited = {act_names[locking->act], locking->mailbox, detail_of(locking),
                                     action};
-    bool is_told = locking->changes || locking->lifts || locking->before == LOGIN_CLOSED;
+    bool is_told = locking->changes || locking->lifts || locking->before == LOGIN_CLOSED ||
+                   (locking->by_webmail &&
+                    (locking->is_suspended || login_lock_holds(&locking->state.lock)));
     int done = locking->changes ? write_lock(locking, &audited)
                : is_told        ? store_write_audit(store, &audited)
                                 : 1;
@@ -337,6 +348,25 @@ static int act(struct locking *locking, const struct person *person, bool previe
             return done;
     }
     return too_busy(problem);
+}
+
+int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                              struct json_object **view_r, struct problem *problem)
+{
+    const struct person user = {.name = "user"};
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *whole = NULL;
+    freed_by(free_locking) struct locking locking = {
+        .context = &context, .mailbox = mailbox, .act = ACT_PASSWORD_CHANGED, .by_webmail = true,
+        .note = "The user changed the password in the webmail."};
+    if (!check_key(&context, problem))
+        return 0;
+    int answer = act(&locking, &user, false, &whole, problem);
+    if (answer > 0) {
+        *view_r = json_object_new_object();
+        json_add_bool(*view_r, "done", json_is_true(whole, "done"));
+    }
+    return answer;
 }
 
 int desk_lock_forgive(const struct context *context, const struct person *person,

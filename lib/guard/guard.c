@@ -176,6 +176,7 @@ static struct status_link link_of(const struct judgement *judgement, int64_t now
         .made_ms = now_ms,
         .expires_ms = now_ms + judgement->settings->status_link_lifetime_ms,
         .while_suspended = suspension->id != 0,
+        .tells_password = judgement->submission->password_changed,
     };
     bool ends = suspension->id != 0 && suspension->until_ms != UNTIL_LIFTED;
     if (ends && suspension->until_ms + DAY_MS > link.expires_ms)

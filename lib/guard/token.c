@@ -44,7 +44,7 @@ static const unsigned char first_purpose[] = "sendguard status link 1";
  * as long. */
 #define CLOCKS_APART_MS MINUTE_MS
 
-enum kind { KIND_PLAIN, KIND_WHILE_SUSPENDED, KINDS };
+enum kind { KIND_PLAIN, KIND_WHILE_SUSPENDED = 1, KIND_TELLS_PASSWORD = 2, KINDS = 4 }; /* bits */
 
 struct token_key {
     unsigned char bytes[KEY_BYTES]; /* as in the file; of the longer links */
@@ -233,7 +233,8 @@ const char *token_make(const struct token_key *key, struct arena *arena,
     unsigned char plain[PLAIN_MAX_BYTES];
     const struct seal_purpose links = for_links(key, purpose);
     size_t mailbox_length = strnlen(link->mailbox, MAILBOX_MAX_BYTES);
-    plain[0] = link->while_suspended ? KIND_WHILE_SUSPENDED : KIND_PLAIN;
+    plain[0] = (link->while_suspended ? KIND_WHILE_SUSPENDED : KIND_PLAIN) |
+               (link->tells_password ? KIND_TELLS_PASSWORD : KIND_PLAIN);
     unsigned char *end = packed_put(plain + 1, (uint64_t)link->made_ms, TIME_BYTES);
     end = packed_put(end, (uint64_t)link->expires_ms, TIME_BYTES);
     memcpy(end, link->mailbox, mailbox_length);
@@ -287,7 +288,8 @@ static int read_opened(const struct opened *opened, struct arena *arena,
         return 0;
     *link_r = (struct status_link){0};
     if (!opened->old) {
-        link_r->while_suspended = *next++ == KIND_WHILE_SUSPENDED;
+        link_r->while_suspended = (*next & KIND_WHILE_SUSPENDED) != 0;
+        link_r->tells_password = (*next++ & KIND_TELLS_PASSWORD) != 0;
         link_r->made_ms = (int64_t)packed_get(&next, TIME_BYTES);
     }
     link_r->expires_ms = (int64_t)packed_get(&next, opened->old ? OLD_END_BYTES : TIME_BYTES);

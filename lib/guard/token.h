@@ -34,6 +34,8 @@ struct status_link {
     int64_t expires_ms;
     bool while_suspended; /* made while the mailbox was suspended: it holds beyond its end as long
                              as that suspension does, which staff or attempts may lengthen */
+    bool tells_password; /* for the webmail alone: by it, while it is fresh, the webmail tells that its
+                            user has changed the password */
 };
 
 /* A token for the link (mailbox: at most 512 bytes); URL-safe, in `arena`. Never NULL. */

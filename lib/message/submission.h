@@ -46,6 +46,8 @@ struct submission {
     struct recipient *recipients;
     size_t recipient_count, recipient_room;
     size_t address_bytes;
+    bool password_changed; /* of a dry run by a webmail, whose user has changed the password just now:
+                              its link tells so (guard/token.h) */
     bool form;            /* recipients come from a form that a webmail reads too: what it could read
                              otherwise is refused (a backslash in quotation marks, and its like) */
     uint32_t unnamed;     /* further recipients of which only the number is known: counted as

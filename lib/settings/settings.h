@@ -74,6 +74,9 @@ struct settings {
     int64_t auth_socket_mode; /* octal; when auth_listen is a path */
     char *auth_key_file;
 
+    /* [lock] */
+    int lock_reopen_by_webmail; /* 0 no, 1 yes */
+
     /* [dovecot] */
     char *dovecot_doveadm_url; /* "": none */
     char *dovecot_doveadm_key_file;

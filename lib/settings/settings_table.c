@@ -16,6 +16,7 @@ static const char *const on_limit_names[] = {
 
 static const char *const on_domain_limit_names[] = {[ON_LIMIT_REFUSE] = "refuse", NULL};
 
+static const char *const no_yes_names[] = {"no", "yes", NULL};
 static const char *const off_on_names[] = {"off", "on", NULL};
 static const char *const spf_mode_names[] = {
     [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn",
@@ -236,6 +237,10 @@ const struct setting settings_table[] = {
                 "So many different wrong passwords for a mailbox, from everywhere, close it for an "
                 "hour, but not to where it has signed in within 30 days."),
 
+    {NAMED("lock", "reopen_by_webmail"), .type = &settings_type_choice,
+     MEMBER(lock_reopen_by_webmail), .standard = "no", .choices = no_yes_names,
+     .sentence = "Whether a password that was changed in the webmail opens a mailbox that may only "
+                 "not send. A stranger who knows the password can change it there too."},
     {NAMED("dovecot", "doveadm_url"), .type = &settings_type_may_url, MEMBER(dovecot_doveadm_url),
      .max = 1024, .standard = "", .choices = web_urls,
      .sentence = "Where Dovecot's `service doveadm` listens by HTTP, such as "

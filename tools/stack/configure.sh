@@ -129,6 +129,8 @@ configure_roundcube() {
     ln -sfn /etc/roundcube/defaults.inc.php "$rc/config/defaults.inc.php"
     ln -sfn /etc/roundcube/mimetypes.php "$rc/config/mimetypes.php"
     cp -r "$root/webmail/roundcube/sendguard" "$rc/plugins/sendguard"
+    cp -r $share/plugins/password "$rc/plugins/password"
+    rm -f "$rc/plugins/password/config.inc.php" # a link to what the machine's own Roundcube has
     # One more than a field may hold, over three domains, each within its own limit.
     { seq -f 'reader%.0f@example.org,' 1 34
       seq -f 'reader%.0f@example.net,' 35 68
@@ -153,7 +155,7 @@ configure_roundcube_settings() {
     'smtp_conn_options' => ['socket' => ['bindto' => '$webmail_host:0']],
     'des_key' => '$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')',
     'product_name' => 'Webmail',
-    'plugins' => ['filesystem_attachments', 'jqueryui', 'sendguard'],
+    'plugins' => ['filesystem_attachments', 'jqueryui', 'password', 'sendguard'],
     'skin' => 'elastic',
     'enable_spellcheck' => false,
     'log_dir' => '$dir/rc/logs/',
@@ -171,6 +173,13 @@ CONF
 <?php
 \$config['sendguard_url'] = 'http://127.0.0.1:$submissions_port/sendguard/submissions';
 CONF
+    cat >"$dir/rc/plugins/password/config.inc.php" <<CONF
+<?php
+\$config['password_driver'] = 'dovecot_passwdfile';
+\$config['password_dovecot_passwdfile_path'] = '$dir/dovecot/passwd';
+\$config['password_algorithm'] = 'clear';
+\$config['password_algorithm_prefix'] = '{PLAIN}';
+CONF
     chown root:www-data "$dir/rc/config/config.inc.php"
     chmod 640 "$dir/rc/config/config.inc.php"
 }
@@ -184,7 +193,8 @@ esac
 configure_mailbox() {
     local name
     for name in $accounts; do printf '%s@example.test:{PLAIN}secret::::::\n' "$name"; done >"$dir/dovecot/passwd"
-    chown root:dovecot "$dir/dovecot/passwd"
+    # The webmail changes passwords.
+    chown www-data:dovecot "$dir/dovecot/passwd"
     chmod 640 "$dir/dovecot/passwd"
     {
         dovecot_version_lines

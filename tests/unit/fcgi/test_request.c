@@ -153,6 +153,34 @@ START_TEST(test_dry_run)
 }
 END_TEST
 
+/* Of a trusted caller alone, and never beside a message that counts. */
+START_TEST(test_password_changed)
+{
+    static const struct {
+        const char *uri;
+        bool trusted, good;
+    } queries[] = {
+        {"/submissions?dry_run=1&password_changed=1", true, true},
+        {"/submissions?password_changed=1&dry_run=1", true, true},
+        {"/submissions?dry_run=1&password_changed=1", false, false},
+        {"/submissions?dry_run=0&password_changed=1", true, false},
+        {"/submissions?password_changed=1", true, false},
+        {"/submissions?dry_run=1&password_changed=0", true, false},
+        {"/submissions?dry_run=1&password_changed", true, false},
+        {"/submissions?dry_run=1&password_changed=1&password_changed=1", true, false},
+    };
+    for (size_t i = 0; i < countof(queries); i++) {
+        int result = queries[i].trusted ? read_request("POST", queries[i].uri, WITH("SENDGUARD_TRUSTED=1"))
+                                        : read_request("POST", queries[i].uri, ALONE);
+        ck_assert_msg(result == queries[i].good, "%s", queries[i].uri);
+        if (result == 1)
+            ck_assert(request.password_changed && request.dry_run);
+    }
+    ck_assert_int_eq(read_request("POST", "/submissions?dry_run=1", WITH("SENDGUARD_TRUSTED=1")), 1);
+    ck_assert(!request.password_changed);
+}
+END_TEST
+
 /* What is not known is not passed over: it may be what was meant, misspelt. */
 START_TEST(test_unknown_parameters)
 {
@@ -388,6 +416,7 @@ int main(void)
     tcase_add_test(cases, test_judge);
     tcase_add_test(cases, test_parameters_are_copied);
     tcase_add_test(cases, test_dry_run);
+    tcase_add_test(cases, test_password_changed);
     tcase_add_test(cases, test_unknown_parameters);
     tcase_add_test(cases, test_trusted);
     tcase_add_loop_test(cases, test_mailbox_of_the_query, 0, countof(mailboxes));

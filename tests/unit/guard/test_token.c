@@ -180,6 +180,21 @@ START_TEST(test_while_suspended)
 }
 END_TEST
 
+/* Each of what a link says beside, alone and together. */
+START_TEST(test_tells_password)
+{
+    load();
+    for (int i = 0; i < 4; i++) {
+        struct status_link link = {.mailbox = MAILBOX, .made_ms = NOW_MS, .expires_ms = NOW_MS + MINUTE_MS,
+                                   .while_suspended = (i & 1) != 0, .tells_password = (i & 2) != 0};
+        const char *token = token_make(key, arena, &link);
+        ck_assert_int_eq(token_read(key, arena, token, NOW_MS, &link), 1);
+        ck_assert(link.while_suspended == ((i & 1) != 0) && link.tells_password == ((i & 2) != 0));
+        ck_assert_str_eq(link.mailbox, MAILBOX);
+    }
+}
+END_TEST
+
 START_TEST(test_url_safe_and_silent)
 {
     load();
@@ -494,6 +509,7 @@ static TCase *token_cases(void)
     tcase_add_test(cases, test_end);
     tcase_add_test(cases, test_fresh);
     tcase_add_test(cases, test_while_suspended);
+    tcase_add_test(cases, test_tells_password);
     tcase_add_test(cases, test_url_safe_and_silent);
     tcase_add_test(cases, test_every_change_is_seen);
     tcase_add_test(cases, test_no_token);

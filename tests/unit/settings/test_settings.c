@@ -48,6 +48,7 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->auth_listen, "127.0.0.1:9404");
     ck_assert_int_eq(settings->auth_socket_mode, 0660);
     ck_assert_str_eq(settings->auth_key_file, "/var/lib/sendguard/auth-key");
+    ck_assert_int_eq(settings->lock_reopen_by_webmail, 0);
     ck_assert_str_eq(settings->dovecot_doveadm_url, "");
     ck_assert_str_eq(settings->dovecot_doveadm_key_file, "/var/lib/sendguard/doveadm-key");
     ck_assert_int_eq(settings->desk_max_extra, 500);
@@ -259,6 +260,7 @@ static const struct {
     {"auth", "key_file", "/etc/sendguard/auth-key", "/etc/sendguard/auth-key"},
     {"dovecot", "doveadm_url", "http://[::1]:9405/", "http://[::1]:9405"},
     {"dovecot", "doveadm_url", "", ""},
+    {"lock", "reopen_by_webmail", "yes", "yes"},
     {"dovecot", "doveadm_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
     {"logins", "mode", "enforce", "enforce"},
     {"logins", "wrong_passwords_per_mailbox_and_ip", "1", "1"},
@@ -319,6 +321,7 @@ static const struct {
     {"auth.key_file=key", "absolute path"},
     {"dovecot.doveadm_url=127.0.0.1:9405", "a URL that begins with http:// or https://, or nothing"},
     {"dovecot.doveadm_key_file=", "absolute path"},
+    {"lock.reopen_by_webmail=on", "no or yes"},
     {"auth.listen=", "auth.listen"},
     {"limits.webmail.messages_per_day=6oo",
      "limits.webmail.messages_per_day: \"6oo\" is no number; expected 0 to 1000000000 or off"},

@@ -40,6 +40,7 @@ class sendguard extends rcube_plugin
         $this->add_hook('message_send_error', [$this, 'not_sent']);
         $this->add_hook('storage_connect', [$this, 'connect']);
         $this->add_hook('login_failed', [$this, 'not_signed_in']);
+        $this->add_hook('password_change', [$this, 'password_changed']);
 
         $rcmail = rcmail::get_instance();
         if ($rcmail->task === 'mail') {
@@ -186,6 +187,27 @@ class sendguard extends rcube_plugin
             (string) rcube_utils::get_input_string('_timezone', rcube_utils::INPUT_POST), time());
         if ($text !== '' && $rcmail->output instanceof rcmail_output_html) {
             $rcmail->output->show_message($text, 'error', null, true, -1); // stays until it is closed
+        }
+        return $args;
+    }
+
+    /**
+     * Hook password_change, of Roundcube's plugin password: it was changed. The guard is told so;
+     * neither password is. Whether that ends a lock is the guard's to say.
+     */
+    public function password_changed($args)
+    {
+        if (!$this->setting('sendguard_tell_password_change', true)) {
+            return $args;
+        }
+        $mailbox = $this->mailbox();
+        $endpoint = new sendguard_client($this->endpoint(), self::DELIVERY_SECONDS);
+        $url = $endpoint->ask($this->envelope($mailbox) + ['from' => $mailbox, 'to' => [$mailbox]], true)->member('status_url');
+        [$web, $token] = $this->web($url, '/status', self::DELIVERY_SECONDS);
+        $answer = $web ? $web->password_changed($token) : new sendguard_answer();
+        if ($answer->status !== 200) {
+            rcube::raise_error(['code' => 600, 'file' => __FILE__, 'line' => __LINE__,
+                'message' => 'sendguard: the guard does not know of a changed password: ' . $answer->problem()], true, false);
         }
         return $args;
     }

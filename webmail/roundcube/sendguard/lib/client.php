@@ -45,10 +45,15 @@ class sendguard_client
         return $this->post('', $submission);
     }
 
-    /** Judge without counting: nothing is left behind. */
-    public function ask(array $submission)
+    /**
+     * Judge without counting: nothing is left behind.
+     *
+     * @param bool $password_changed The sender has changed the password just now: with the token of the
+     *                               status link that comes, password_changed() tells so
+     */
+    public function ask(array $submission, $password_changed = false)
     {
-        return $this->post('?dry_run=1', $submission);
+        return $this->post('?dry_run=1' . ($password_changed ? '&password_changed=1' : ''), $submission);
     }
 
     /**
@@ -68,6 +73,12 @@ class sendguard_client
     {
         $this->language = preg_replace('/[^A-Za-z-]/', '', $language);
         return $this->call('GET', '?t=' . $token, '', microtime(true) + $this->seconds);
+    }
+
+    /** Tells the web interface, with such a token. */
+    public function password_changed($token)
+    {
+        return $this->call('POST', '?t=' . $token, '{"action":"password_changed"}', microtime(true) + $this->seconds);
     }
 
     /** The message was not sent after all. Best effort: nobody waits for it. 404: not counted, or it has reached the mail server. */
