@@ -170,6 +170,8 @@ void login_policy_answer(void *context, const struct raw_request *raw,
         .mailbox = request.mailbox, .ip = request.ip, .fingerprint = request.fingerprint,
         .protocol = request.protocol,
         .webmail_host = is_webmail_host(policy, settings, &request, now_ms)};
+    if (!request.reports && policy->recorder != NULL)
+        recorder_login_asked(policy->recorder, request.after);
     if (request.reports) {
         take_report(policy, settings, &request, &attempt, now_ms);
         text_add(&response->body, "{\"status\":0,\"msg\":\"\"}");

@@ -294,6 +294,7 @@ void views_print_lock(struct cli *cli, struct json_object *lock)
 {
     const char *phase = json_string(lock, "phase", "");
     const char *scope = json_string(lock, "scope", "");
+    const char *keeps_out = json_string(lock, "keeps_out", "yes");
     bool suspended = json_is_true(lock, "suspended");
     if (*scope != '\0')
         printf("  %s since %s: %s\n", phase,
@@ -302,6 +303,11 @@ void views_print_lock(struct cli *cli, struct json_object *lock)
                                            : "nothing is sent, signing in goes on");
     else
         printf("  not locked%s\n", suspended ? ", but suspended (compromised)" : "");
+    if (strcmp(scope, "login") == 0 && strcmp(keeps_out, "yes") != 0)
+        printf("  but who has the right password still signs in: %s\n",
+               strcmp(keeps_out, "observed") == 0
+                   ? "guard.mode is observe"
+                   : "Dovecot never asked when a password was right (sendguard doctor logins)");
     if (strcmp(phase, "asked") == 0)
         puts("  no offence until you lock it: its user asked for it on the status page");
     if (strcmp(phase, "closed") == 0)

@@ -409,6 +409,8 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
  *   "offence_at":moment|null, "offences":0 to 2 within 365 days,
  *   "next":"locked"|"closed": what lock makes of it,
  *   "suspended":bool (for cause compromised, also without a lock),
+ *   "keeps_out":"yes"|"observed" (guard.mode)|"not_asked" (Dovecot never asked when a password was
+ *   right): whether a lock of scope login keeps anybody out here,
  *   "old_password_refused_since":moment|null,"new_password_at":moment|null (when another than that
  *   of the offence was right last),"new_password_network":…|null}
  * desk_lock_view: LOCK with "now" and "mailbox". 409: the key is missing. */

@@ -32,6 +32,7 @@ struct locking {
     struct value value, newest;
     struct login_mailbox state;
     bool is_suspended;              /* for cause compromised */
+    const char *keeps_out_here;
     enum login_lock_phase before;
     bool changes, suspends, lifts; /* what it comes to */
 };
@@ -39,6 +40,21 @@ struct locking {
 static void free_locking(struct locking *locking) { login_mailbox_free(&locking->state); }
 
 /* ---- reading --------------------------------------------------------------------------------- */
+
+/* Whether a lock keeps anybody out here: "yes", or why not. NULL: the store did not answer. */
+static const char *keeps_out_here(const struct context *context)
+{
+    struct counter asked[1];
+    struct store_page page = {.max = countof(asked)};
+    if (context->settings->guard_mode == MODE_OBSERVE)
+        return "observed";
+    /* the next name in order; one that was never counted may be missing */
+    if (store_counters(context->desk->store, "login_questions ", asked, &page) < 0)
+        return NULL;
+    bool is_asked = page.count > 0 && strcmp(asked[0].name, COUNTER_ASKED_AFTER) == 0 &&
+                    asked[0].value > 0;
+    return is_asked ? "yes" : "not_asked";
+}
 
 static int read_lock(struct locking *locking)
 {
@@ -56,7 +72,8 @@ static int read_lock(struct locking *locking)
     login_values_mailbox(&values[0], &locking->state);
     login_mailbox_forget(&locking->state, context->now_ms);
     locking->before = locking->state.lock.phase;
-    return 1;
+    locking->keeps_out_here = keeps_out_here(context);
+    return locking->keeps_out_here != NULL ? 1 : -1;
 }
 
 static int read_state(struct locking *locking)
@@ -98,6 +115,7 @@ static void add_lock(const struct locking *locking, struct json_object *view)
     json_add_string(view, "next",
                     login_lock_phase_names[login_lock_next(lock, locking->context->now_ms)]);
     json_add_bool(view, "suspended", locking->is_suspended);
+    json_add_string(view, "keeps_out", locking->keeps_out_here);
     json_add_moment(view, "old_password_refused_since", is_known ? lock->refused_ms : 0);
     json_add_moment(view, "new_password_at", is_known ? lock->other_ms : 0);
     json_add_string(view, "new_password_network",

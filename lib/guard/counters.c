@@ -27,6 +27,7 @@ static const char *lock_by_of(size_t number)
     static const char *const names[LOCK_BY_COUNT] = {"guard", "user", "staff"};
     return names[number];
 }
+static const char *stage_of(size_t number) { return number == 0 ? "before" : "after"; }
 static const char *bound_of(size_t number)
 {
     static const char *const bounds[] = {"250",   "500",   "1000",   "2500",   "5000", "10000",
@@ -42,6 +43,7 @@ static const struct counter_label by_result = {"result", REPORT_RESULTS, result_
 static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, login_rule_of};
 static const struct counter_label by_kick = {"result", KICK_RESULTS, kick_of};
 static const struct counter_label by_who = {"by", LOCK_BY_COUNT, lock_by_of};
+static const struct counter_label by_stage = {"stage", 2, stage_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
 
 #define OF(member) offsetof(struct counts, member)
@@ -70,6 +72,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
     {"login_locks", "Locks of mailboxes that began, by whom.", OF(login_locks), {&by_who}},
     {"login_lock_refusals", "Sign-ins with the right password that a lock kept out.",
      OF(login_lock_refusals), {NULL}},
+    {"login_questions", "Questions of Dovecot, before a password is looked at and after it was "
+                        "right.", OF(login_questions), {&by_stage}},
 };
 
 size_t counters_values(const struct counter_row *row)

@@ -48,6 +48,7 @@ struct counts {
     uint64_t kicks[KICK_RESULTS];
     uint64_t login_locks[LOCK_BY_COUNT];
     uint64_t login_lock_refusals;
+    uint64_t login_questions[2]; /* before the password was looked at, and after it was right */
 };
 
 /* By what a counter is divided: the label's name, and its values by number. */
@@ -64,7 +65,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 15 };
+enum { COUNTER_ROWS = 16 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are
@@ -78,6 +79,8 @@ void counters_name(const struct counter_row *row, size_t number, char name_r[COU
 
 /* The counter of locks, which the desk counts without a recorder too. */
 void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE]);
+/* Dovecot's questions when a password was right; the counter of the others follows it in order of name. */
+#define COUNTER_ASKED_AFTER "login_questions stage=after"
 /* Beside the table, for the desk: those that bypassed, by day, UTC ("bypassed day=2026-11-22"). */
 void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE]);
 

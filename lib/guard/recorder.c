@@ -255,6 +255,11 @@ void recorder_login_alarm(struct recorder *recorder)
     count_one(recorder, &recorder->counts.login_alarm_seconds);
 }
 
+void recorder_login_asked(struct recorder *recorder, bool after)
+{
+    count_one(recorder, &recorder->counts.login_questions[after]);
+}
+
 void recorder_locked_again(struct recorder *recorder)
 {
     count_one(recorder, &recorder->counts.login_locks[LOCK_BY_GUARD]);

@@ -42,6 +42,8 @@ void recorder_login_refused(struct recorder *recorder);
 void recorder_login_alarm(struct recorder *recorder);
 /* Sessions of a locked mailbox were to be ended. Any thread. */
 void recorder_kicked(struct recorder *recorder, enum kick_result result);
+/* Dovecot asks: `after` the password was found right, or before. */
+void recorder_login_asked(struct recorder *recorder, bool after);
 /* A lock holds again, since the old password works; and it kept out a right password. */
 void recorder_locked_again(struct recorder *recorder);
 void recorder_lock_refused(struct recorder *recorder);

@@ -130,7 +130,7 @@ static bool is_word(const char *key)
                                         "action",  "role",  "source", "kind", "headline", "field",
                                         "mode", "of",    "value",  "where",  "by",   "hint",     "ended",
                                         "why", "type",  "done",   "appeal_problem", "phase",
-                                        "scope", "protocol"};
+                                        "scope", "protocol", "keeps_out"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;

@@ -95,7 +95,9 @@ def test_locked_and_opened(place):
 
 
 def test_the_password_is_changed(place):
+    assert "Dovecot never asked" in place.shell("lock", ALICE, "--preview")
     place.signs_in()
+    eventually(lambda: "Dovecot never asked" not in place.shell("lock", ALICE, "--preview"), "it is counted")
     place.shell("lock", ALICE, "--note", "spam from abroad")
     place.is_answered(LOCKED)
     place.dovecot.passwords.write_text(f"{ALICE}:{{PLAIN}}something-new::::::\n")

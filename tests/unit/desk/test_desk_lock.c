@@ -1,7 +1,11 @@
 /* Locks of mailboxes at the desk, over both stores: what a process of sendguard-auth then lets in, and
  * what the store says. */
+#include <string.h>
+
 #include "base/json.h"
+#include "guard/counters.h"
 #include "guard/logins.h"
+#include "store/observations.h"
 #include "tests/unit/desk/desk_rig.h"
 
 #define HERE "192.0.2.1"
@@ -282,6 +286,33 @@ START_TEST(test_asked)
 }
 END_TEST
 
+static const char *keeps_out(int64_t now_ms)
+{
+    return arena_strdup(arena, rig_text(view_mailbox(ALICE, now_ms), "lock.keeps_out"));
+}
+
+static void count_question(const char *name)
+{
+    struct counter counter = {.value = 1};
+    strcpy(counter.name, name);
+    const struct observations seen = {.counters = &counter, .counter_count = 1};
+    ck_assert_int_eq(store_observe(store, &seen, NOW), 1);
+}
+
+/* A lock does something where Dovecot asks when a password was right. */
+START_TEST(test_asked_after)
+{
+    begin(_i);
+    ck_assert_str_eq(keeps_out(NOW), "not_asked");
+    count_question("login_questions stage=before");
+    count_question("login_refusals");
+    count_question("suspensions cause=volume");
+    ck_assert_str_eq(keeps_out(NOW), "not_asked");
+    count_question(COUNTER_ASKED_AFTER);
+    ck_assert_str_eq(keeps_out(NOW), "yes");
+}
+END_TEST
+
 /* In mode observe nobody is kept out, and nothing else is said. */
 START_TEST(test_observed)
 {
@@ -291,6 +322,7 @@ START_TEST(test_observed)
     check_member(VIEW(desk_lock(rig_desk(), ALICE, NOW, &made)), "can_lock_signins", "false");
     ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW, &problem), 1);
     check_member(view_status(ALICE, 0, NOW), "lock.scope", "sending");
+    ck_assert_str_eq(keeps_out(NOW), "observed");
 }
 END_TEST
 
@@ -373,6 +405,7 @@ int main(void)
     tcase_add_loop_test(cases, test_checked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_asked, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_asked_after, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_confirmation, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_stays, 0, BACKEND_KINDS);

@@ -344,6 +344,7 @@ START_TEST(test_lock)
 {
     begin(_i, ROLE_SUPPORT, DEFAULTS);
     rig_check_has(get("/mailboxes/" ALICE), "Lock: a stranger has the password");
+    rig_check_has(get("/mailboxes/" ALICE), "A lock keeps nobody from signing in yet");
     const char *html = post_lock("action=lock&scope=login&note=spam");
     ck_assert_int_eq(response.status, 200);
     check_page(html);
