@@ -42,14 +42,16 @@ static void answer_question(struct login_policy *policy, const struct settings *
 }
 
 /* What to do, in one line of ASCII. The contact stands there if it is such. */
-static void say_locked(struct text *body, const char *contact, bool closed)
+static void say_locked(struct text *body, const char *contact, const struct logins_lock *lock)
 {
     freed_by(text_free) struct text line = {0};
     bool is_plain = contact[0] != '\0' && strlen(contact) <= CONTACT_MAX;
     for (const char *next = contact; *next != '\0'; next++)
         is_plain = is_plain && *next >= ' ' && *next <= '~';
-    text_addf(&line, "This mailbox is locked, since others may know its password; %sask %s",
-              closed ? "" : "to set a new one, ", is_plain ? contact : "your support");
+    text_addf(&line, "This mailbox is locked, since %s; %sask %s",
+              lock->breached ? "its password is in a list of stolen passwords"
+                             : "others may know its password",
+              lock->closed ? "" : "to set a new one, ", is_plain ? contact : "your support");
     text_add(body, "{\"status\":-1,\"msg\":");
     text_add_json(body, text_string(&line));
     text_add_char(body, '}');
@@ -60,19 +62,19 @@ static bool is_locked(struct login_policy *policy, const struct settings *settin
                       const struct login_request *request, const struct logins_try *attempt,
                       int64_t now_ms, struct text *body)
 {
-    bool closed, again;
+    struct logins_lock lock;
     if (!request->after || settings->guard_mode != MODE_ENFORCE)
         return false;
-    bool locked = logins_unlocked(policy->logins, attempt, now_ms, &closed, &again) == 0;
-    if (again && policy->recorder != NULL)
+    bool locked = logins_unlocked(policy->logins, attempt, now_ms, &lock) == 0;
+    if (lock.again && policy->recorder != NULL)
         recorder_locked_again(policy->recorder);
     if (locked && policy->recorder != NULL)
         recorder_lock_refused(policy->recorder);
-    if (again)
+    if (lock.again)
         log_line(LOG_WARNING_LEVEL, "a mailbox is locked again, since the old password is right",
                  "mailbox", attempt->mailbox, NULL);
     if (locked)
-        say_locked(body, settings->support_contact, closed);
+        say_locked(body, settings->support_contact, &lock);
     return locked;
 }
 

@@ -55,9 +55,9 @@ static void print_lock(struct json_object *view)
     const char *scope = json_string(lock, "scope", "");
     if (*scope == '\0')
         return;
-    if (strcmp(json_string(view, "cause", ""), cause_names[CAUSE_COMPROMISED]) != 0)
-        puts("  The lock stays: 'reopen' ends it once the password was changed, and\n"
-             "  'lift --cause compromised' where it was a mistake.");
+    if (!json_is_true(view, "ends_lock"))
+        printf("  The lock stays: 'reopen' ends it once the password was changed, and\n"
+               "  'lift --cause %s' where it was a mistake.\n", json_string(lock, "cause", "?"));
     else
         printf("  The lock ends as our mistake, and is no offence%s.\n",
                strcmp(scope, "login") == 0 ? "; signing in is possible again" : "");
@@ -66,7 +66,9 @@ static void print_lock(struct json_object *view)
 /* Without the key nobody knows of a lock, which stays then. */
 static bool may_leave_lock(struct json_object *view)
 {
-    return strcmp(json_string(view, "cause", ""), cause_names[CAUSE_COMPROMISED]) == 0 &&
+    const char *cause = json_string(view, "cause", "");
+    return (strcmp(cause, cause_names[CAUSE_COMPROMISED]) == 0 ||
+            strcmp(cause, cause_names[CAUSE_BREACHED]) == 0) &&
            json_member(view, "lock") == NULL;
 }
 

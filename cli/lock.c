@@ -19,6 +19,7 @@ static int run(struct cli *cli)
     struct problem problem = {0};
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     const char *note = cli->given[OPTION_NOTE], *scope = cli->given[OPTION_SCOPE];
+    const char *cause = cli->given[OPTION_CAUSE];
     const char *name = cli->command->name;
     if (note == NULL && !preview)
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
@@ -27,6 +28,8 @@ static int run(struct cli *cli)
     json_add_string(words, "note", note != NULL ? note : "preview");
     if (scope != NULL)
         json_add_string(words, "scope", scope);
+    if (cause != NULL)
+        json_add_string(words, "cause", cause);
     int answer = desk_lock_act(&cli->desk, &cli->person, cli->words[0], words, preview,
                                cli->now_ms, &view, &problem);
     int status = cli_answer(cli, answer, &problem);

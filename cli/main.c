@@ -55,11 +55,12 @@ const struct command cli_commands[] = {
      "Of a mailbox also where it signed in, and where an old password is still used.\n"
      "--end, with a --note why, opens it again: ends all blocks of the mailbox, or of the network;\n"
      "with --preview it says which.\n"},
-    {"lock", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_SCOPE), NEEDS_DESK, cli_run_lock,
-     "keep everybody out of a mailbox whose password a stranger has",
+    {"lock", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_SCOPE) | TAKES(OPTION_CAUSE),
+     NEEDS_DESK, cli_run_lock, "keep everybody out of a mailbox whose password a stranger has",
      "Nobody signs in, and nothing is sent; with --scope sending only that. It holds until the\n"
      "password was changed (password-changed, reopen). A second time within 365 days closes the\n"
-     "mailbox. A lock that was a mistake ends with lift, and is no offence.\n"},
+     "mailbox. A lock that was a mistake ends with lift, and is no offence. Nor is one with --cause\n"
+     "breached: the password is in a list of stolen ones.\n"},
     {"reopen", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
      "end a lock, since the password was changed",
      "If the old password works within 30 days the mailbox is locked again.\n"},

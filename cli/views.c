@@ -296,13 +296,15 @@ void views_print_lock(struct cli *cli, struct json_object *lock)
     const char *scope = json_string(lock, "scope", "");
     const char *keeps_out = json_string(lock, "keeps_out", "yes");
     bool suspended = json_is_true(lock, "suspended");
+    bool breached = strcmp(json_string(lock, "cause", ""), "breached") == 0;
     if (*scope != '\0')
-        printf("  %s since %s: %s\n", phase,
+        printf("  %s since %s%s: %s\n", phase,
                print_moment(cli->arena, lock, "since", cli->now_ms, "?"),
+               breached ? ", as its password is in a list of stolen ones" : "",
                strcmp(scope, "login") == 0 ? "nobody signs in, nothing is sent"
                                            : "nothing is sent, signing in goes on");
     else
-        printf("  not locked%s\n", suspended ? ", but suspended (compromised)" : "");
+        printf("  not locked%s\n", suspended ? ", but suspended" : "");
     if (strcmp(scope, "login") == 0 && strcmp(keeps_out, "yes") != 0)
         printf("  but who has the right password still signs in: %s\n",
                strcmp(keeps_out, "observed") == 0

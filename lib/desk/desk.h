@@ -77,7 +77,7 @@ struct desk {
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
  *  "contact":…, "contact_is_mail":bool, "can_lock":bool, "can_lock_signins":bool,
- *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: not for cause compromised,
+ *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: for another cause,
  *  "appeals":[APPEAL that waits, or was answered within 30 days], newest first,
  *  "can_appeal":[{"about":…,"cause":…}…]}    what holds and has no appeal that waits; not a lock of its own
  * A mailbox never seen looks like one that sent nothing. */
@@ -403,12 +403,14 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
                     struct json_object *words, bool preview, int64_t now_ms,
                     struct json_object **view_r, struct problem *problem) must_check;
 
-/* A lock of a mailbox whose password a stranger has (rules/login_lock.h):
+/* A lock of a mailbox whose password a stranger has, or is in a list of stolen ones
+ * (rules/login_lock.h):
  * LOCK {"phase":"none"|"locked"|"closed"|"reopened" (and watched)|"asked" (for by its user: it holds),
+ *   "cause":"compromised"|"breached"|null (there is no lock),
  *   "scope":"login"|"sending"|null (it does not hold),"since":moment|null,
  *   "offence_at":moment|null, "offences":0 to 2 within 365 days,
  *   "next":"locked"|"closed": what lock makes of it,
- *   "suspended":bool (for cause compromised, also without a lock),
+ *   "suspended":bool (for one of these causes, also without a lock),
  *   "keeps_out":"yes"|"observed" (guard.mode)|"not_asked" (Dovecot never asked when a password was
  *   right): whether a lock of scope login keeps anybody out here,
  *   "old_password_refused_since":moment|null,"new_password_at":moment|null (when another than that
@@ -417,13 +419,15 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
 int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
                    struct json_object **view_r, struct problem *problem) must_check;
 /* Words "action" and "note", which goes to the audit log under the name of the action:
- *   lock: with "scope" login (left out: login) or sending; it suspends for cause compromised too
+ *   lock: with "scope" login (left out: login) or sending, and "cause" compromised (left out) or
+ *   breached, which changes nothing of a lock for the other cause; it suspends for that cause too
  *   reopen, and password_changed, which where nothing can be opened is no error: end both
  *   close: as a second offence does; open: ends that, by an administrator
  *   reopen and open: with "checked" true, the points of the desk's list were confirmed; it goes to
  *   the audit log too
- * preview: nothing is done. The view as it is afterwards, with "action" and "done", false also where
- * there was nothing to do. 409: it is not locked, or closed. Role panel: password_changed alone. */
+ * preview: nothing is done. The view as it is afterwards, with "action", "was":its phase before,
+ * "seen":bool (it signed in within 30 days, or sent within a day) and "done", false also where there
+ * was nothing to do. 409: it is not locked, or closed. Role panel: password_changed alone. */
 int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,
                   struct json_object *words, bool preview, int64_t now_ms,
                   struct json_object **view_r, struct problem *problem) must_check;

@@ -155,13 +155,17 @@ static int prepare_lift(const struct context *context, struct desk_request *requ
     const struct suspensions *suspensions = &forecast->account.suspensions;
     if (desk_lock_add(context, request->mailbox, suspensions, view) < 0)
         return -1;
-    if (suspensions->count == 0 && json_member(json_member(view, "lock"), "scope") != NULL)
+    struct json_object *lock = json_member(view, "lock");
+    if (suspensions->count == 0 && json_member(lock, "scope") != NULL)
         return problem_set(problem, 409, "subject", "it is not suspended, but locked: reopen ends "
                                                     "that");
     if (!desk_request_choose_cause(context, request, suspensions, forecast->block.subject,
                                    problem))
         return 0;
-    json_add_string(view, "cause", cause_names[request->cause]);
+    const char *cause = cause_names[request->cause];
+    json_add_string(view, "cause", cause);
+    json_add_bool(view, "ends_lock", json_member(lock, "scope") != NULL &&
+                                         strcmp(json_string(lock, "cause", ""), cause) == 0);
     return 1;
 }
 
@@ -177,9 +181,9 @@ static int carry_out(const struct context *context, const struct person *person,
     int done = 1;
     if (is_unblock(request))
         return desk_request_unblock(context, request, preview ? NULL : &action, view, problem);
-    if (request->action == ACTION_LIFT && request->cause == CAUSE_COMPROMISED)
-        done = desk_lock_forgive(context, person, request->mailbox, preview ? NULL : &action,
-                                 problem);
+    if (request->action == ACTION_LIFT)
+        done = desk_lock_forgive(context, person, request->mailbox, request->cause,
+                                 preview ? NULL : &action, problem);
     if (done < 1)
         return done;
     if (preview)

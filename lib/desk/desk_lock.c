@@ -18,6 +18,9 @@ enum act { ACT_LOCK, ACT_REOPEN, ACT_CLOSE, ACT_OPEN, ACT_PASSWORD_CHANGED, ACT_
 static const char *const act_names[ACT_COUNT] = {"lock", "reopen", "close", "open",
                                                  "password_changed"};
 
+/* The causes of the suspensions that belong to locks, as bits. */
+enum { COMPROMISED = 1 << CAUSE_COMPROMISED, BREACHED = 1 << CAUSE_BREACHED };
+
 static const char scope_login[] = "login", scope_sending[] = "sending";
 
 /* What is done to a mailbox. */
@@ -26,15 +29,18 @@ struct locking {
     const char *mailbox;
     enum act act;
     bool keeps_out;
+    enum cause cause; /* of what is locked */
     const char *note;
     bool by_webmail; /* password_changed: its user says so */
     bool checked; /* who reopens has looked at the points of the desk's list */
     struct value value, newest;
     struct login_mailbox state;
-    bool is_suspended;              /* for cause compromised */
+    unsigned suspended;             /* for which causes */
+    bool is_seen;                   /* it signed in here within 30 days, or sent within a day */
     const char *keeps_out_here;
     enum login_lock_phase before;
-    bool changes, suspends, lifts; /* what it comes to */
+    bool changes, suspends;         /* what it comes to, */
+    unsigned lifts;                 /* and of which causes */
 };
 
 static void free_locking(struct locking *locking) { login_mailbox_free(&locking->state); }
@@ -76,6 +82,12 @@ static int read_lock(struct locking *locking)
     return locking->keeps_out_here != NULL ? 1 : -1;
 }
 
+static unsigned suspended_of(const struct suspensions *suspensions)
+{
+    return (suspension_find(suspensions, CAUSE_COMPROMISED) != NULL ? COMPROMISED : 0) |
+           (suspension_find(suspensions, CAUSE_BREACHED) != NULL ? BREACHED : 0);
+}
+
 static int read_state(struct locking *locking)
 {
     const struct context *context = locking->context;
@@ -83,7 +95,8 @@ static int read_state(struct locking *locking)
     if (read_lock(locking) < 0 || store_account(context->desk->store, context->arena,
                                                 locking->mailbox, context->now_ms, &account) < 0)
         return -1;
-    locking->is_suspended = suspension_find(&account.suspensions, CAUSE_COMPROMISED) != NULL;
+    locking->suspended = suspended_of(&account.suspensions);
+    locking->is_seen = locking->state.known.count > 0 || account.history.count > 0;
     return 1;
 }
 
@@ -101,6 +114,11 @@ static const char *scope_of(const struct login_lock *lock)
     return lock->keeps_out ? scope_login : scope_sending;
 }
 
+static enum cause cause_of(const struct login_lock *lock)
+{
+    return lock->breached ? CAUSE_BREACHED : CAUSE_COMPROMISED;
+}
+
 static void add_lock(const struct locking *locking, struct json_object *view)
 {
     const struct login_lock *lock = &locking->state.lock;
@@ -108,13 +126,14 @@ static void add_lock(const struct locking *locking, struct json_object *view)
     login_network_text(lock->other_network, network);
     bool is_known = lock->phase != LOGIN_LOCK_NONE;
     json_add_string(view, "phase", login_lock_phase_names[lock->phase]);
+    json_add_string(view, "cause", is_known ? cause_names[cause_of(lock)] : NULL);
     json_add_string(view, "scope", login_lock_holds(lock) ? scope_of(lock) : NULL);
     json_add_moment(view, "since", is_known ? lock->since_ms : 0);
     json_add_moment(view, "offence_at", lock->offence_ms);
     json_add_int(view, "offences", login_lock_offences(lock, locking->context->now_ms));
     json_add_string(view, "next",
                     login_lock_phase_names[login_lock_next(lock, locking->context->now_ms)]);
-    json_add_bool(view, "suspended", locking->is_suspended);
+    json_add_bool(view, "suspended", locking->suspended != 0);
     json_add_string(view, "keeps_out", locking->keeps_out_here);
     json_add_moment(view, "old_password_refused_since", is_known ? lock->refused_ms : 0);
     json_add_moment(view, "new_password_at", is_known ? lock->other_ms : 0);
@@ -136,7 +155,7 @@ int desk_lock_add(const struct context *context, const char *mailbox,
 {
     freed_by(free_locking) struct locking locking = {
         .context = context, .mailbox = mailbox,
-        .is_suspended = suspension_find(suspensions, CAUSE_COMPROMISED) != NULL};
+        .suspended = suspended_of(suspensions)};
     if (context->desk->key == NULL) {
         json_add_null(view, "lock");
         return 1;
@@ -167,8 +186,7 @@ int desk_lock_add_own(const struct context *context, const char *mailbox,
                       const struct suspensions *suspensions, struct json_object *view)
 {
     freed_by(free_locking) struct locking locking = {.context = context, .mailbox = mailbox};
-    bool is_known = context->desk->key != NULL &&
-                    suspension_find(suspensions, CAUSE_COMPROMISED) != NULL;
+    bool is_known = context->desk->key != NULL && suspended_of(suspensions) != 0;
     if (is_known && read_lock(&locking) < 0)
         return -1;
     json_add_bool(view, "can_lock_signins",
@@ -214,16 +232,21 @@ static int may(const struct person *person, enum act act, struct problem *proble
 
 static int begin(struct locking *locking)
 {
-    struct login_mailbox *state = &locking->state;
-    bool held = login_lock_holds(&state->lock);
-    uint16_t fingerprint = login_last_right(state);
+    struct login_lock *lock = &locking->state.lock;
+    int64_t now_ms = locking->context->now_ms;
+    bool held = login_lock_holds(lock), was_breached = lock->breached;
+    uint16_t fingerprint = login_last_right(&locking->state);
     if (locking->act == ACT_CLOSE)
-        login_lock_close(&state->lock, fingerprint, locking->context->now_ms);
-    else
-        login_lock_begin(&state->lock, locking->keeps_out, fingerprint, locking->context->now_ms);
+        login_lock_close(lock, fingerprint, now_ms);
+    else if (locking->cause == CAUSE_COMPROMISED)
+        login_lock_begin(lock, locking->keeps_out, fingerprint, now_ms);
+    else if (!login_lock_breach(lock, locking->keeps_out, fingerprint, now_ms))
+        return 1;
+    unsigned cause = 1U << cause_of(lock);
     locking->changes = true;
-    locking->suspends = !held || !locking->is_suspended;
-    locking->is_suspended = true;
+    locking->suspends =
+        !held || was_breached != lock->breached || (locking->suspended & cause) == 0;
+    locking->suspended |= cause;
     return 1;
 }
 
@@ -235,8 +258,8 @@ static int reopen(struct locking *locking)
         login_lock_reopen(lock, locking->context->now_ms);
         locking->changes = true;
     }
-    locking->lifts = locking->is_suspended;
-    locking->is_suspended = false;
+    locking->lifts = locking->suspended;
+    locking->suspended = 0;
     return 1;
 }
 
@@ -251,8 +274,9 @@ static bool is_believed(const struct locking *locking)
 static int decide(struct locking *locking, struct problem *problem)
 {
     bool closed = locking->state.lock.phase == LOGIN_CLOSED;
-    bool held = locking->is_suspended || login_lock_holds(&locking->state.lock);
-    locking->changes = locking->suspends = locking->lifts = false;
+    bool held = locking->suspended != 0 || login_lock_holds(&locking->state.lock);
+    locking->changes = locking->suspends = false;
+    locking->lifts = 0;
     switch (locking->act) {
     case ACT_LOCK:
     case ACT_CLOSE: return begin(locking);
@@ -275,8 +299,11 @@ static const char *detail_of(const struct locking *locking)
     freed_by(json_put) struct json_object *detail = json_object_new_object();
     json_add_string(detail, "was", login_lock_phase_names[locking->before]);
     json_add_string(detail, "phase", login_lock_phase_names[lock->phase]);
-    if (login_lock_holds(lock))
+    if (login_lock_holds(lock)) {
         json_add_string(detail, "scope", scope_of(lock));
+        if (lock->breached)
+            json_add_string(detail, "cause", cause_names[CAUSE_BREACHED]);
+    }
     if (locking->checked)
         json_add_bool(detail, "checked", true);
     return arena_strdup(locking->context->arena, json_object_to_json_string_ext(detail, 0));
@@ -289,7 +316,7 @@ static int write_lock(const struct locking *locking, const struct audited *audit
     const struct context *context = locking->context;
     struct value_change changes[1 + LOGIN_VALUES_EXTRA];
     const struct value_suspension suspension = {
-        locking->mailbox, CAUSE_COMPROMISED, &until_opened,
+        locking->mailbox, cause_of(&locking->state.lock), &until_opened,
         audited != NULL ? audited->action : NULL};
     changes[0] = login_values_mailbox_change(context->arena, &locking->value, &locking->state,
                                              context->now_ms);
@@ -328,17 +355,18 @@ static int carry_out(const struct locking *locking, const struct action *action)
     struct store *store = locking->context->desk->store;
     const struct audited audited = {act_names[locking->act], locking->mailbox, detail_of(locking),
                                     action};
-    bool is_told = locking->changes || locking->lifts || locking->before == LOGIN_CLOSED ||
+    bool is_told = locking->changes || locking->lifts != 0 || locking->before == LOGIN_CLOSED ||
                    (locking->by_webmail &&
-                    (locking->is_suspended || login_lock_holds(&locking->state.lock)));
+                    (locking->suspended != 0 || login_lock_holds(&locking->state.lock)));
     int done = locking->changes ? write_lock(locking, &audited)
                : is_told        ? store_write_audit(store, &audited)
                                 : 1;
     if (done > 0 && begins(locking))
         count_begun(locking->context, LOCK_BY_STAFF);
-    if (done > 0 && locking->lifts &&
-        store_lift(store, locking->mailbox, CAUSE_COMPROMISED, action) < 0)
-        return -1;
+    for (int cause = 0; done > 0 && cause < CAUSE_COUNT; cause++)
+        if ((locking->lifts & 1U << cause) != 0 &&
+            store_lift(store, locking->mailbox, (enum cause)cause, action) < 0)
+            return -1;
     return done;
 }
 
@@ -360,7 +388,9 @@ static int act(struct locking *locking, const struct person *person, bool previe
         if (done > 0) {
             *view_r = view_of(locking);
             json_add_string(*view_r, "action", act_names[locking->act]);
-            json_add_bool(*view_r, "done", !preview && (locking->changes || locking->lifts));
+            json_add_string(*view_r, "was", login_lock_phase_names[locking->before]);
+            json_add_bool(*view_r, "seen", locking->is_seen);
+            json_add_bool(*view_r, "done", !preview && (locking->changes || locking->lifts != 0));
         }
         if (done != 0)
             return done;
@@ -388,22 +418,28 @@ int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int6
 }
 
 int desk_lock_forgive(const struct context *context, const struct person *person,
-                      const char *mailbox, const struct action *action, struct problem *problem)
+                      const char *mailbox, enum cause cause, const struct action *action,
+                      struct problem *problem)
 {
     freed_by(free_locking) struct locking locking = {.context = context, .mailbox = mailbox};
-    for (int attempt = 0; attempt < ATTEMPTS && context->desk->key != NULL; attempt++) {
-        if (read_lock(&locking) < 0)
+    bool may_be_locked = context->desk->key != NULL && (1U << cause & (COMPROMISED | BREACHED)) != 0;
+    for (int attempt = 0; attempt < ATTEMPTS && may_be_locked; attempt++) {
+        struct login_lock *lock = &locking.state.lock;
+        if (read_state(&locking) < 0)
             return -1;
-        if (!login_lock_holds(&locking.state.lock))
+        if (!login_lock_holds(lock) || cause_of(lock) != cause)
             return 1;
         if (locking.before == LOGIN_CLOSED && !may(person, ACT_OPEN, problem))
             return 0;
-        login_lock_forgive(&locking.state.lock, context->now_ms);
+        login_lock_forgive(lock, context->now_ms);
+        if (cause == CAUSE_COMPROMISED && (locking.suspended & BREACHED) != 0)
+            login_lock_breach(lock, lock->keeps_out, login_last_right(&locking.state),
+                              context->now_ms);
         int done = action == NULL ? 1 : write_lock(&locking, NULL);
         if (done != 0)
             return done;
     }
-    return context->desk->key == NULL || too_busy(problem);
+    return !may_be_locked || too_busy(problem);
 }
 
 int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_ms,
@@ -446,6 +482,18 @@ static int read_scope(const char *scope, struct locking *locking, struct problem
            problem_set(problem, 400, "scope", "expected login or sending");
 }
 
+static int read_cause(const char *cause, struct locking *locking, struct problem *problem)
+{
+    locking->cause = CAUSE_COMPROMISED;
+    if (cause != NULL && locking->act != ACT_LOCK)
+        return problem_set(problem, 400, "cause", "%s does not take it", act_names[locking->act]);
+    if (cause == NULL || strcmp(cause, cause_names[CAUSE_COMPROMISED]) == 0)
+        return 1;
+    locking->cause = CAUSE_BREACHED;
+    return strcmp(cause, cause_names[CAUSE_BREACHED]) == 0 ||
+           problem_set(problem, 400, "cause", "expected compromised or breached");
+}
+
 static int read_checked(struct json_object *value, struct locking *locking,
                         struct problem *problem)
 {
@@ -457,7 +505,7 @@ static int read_checked(struct json_object *value, struct locking *locking,
 
 static int read_words(struct json_object *words, struct locking *locking, struct problem *problem)
 {
-    const char *scope = NULL, *name_of_act = NULL;
+    const char *scope = NULL, *cause = NULL, *name_of_act = NULL;
     json_object_object_foreach(words, name, value)
     {
         if (strcmp(name, "checked") == 0) {
@@ -467,6 +515,7 @@ static int read_words(struct json_object *words, struct locking *locking, struct
         }
         const char **word_r = strcmp(name, "action") == 0 ? &name_of_act
                               : strcmp(name, "scope") == 0 ? &scope
+                              : strcmp(name, "cause") == 0 ? &cause
                               : strcmp(name, "note") == 0  ? &locking->note
                                                            : NULL;
         if (word_r == NULL)
@@ -483,7 +532,7 @@ static int read_words(struct json_object *words, struct locking *locking, struct
         return problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
     if (locking->checked && locking->act != ACT_REOPEN && locking->act != ACT_OPEN)
         return problem_set(problem, 400, "checked", "%s does not take it", name_of_act);
-    return read_scope(scope, locking, problem);
+    return read_scope(scope, locking, problem) && read_cause(cause, locking, problem);
 }
 
 int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,

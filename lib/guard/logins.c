@@ -157,13 +157,13 @@ int logins_report(struct logins *logins, const struct logins_try *attempt, bool 
 /* ---- locks ----------------------------------------------------------------------------------- */
 
 int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
-                    bool *closed_r, bool *again_r)
+                    struct logins_lock *lock_r)
 {
     const struct login_from from = from_of(logins, attempt);
     const uint16_t fingerprint =
         keyed_hash_fingerprint(&logins->keys, from.mailbox, attempt->fingerprint);
     bool keeps_out = false;
-    *closed_r = *again_r = false;
+    *lock_r = (struct logins_lock){0};
     pthread_mutex_lock(&logins->lock);
     struct logins_entry *entry = logins_table_find(&logins->mailboxes, from.mailbox);
     struct login_lock *lock = entry != NULL ? &entry->of.mailbox.lock : NULL;
@@ -172,15 +172,17 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
                                  .webmail_host = from.webmail_host,
                                  .protocol = (uint8_t)from.protocol};
     if (lock != NULL) {
-        *again_r = login_lock_returns(lock, fingerprint, now_ms);
-        keeps_out = lock->keeps_out && (*again_r || login_lock_holds(lock));
-        *closed_r = keeps_out && lock->phase == LOGIN_CLOSED;
+        lock_r->again = login_lock_returns(lock, fingerprint, now_ms);
+        keeps_out = lock->keeps_out && (lock_r->again || login_lock_holds(lock));
+        lock_r->closed = keeps_out && lock->phase == LOGIN_CLOSED;
+        lock_r->breached = keeps_out && lock->breached;
     }
-    bool is_news = *again_r || (keeps_out && login_lock_is_news(lock, fingerprint, now_ms));
+    bool is_news =
+        lock_r->again || (keeps_out && login_lock_is_news(lock, fingerprint, now_ms));
     if (is_news)
         event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
     if (event.network != NULL) {
-        event.again = *again_r ? xstrdup(attempt->mailbox) : NULL;
+        event.again = lock_r->again ? xstrdup(attempt->mailbox) : NULL;
         const struct login_lock before = *lock;
         login_take_locked(&entry->of.mailbox, &from, fingerprint, now_ms);
         logins_note_lock(logins, from.mailbox, &before, lock);

@@ -38,11 +38,16 @@ struct logins_try {
 int logins_allow(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
                  struct login_block *block_r) must_check;
 
-/* The same of one whose password was found right; 0: a lock keeps it out (rules/login_lock.h), which
- * only an administrator opens where *closed_r. A password by which a lock holds again is told to the
- * store, which gets the suspension too: *again_r. */
+/* How a mailbox is locked (rules/login_lock.h). */
+struct logins_lock {
+    bool closed;   /* only an administrator opens it */
+    bool breached;
+    bool again;    /* it holds again by this very password */
+};
+/* The same of one whose password was found right; 0: a lock keeps it out. A password by which a lock
+ * holds again is told to the store, which gets the suspension too. */
 int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
-                    bool *closed_r, bool *again_r) must_check;
+                    struct logins_lock *lock_r) must_check;
 #define LOGINS_AGAIN_NOTE "the password of the offence was right again"
 
 /* Locks that keep people out, for who ends the sessions that are open: from now on it is noted

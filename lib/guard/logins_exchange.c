@@ -229,12 +229,13 @@ static int read_places(struct logins *logins, struct store *store, struct logins
 }
 
 /* What sends mail is suspended in the step in which the lock holds again. */
-static void suspend_again(struct logins_step *step, const char *mailbox, int64_t now_ms)
+static void suspend_again(struct logins_step *step, const char *mailbox, bool breached,
+                          int64_t now_ms)
 {
     static const struct durations until_opened = {1, {UNTIL_LIFTED}};
     step->action = (struct action){now_ms, SUSPENSION_BY_GUARD, LOGINS_AGAIN_NOTE};
     step->suspensions[step->suspension_count++] = (struct value_suspension){
-        mailbox, CAUSE_COMPROMISED, &until_opened, &step->action};
+        mailbox, breached ? CAUSE_BREACHED : CAUSE_COMPROMISED, &until_opened, &step->action};
 }
 
 static void apply_all(struct logins_step *step, const struct login_limits *limits, int64_t now_ms)
@@ -250,7 +251,7 @@ static void apply_all(struct logins_step *step, const struct login_limits *limit
         for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
             step->begun[rule] += (begun & ~(unsigned)event->begun & 1U << rule) != 0;
         if (event->again != NULL && !held && login_lock_holds(&mailbox->lock))
-            suspend_again(step, event->again, now_ms);
+            suspend_again(step, event->again, mailbox->lock.breached, now_ms);
     }
 }
 

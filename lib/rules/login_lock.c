@@ -12,7 +12,7 @@ bool login_lock_holds(const struct login_lock *lock)
 /* Whether a lock would be an offence of its own. */
 static bool is_free(const struct login_lock *lock)
 {
-    return !login_lock_holds(lock) || lock->phase == LOGIN_ASKED;
+    return !login_lock_holds(lock) || lock->phase == LOGIN_ASKED || lock->breached;
 }
 
 static void begin_phase(struct login_lock *lock, enum login_lock_phase phase, int64_t at_ms)
@@ -35,12 +35,14 @@ static void offend(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
     lock->offence_ms = at_ms;
     if (lock->phase != LOGIN_ASKED)
         forget_seen(lock, fingerprint);
+    lock->breached = false;
 }
 
 void login_lock_ask(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
 {
     forget_seen(lock, fingerprint);
     lock->keeps_out = true;
+    lock->breached = false;
     begin_phase(lock, LOGIN_ASKED, at_ms);
 }
 
@@ -73,6 +75,20 @@ bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerpr
     return offends && next == LOGIN_CLOSED;
 }
 
+bool login_lock_breach(struct login_lock *lock, bool keeps_out, uint16_t fingerprint, int64_t at_ms)
+{
+    bool holds = login_lock_holds(lock);
+    if (holds && !lock->breached)
+        return false;
+    lock->keeps_out = keeps_out;
+    if (!holds) {
+        lock->breached = true;
+        forget_seen(lock, fingerprint);
+        begin_phase(lock, LOGIN_LOCKED, at_ms);
+    }
+    return true;
+}
+
 void login_lock_close(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
 {
     if (is_free(lock))
@@ -88,10 +104,11 @@ void login_lock_reopen(struct login_lock *lock, int64_t at_ms)
 
 void login_lock_forgive(struct login_lock *lock, int64_t at_ms)
 {
-    if (lock->phase != LOGIN_ASKED) {
+    if (lock->phase != LOGIN_ASKED && !lock->breached) {
         lock->offence_ms = lock->offence_before_ms;
         lock->offence_before_ms = 0;
     }
+    lock->breached = false;
     forget_seen(lock, LOGIN_NO_FINGERPRINT);
     begin_phase(lock, LOGIN_LOCK_NONE, at_ms);
 }

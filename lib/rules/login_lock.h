@@ -1,7 +1,8 @@
-/* A lock of a mailbox whose password a stranger has. Pure: time is a parameter.
+/* A lock of a mailbox whose password a stranger has, or whose password stands in a list of stolen
+ * ones (breached): that is no offence, and all else is the same. Pure: time is a parameter.
  *
  * It keeps everybody out who has the right password (*keeps_out*), or it keeps mail from being sent
- * alone; the suspension of cause compromised that does that stands elsewhere. It holds until somebody
+ * alone; the suspension of cause compromised or breached that does that stands elsewhere. It holds until somebody
  * says that the password was changed. The second offence within LOGIN_OFFENCES_MS closes the
  * mailbox: then only who may do everything opens it. The fingerprint (login.h) that was right last
  * when the lock began is kept. It proves nothing: what it shows is told to staff. But where it is
@@ -27,6 +28,7 @@ extern const char *const login_lock_phase_names[LOGIN_LOCK_PHASE_COUNT];
 struct login_lock {
     enum login_lock_phase phase;
     bool keeps_out;          /* also from signing in, while it holds */
+    bool breached;           /* what holds, or is watched, is no offence */
     int64_t since_ms;        /* of the phase */
     int64_t offence_ms;      /* the last that counts; 0: none */
     int64_t offence_before_ms; /* the one before */
@@ -37,12 +39,17 @@ struct login_lock {
 };
 
 bool login_lock_holds(const struct login_lock *lock);
-/* The mailbox's own user asks for it: it holds, but is no offence until login_lock_begin. None may hold. */
+/* The mailbox's own user asks for it: it holds, but is no offence until login_lock_begin. None may
+ * hold. */
 void login_lock_ask(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
-/* Locks it. One that holds gets the scope alone, but for one that was asked for. Else it is an offence: true, it is the second and
- * closes the mailbox. */
+/* Locks it. One that holds for an offence gets the scope alone. Else it is an offence: true, it is
+ * the second and closes the mailbox. */
 bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerprint,
                       int64_t at_ms);
+/* Locks it as breached; one that is so already gets the scope alone. False: another one holds, and
+ * stays as it is. */
+bool login_lock_breach(struct login_lock *lock, bool keeps_out, uint16_t fingerprint,
+                       int64_t at_ms);
 /* What it is after the next login_lock_begin: LOGIN_LOCKED or LOGIN_CLOSED. */
 enum login_lock_phase login_lock_next(const struct login_lock *lock, int64_t at_ms);
 /* How many count at that moment: 0, 1 or 2. */
@@ -51,7 +58,7 @@ int login_lock_offences(const struct login_lock *lock, int64_t at_ms);
 void login_lock_close(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
 /* The password was changed, or who may do so says it: what holds holds no more. */
 void login_lock_reopen(struct login_lock *lock, int64_t at_ms);
-/* It was a mistake: as before the last offence. */
+/* It was a mistake: as before the last offence, where it is one. */
 void login_lock_forgive(struct login_lock *lock, int64_t at_ms);
 
 /* Whether a right one makes it hold again; and that it does. */

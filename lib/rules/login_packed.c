@@ -2,7 +2,7 @@
 #include "base/packed.h"
 #include "rules/login_inside.h"
 
-enum { FOR_PAIR = 1, FOR_MAILBOX = 2, PROTOCOL_BITS = 8 };
+enum { FOR_PAIR = 1, FOR_MAILBOX = 2, PROTOCOL_BITS = 8, KEEPS_OUT = 1, BREACHED = 1 << 8 };
 
 /* Of a mailbox with a lock it is one more. */
 enum { FORMAT_NO_PROTOCOLS = 1, FORMAT_MAILBOX = 3, FORMAT_NETWORK = 1 };
@@ -109,7 +109,8 @@ static struct login_block get_block(struct packed_rest *rest)
 
 static void put_lock(struct text *out, const struct login_lock *lock)
 {
-    packed_add_number(out, (uint64_t)lock->phase << 1 | (lock->keeps_out ? 1 : 0));
+    packed_add_number(out, (uint64_t)lock->phase << 1 | (lock->keeps_out ? KEEPS_OUT : 0) |
+                               (lock->breached ? BREACHED : 0));
     packed_add_number(out, lock->fingerprint);
     put_moment(out, lock->since_ms);
     put_moment(out, lock->offence_ms);
@@ -122,10 +123,13 @@ static void put_lock(struct text *out, const struct login_lock *lock)
 static struct login_lock get_lock(struct packed_rest *rest)
 {
     uint64_t what = packed_number(rest), fingerprint = packed_number(rest);
-    struct login_lock lock = {.keeps_out = (what & 1) != 0, .fingerprint = (uint16_t)fingerprint};
-    if (what >> 1 >= LOGIN_LOCK_PHASE_COUNT || fingerprint > UINT16_MAX)
+    uint64_t phase = (what & ~(uint64_t)BREACHED) >> 1;
+    struct login_lock lock = {.keeps_out = (what & KEEPS_OUT) != 0,
+                              .breached = (what & BREACHED) != 0,
+                              .fingerprint = (uint16_t)fingerprint};
+    if (phase >= LOGIN_LOCK_PHASE_COUNT || fingerprint > UINT16_MAX)
         rest->next = NULL;
-    lock.phase = (enum login_lock_phase)(what >> 1);
+    lock.phase = (enum login_lock_phase)phase;
     lock.since_ms = get_moment(rest);
     lock.offence_ms = get_moment(rest);
     lock.offence_before_ms = get_moment(rest);

@@ -18,6 +18,8 @@ CLI = BUILD / "sendguard"
 ALICE, BOB = "alice@example.test", "bob@example.test"
 WRONG = "[AUTHENTICATIONFAILED] Authentication failed."
 TEXT = "This mailbox is locked, since others may know its password; "
+BREACHED = ("[ALERT] This mailbox is locked, since its password is in a list of stolen passwords; to set a new "
+            "one, ask help@example.test")
 LOCKED = f"[ALERT] {TEXT}to set a new one, ask help@example.test"
 CLOSED = f"[ALERT] {TEXT}ask help@example.test"
 
@@ -124,6 +126,26 @@ def test_a_second_offence(place):
     assert refused.returncode == 1 and "an administrator opens it" in refused.stderr
     place.shell("open", ALICE, "--note", "talked to her")
     place.is_answered("")
+
+
+def test_in_a_list_of_stolen_passwords(place):
+    """Locked with words of its own, until the password was changed, and no offence."""
+    place.signs_in()
+    assert "in a list of stolen ones" in place.shell("lock", ALICE, "--cause", "breached", "--note", "a list")
+    place.is_answered(BREACHED)
+    assert place.dovecot.sign_in(ALICE, "guess") == WRONG
+    assert "breached" in place.shell("suspended")
+    place.shell("password-changed", ALICE, "--note", "by the panel")
+    assert "breached" not in place.shell("suspended")
+    # it was not: locked again, for the same cause
+    eventually(lambda: place.dovecot.sign_in(ALICE) == BREACHED and
+               place.auth.log.matching("is locked again, since the old password is right"), "it is seen", 1)
+    eventually(lambda: "breached" in place.shell("suspended"), "sending is suspended again")
+    assert "locked since" in place.shell("lock", ALICE, "--note", "a stranger uses it", "--preview")
+    assert "done." in place.shell("lift", ALICE, "--note", "another mailbox")
+    place.is_answered("")
+    wrong = place.run("lock", ALICE, "--cause", "terms", "--note", "x")
+    assert wrong.returncode == 64 and "expected compromised or breached" in wrong.stderr
 
 
 def test_sending_alone(place):

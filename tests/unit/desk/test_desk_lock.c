@@ -16,7 +16,7 @@ enum { STOLEN = 17, NEW = 18, WRONG = 19 };
 static const struct person panel = {"token:panel", ROLE_PANEL};
 static const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
 static struct logins *logins;
-static bool closed, again; /* of the last question */
+static struct logins_lock lock; /* of the last question */
 
 static void begin(int backend)
 {
@@ -44,7 +44,7 @@ static bool may_enter(int password, int64_t now_ms)
 {
     const struct logins_try attempt = {
         .mailbox = ALICE, .ip = ELSEWHERE, .fingerprint = (uint16_t)password};
-    return logins_unlocked(logins, &attempt, now_ms, &closed, &again) > 0;
+    return logins_unlocked(logins, &attempt, now_ms, &lock) > 0;
 }
 
 static struct json_object *act(const struct person *person, const char *words, int64_t now_ms)
@@ -89,7 +89,7 @@ START_TEST(test_first)
     check_member(view, "suspension.cause", "compromised");
     check_member(view, "suspension.by", "sam");
     ck_assert(rig_member(view, "suspension.until") == NULL);
-    ck_assert(!may_enter(STOLEN, NOW + 1) && !may_enter(NEW, NOW + 1) && !closed);
+    ck_assert(!may_enter(STOLEN, NOW + 1) && !may_enter(NEW, NOW + 1) && !lock.closed);
     view = VIEW(desk_lock_act(rig_desk(), &panel, ALICE,
                               words_of("{'action':'password_changed','note':'x'}"), true, NOW + 2,
                               &made, &fault));
@@ -100,7 +100,7 @@ START_TEST(test_first)
     check_member(view, "done", "true");
     check_member(view, "suspended", "false");
     ck_assert(!is_suspended(NOW + 4));
-    ck_assert(may_enter(NEW, NOW + 4) && !again);
+    ck_assert(may_enter(NEW, NOW + 4) && !lock.again);
     view = act(&panel, "{'action':'password_changed','note':'once more'}", NOW + 5);
     check_member(view, "done", "false");
     check_member(view, "phase", "reopened");
@@ -112,8 +112,8 @@ START_TEST(test_again)
 {
     begin_locked(_i);
     act(&supporter, "{'action':'reopen','note':'changed'}", NOW + HOUR_MS);
-    ck_assert(!may_enter(STOLEN, NOW + 2 * HOUR_MS) && again && !closed);
-    ck_assert(!may_enter(NEW, NOW + 2 * HOUR_MS) && !again);
+    ck_assert(!may_enter(STOLEN, NOW + 2 * HOUR_MS) && lock.again && !lock.closed);
+    ck_assert(!may_enter(NEW, NOW + 2 * HOUR_MS) && !lock.again);
     ck_assert(!is_suspended(NOW + 2 * HOUR_MS));
     exchange(NOW + 2 * HOUR_MS);
     struct json_object *view = view_mailbox(ALICE, NOW + 2 * HOUR_MS);
@@ -131,7 +131,55 @@ START_TEST(test_again)
     ck_assert(!may_enter(STOLEN, NOW + 4 * HOUR_MS + LOGIN_LOCK_WATCH_MS - 1));
     exchange(NOW + 5 * HOUR_MS);
     act(&supporter, "{'action':'reopen','note':'now it is'}", NOW + 5 * HOUR_MS);
-    ck_assert(may_enter(STOLEN, NOW + 5 * HOUR_MS + LOGIN_LOCK_WATCH_MS) && !again);
+    ck_assert(may_enter(STOLEN, NOW + 5 * HOUR_MS + LOGIN_LOCK_WATCH_MS) && !lock.again);
+}
+END_TEST
+
+/* A password in a list of stolen ones: as a lock, but no offence; and beside one. */
+START_TEST(test_breached)
+{
+    static const char breached[] = "{'action':'lock','cause':'breached','note':'a list'}";
+    begin(_i);
+    report(STOLEN, true, NOW - DAY_MS);
+    exchange(NOW - DAY_MS);
+    struct json_object *view = act(&supporter, breached, NOW);
+    check_member(view, "was", "none");
+    check_member(view, "seen", "true");
+    check_member(view, "cause", "breached");
+    check_member(view, "offences", "0");
+    check_member(view, "next", "locked");
+    check_member(view_mailbox(ALICE, NOW), "suspension.cause", "breached");
+    ck_assert(!may_enter(STOLEN, NOW + 1) && lock.breached && !lock.closed);
+    act(&panel, "{'action':'password_changed','note':'by the panel'}", NOW + 2);
+    ck_assert(!is_suspended(NOW + 3) && may_enter(NEW, NOW + 3));
+    ck_assert(!may_enter(STOLEN, NOW + 4) && lock.again && lock.breached);
+    exchange(NOW + 4);
+    check_member(view_mailbox(ALICE, NOW + 4), "suspension.cause", "breached");
+
+    /* used by a stranger: the first offence, which as a mistake leaves what was */
+    view = act(&supporter, "{'action':'lock','note':'spam'}", NOW + 5);
+    check_member(view, "phase", "locked");
+    check_member(view, "cause", "compromised");
+    check_member(view, "offences", "1");
+    view = act(&supporter, breached, NOW + 6);
+    check_member(view, "was", "locked");
+    check_member(view, "done", "false");
+    check_member(view, "cause", "compromised");
+    view = do_action(&supporter, "{'action':'lift','subject':'alice@example.test','cause':"
+                     "'compromised','note':'it was not'}", NOW + 7);
+    check_member(view, "ends_lock", "true");
+    view = view_mailbox(ALICE, NOW + 7);
+    check_member(view, "lock.cause", "breached");
+    check_member(view, "lock.offences", "0");
+    ck_assert_uint_eq(length_of(view, "suspensions"), 1);
+    view = do_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'no'}",
+                     NOW + 8);
+    check_member(view, "ends_lock", "true");
+    exchange(NOW + 8);
+    ck_assert(!is_suspended(NOW + 8) && may_enter(STOLEN, NOW + 8));
+    ck_assert_int_eq(refused(&supporter, "{'action':'lock','cause':'terms','note':'x'}", NOW), 400);
+    ck_assert_int_eq(refused(&supporter, "{'action':'close','cause':'breached','note':'x'}", NOW),
+                     400);
 }
 END_TEST
 
@@ -147,7 +195,7 @@ START_TEST(test_second)
                  "closed");
     ck_assert(may_enter(STOLEN, now_ms)); /* it is only of sending */
     act(&supporter, "{'action':'lock','note':'wider'}", now_ms);
-    ck_assert(!may_enter(STOLEN, now_ms) && closed);
+    ck_assert(!may_enter(STOLEN, now_ms) && lock.closed);
     ck_assert_int_eq(refused(&supporter, "{'action':'reopen','note':'x'}", now_ms), 409);
     ck_assert_int_eq(refused(&supporter, "{'action':'open','note':'x'}", now_ms), 403);
     refuse_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", now_ms,
@@ -169,7 +217,7 @@ START_TEST(test_mistake)
     ck_assert(!may_enter(NEW, NOW + 1));
     do_action(&supporter, "{'action':'lift','subject':'alice@example.test','note':'x'}", NOW + 1);
     exchange(NOW + 2);
-    ck_assert(may_enter(STOLEN, NOW + 2) && !again);
+    ck_assert(may_enter(STOLEN, NOW + 2) && !lock.again);
     struct json_object *view = view_mailbox(ALICE, NOW + 2);
     check_member(view, "lock.phase", "none");
     check_member(view, "lock.next", "locked");
@@ -261,7 +309,7 @@ START_TEST(test_asked)
     check_member(view, "lock.scope", "sending");
     ck_assert_int_eq(desk_lock_signins(rig_desk(), ALICE, NOW + 1, &problem), 1);
     exchange(NOW + 1);
-    ck_assert(!may_enter(STOLEN, NOW + 1) && !closed);
+    ck_assert(!may_enter(STOLEN, NOW + 1) && !lock.closed);
     view = view_status(ALICE, 0, NOW + 2);
     check_member(view, "can_lock_signins", "false");
     check_member(view, "lock.scope", "login");
@@ -282,7 +330,7 @@ START_TEST(test_asked)
     check_member(view, "lock.offences", "1");
     check_member(act(&panel, "{'action':'password_changed','note':'x'}", NOW + 6), "phase",
                  "reopened");
-    ck_assert(!may_enter(STOLEN, NOW + 7) && again);
+    ck_assert(!may_enter(STOLEN, NOW + 7) && lock.again);
 }
 END_TEST
 
@@ -399,6 +447,7 @@ int main(void)
     tcase_add_checked_fixture(cases, NULL, end);
     tcase_add_loop_test(cases, test_first, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_again, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_second, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mistake, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lift_tells, 0, BACKEND_KINDS);

@@ -411,7 +411,7 @@ static size_t noted(struct logins *logins)
  * that holds at the start; and that holds again by the old password. */
 START_TEST(test_locks_are_noted)
 {
-    bool closed, again;
+    struct logins_lock lock;
     const struct logins_try attempt = try_of(ALICE, HERE, 1);
     begin(_i);
     logins_watch_locks(one);
@@ -424,7 +424,7 @@ START_TEST(test_locks_are_noted)
     lock_elsewhere(false, NOW + 2);
     exchange(one, NOW + 2);
     ck_assert(noted(one) == 0 && !logins_keeps_out(one, logins_mailbox(one, ALICE)));
-    ck_assert(logins_unlocked(one, &attempt, NOW + 3, &closed, &again) == 0 && again);
+    ck_assert(logins_unlocked(one, &attempt, NOW + 3, &lock) == 0 && lock.again);
     ck_assert_uint_eq(noted(one), 1);
     exchange(one, NOW + 3);
     ck_assert_uint_eq(noted(one), 0);

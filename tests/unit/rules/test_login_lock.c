@@ -69,6 +69,35 @@ START_TEST(test_asked)
 }
 END_TEST
 
+/* A password in a list is no offence, and begins none; what an offence locks stays its own. */
+START_TEST(test_breached)
+{
+    ck_assert(login_lock_breach(&lock, true, STOLEN, NOON));
+    ck_assert(login_lock_holds(&lock) && lock.breached && lock.keeps_out);
+    ck_assert_int_eq(login_lock_offences(&lock, NOON), 0);
+    ck_assert_int_eq(login_lock_next(&lock, NOON), LOGIN_LOCKED);
+    ck_assert(login_lock_breach(&lock, false, NEW, NOON + 1)); /* the scope alone */
+    ck_assert(!lock.keeps_out && lock.since_ms == NOON && lock.fingerprint == STOLEN);
+    login_lock_reopen(&lock, NOON + 2);
+    ck_assert(login_lock_returns(&lock, STOLEN, NOON + 3));
+    login_lock_return(&lock, NOON + 3);
+    ck_assert(lock.breached);
+    ck_assert(!login_lock_begin(&lock, true, STOLEN, NOON + 4));
+    ck_assert(!lock.breached && login_lock_offences(&lock, NOON + 4) == 1);
+    ck_assert(!login_lock_breach(&lock, false, STOLEN, NOON + 5));
+    ck_assert(!lock.breached && lock.keeps_out);
+    login_lock_reopen(&lock, NOON + 6);
+    ck_assert(login_lock_breach(&lock, true, NEW, NOON + 7));
+    ck_assert_int_eq(login_lock_next(&lock, NOON + 7), LOGIN_CLOSED);
+    login_lock_forgive(&lock, NOON + 8);
+    ck_assert(!login_lock_holds(&lock) && login_lock_offences(&lock, NOON + 8) == 1);
+    login_lock_breach(&lock, true, NEW, NOON + 9);
+    login_lock_close(&lock, NEW, NOON + 10);
+    ck_assert(!lock.breached && lock.phase == LOGIN_CLOSED);
+    ck_assert_int_eq(login_lock_offences(&lock, NOON + 10), 2);
+}
+END_TEST
+
 START_TEST(test_returns)
 {
     ck_assert(!login_lock_returns(&lock, 0, NOON));
@@ -136,6 +165,10 @@ START_TEST(test_packed)
     ck_assert(!login_mailbox_forget(&read, NOON + 1000 * DAY_MS));
     login_lock_forgive(&mailbox.lock, NOON + 6);
     login_lock_forgive(&mailbox.lock, NOON + 6);
+    login_lock_breach(&mailbox.lock, true, NEW, NOON + 7);
+    pack(&mailbox, &read, &size);
+    ck_assert(read.lock.phase == LOGIN_LOCKED && read.lock.keeps_out && read.lock.breached);
+    login_lock_forgive(&mailbox.lock, NOON + 8);
     pack(&mailbox, &read, &size);
     ck_assert_uint_eq(size, without);
 }
@@ -148,6 +181,7 @@ int main(void)
     tcase_add_test(tcase, test_offences);
     tcase_add_test(tcase, test_forgiven);
     tcase_add_test(tcase, test_asked);
+    tcase_add_test(tcase, test_breached);
     tcase_add_test(tcase, test_returns);
     tcase_add_test(tcase, test_no_fingerprint);
     tcase_add_test(tcase, test_packed);

@@ -522,10 +522,21 @@ START_TEST(test_lock_signins)
 }
 END_TEST
 
+/* What staff do to the lock of the mailbox; its page afterwards. */
+static const char *page_after(const char *lock)
+{
+    static const struct person staff = {"sam", ROLE_SUPPORT};
+    struct problem problem = {0};
+    freed_by(json_put) struct json_object *view = NULL;
+    freed_by(json_put) struct json_object *words = json_tokener_parse(lock);
+    ck_assert_int_eq(desk_lock_act(&web.desk, &staff, ALICE, words, false, NOW, &view, &problem),
+                     1);
+    return open_page(alices(), NOW);
+}
+
 /* Locked by staff, for sending alone, for all, and closed. */
 START_TEST(test_locked_by_staff)
 {
-    static const struct person staff = {"sam", ROLE_SUPPORT};
     static const struct {
         const char *words, *says;
     } steps[] = {
@@ -538,16 +549,24 @@ START_TEST(test_locked_by_staff)
     };
     begin(_i, DEFAULTS);
     for (size_t i = 0; i < countof(steps); i++) {
-        struct problem problem = {0};
-        freed_by(json_put) struct json_object *view = NULL;
-        freed_by(json_put) struct json_object *words = json_tokener_parse(steps[i].words);
-        ck_assert_int_eq(desk_lock_act(&web.desk, &staff, ALICE, words, false, NOW, &view,
-                                       &problem),
-                         1);
-        const char *html = open_page(alices(), NOW);
+        const char *html = page_after(steps[i].words);
         check_has(html, steps[i].says);
         check_has_not(html, "value=\"lock_signins\"");
     }
+    end();
+}
+END_TEST
+
+/* A password in a list of stolen ones, locked in the same way. */
+START_TEST(test_breached)
+{
+    begin(_i, DEFAULTS);
+    const char *html =
+        page_after("{\"action\":\"lock\",\"cause\":\"breached\",\"note\":\"x\"}");
+    check_has(html, "<h1>This mailbox is locked until its password was changed</h1>");
+    check_has(html, "The password of this mailbox stands in a list of stolen passwords.");
+    check_has(html, "You cannot do that by signing in.");
+    check_has_not(html, "Receiving, reading and writing drafts work");
     end();
 }
 END_TEST
@@ -1159,6 +1178,7 @@ int main(void)
     tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_signins, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_locked_by_staff, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
     tcase_add_loop_test(cases, test_link_of_a_suspension, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_link_of_a_suspension_without_end, 0, BACKEND_KINDS);
