@@ -10,7 +10,7 @@
 #include "doveadm/doveadm.h"
 #include "http_server/server.h"
 
-enum { THREADS = 2, START_FAILED_MS = 10000 };
+enum { THREADS = 2, HEADER_BYTES = 4 * 1024, START_FAILED_MS = 10000 };
 
 struct login_program {
     struct login_policy policy;
@@ -65,7 +65,8 @@ static bool begin_threads(struct login_program *serving, const struct daemon *da
         serving->ender = session_ender_start(daemon, logins);
     if (serving->exchanger != NULL && (serving->ender != NULL || !ends_sessions))
         serving->server =
-            server_start(login_policy_answer, &serving->policy, daemon->listen_fd, THREADS);
+            server_start(login_policy_answer, &serving->policy, daemon->listen_fd, THREADS,
+                         HEADER_BYTES);
     return serving->server != NULL;
 }
 

@@ -17,9 +17,6 @@
 
 enum {
     SPARE_FILES = 128, /* store, log, epoll and whatever a library opens */
-    /* libmicrohttpd reads into one half of a connection's memory; the answer's headers have to
-     * fit beside the request's. */
-    CONNECTION_BYTES = 2 * SERVER_HEADER_BYTES,
     PIECE_BYTES = 32 * 1024,
     QUIET_MS = 100,
     /* Of a body that is too long so much is passed over, for clients that read an answer only
@@ -329,7 +326,8 @@ static void stay_quiet(void *context, const char *format, va_list arguments)
     (void)context, (void)format, (void)arguments;
 }
 
-struct server *server_start(server_answer *answers, void *context, int listen_fd, int threads)
+struct server *server_start(server_answer *answers, void *context, int listen_fd, int threads,
+                            size_t header_bytes)
 {
     struct server *server = xcalloc(1, sizeof *server);
     server->answer = answers;
@@ -339,7 +337,8 @@ struct server *server_start(server_answer *answers, void *context, int listen_fd
         server, MHD_OPTION_EXTERNAL_LOGGER, stay_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
         MHD_OPTION_THREAD_POOL_SIZE, (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT,
         connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+        /* it reads into one half; the answer's headers have to fit beside the request's */
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, 2 * header_bytes,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_NOTIFY_COMPLETED,
         on_completed, server, MHD_OPTION_END);

@@ -16,7 +16,6 @@
 enum {
     SERVER_CONNECTIONS = 16384,
     SERVER_IDLE_S = 15,
-    SERVER_HEADER_BYTES = 16 * 1024,
     SERVER_BODY_MS = 60 * 1000,
     SERVER_BODIES_BYTES = 128 * 1024 * 1024,
 };
@@ -29,9 +28,11 @@ typedef void server_answer(void *context, const struct raw_request *raw,
                            const struct problem *refused, struct arena *arena, int64_t now_ms,
                            struct http_response *response);
 
-/* Serves on a listening socket, which stays the caller's, with so many threads. NULL: it cannot be
- * started, with a log line. Signals are the caller's: threads inherit its mask. */
-struct server *server_start(server_answer *answers, void *context, int listen_fd, int threads);
+/* Serves on a listening socket, which stays the caller's, with so many threads. A request's line and
+ * headers have at most header_bytes; a connection takes twice that, which is wiped for each request.
+ * NULL: it cannot be started, with a log line. Signals are the caller's: threads inherit its mask. */
+struct server *server_start(server_answer *answers, void *context, int listen_fd, int threads,
+                            size_t header_bytes);
 
 /* No new connections; requests that are here as a whole are answered. 1 all were, 0 some
  * were not sent within timeout_ms. */

@@ -5,7 +5,7 @@
 #include "http_server/server.h"
 #include "web/web.h"
 
-enum { SOCKET_MODE = 0660, THREADS = 16 };
+enum { SOCKET_MODE = 0660, THREADS = 16, HEADER_BYTES = 16 * 1024 };
 
 struct web_program {
     struct web web;
@@ -26,7 +26,8 @@ static void *start(const struct daemon *daemon)
                                 .key = daemon->key,
                                 .recorder = daemon->recorder};
     pthread_mutex_init(&serving->web.metrics.lock, NULL);
-    serving->server = server_start(web_answer, &serving->web, daemon->listen_fd, THREADS);
+    serving->server = server_start(web_answer, &serving->web, daemon->listen_fd, THREADS,
+                                   HEADER_BYTES);
     if (serving->server == NULL) {
         free(serving);
         return NULL;
