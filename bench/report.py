@@ -25,6 +25,9 @@ TARGETS = {
     "blocks 300 recipients": 1.5,
     "known_s": 1,
     "blocks_page_ms": 1000,
+    "logins_p99_us": 1000,
+    "logins_cpu_us": 25,
+    "logins_ratio": 0.9,
 }
 
 
@@ -187,6 +190,28 @@ def blocks_facts_table(results):
     return table(("", *(one["store"] for one in facts)), rows)
 
 
+def logins_split(results):
+    return ([r for r in results if r["part"] == "questions"],
+            [r for r in results if r["part"] == "sign-ins"])
+
+
+def logins_questions_table(results):
+    asked, _ = logins_split(results)
+    rows = [(name, column(group, "p50_us", 0), column(group, "p99_us", 0), column(group, "max_us", 0),
+             column(group, "rate_cpu_us", 1), column(group, "full_per_second", 0), column(group, "full_cpu_us", 1))
+            for (name,), group in grouped(asked, "subject").items()]
+    return table(("server", "p50 µs at 5,000/s", "p99 µs", "max µs", "CPU µs at 5,000/s",
+                  "questions/s, 32 connections", "CPU µs"), rows)
+
+
+def logins_table(results):
+    _, signed = logins_split(results)
+    rows = [(name, str(clients), column(group, "logins_per_second", 0), column(group, "logins_ratio", 2),
+             column(group, "logins_p50_us", 0))
+            for (name, clients), group in grouped(signed, "subject", "clients").items()]
+    return table(("Dovecot asks", "at once", "sign-ins/s", "of floor", "p50 µs"), rows)
+
+
 # ---- targets ---------------------------------------------------------------------
 
 
@@ -289,6 +314,25 @@ def blocks_targets(results):
     rows.append(row("median of a page of the block lists, ms", f"< {limit}",
                     [f"{ms:.1f} with {store} ({page})" for store, (ms, page) in slowest.items()],
                     all(ms < limit for ms, _ in slowest.values())))
+    return rows
+
+
+def logins_targets(results):
+    asked, signed = logins_split(results)
+    groups, by_clients = grouped(asked, "subject"), grouped(signed, "subject", "clients")
+    stores = ("sqlite", "redis")
+    rows = []
+    for what, member, digits in (("p99 µs of a question to sendguard-auth, 5,000/s", "p99_us", 0),
+                                 ("CPU µs of a question, 32 connections", "full_cpu_us", 1)):
+        limit = TARGETS["logins_p99_us" if member == "p99_us" else "logins_cpu_us"]
+        values = {name: median(groups[name,], member) for name in stores}
+        rows.append(row(what, f"≤ {limit}", [f"{v:.{digits}f} with {name}" for name, v in values.items()],
+                        all(v <= limit for v in values.values())))
+    limit = TARGETS["logins_ratio"]
+    ratios = {key: median(group, "logins_ratio") for key, group in by_clients.items() if key[0] in stores}
+    rows.append(row("sign-ins/s of Dovecot, of floor", f"≥ {limit}",
+                    [f"{v:.2f} with {name} at {clients}" for (name, clients), v in ratios.items()],
+                    all(v >= limit for v in ratios.values())))
     return rows
 
 
