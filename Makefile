@@ -59,11 +59,12 @@ LIB := $(call archives,$(LAYERS))
 
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
-PROGRAMS := fcgi web mta feedback auth http_server
-SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback sendguard-auth
+PROGRAMS := fcgi web mta milter feedback auth http_server
+SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-milter sendguard-feedback sendguard-auth
 fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
+milter_PARTS := milter/header_message.c
 feedback_PARTS := $(filter-out feedback/main.c,$(call sources,feedback))
 auth_PARTS := $(filter-out auth/main.c,$(call sources,auth))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
@@ -136,6 +137,8 @@ $(B)/sendguard-fcgi: $(call objects,fcgi/main.c) $(B)/fcgi/parts.a $(LIB)
 $(B)/sendguard-web: LIBRARIES := -lmicrohttpd
 $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
+$(B)/sendguard-milter: LIBRARIES := -lmilter
+$(B)/sendguard-milter: $(call objects,milter/main.c milter/filter.c milter/sigwait.c) $(B)/milter/parts.a $(LIB)
 $(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
 $(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
 $(B)/sendguard-auth: LIBRARIES := -lmicrohttpd -lcurl

@@ -121,11 +121,11 @@ static bool split_host(struct arena *arena, const char *where, const char **host
     return true;
 }
 
-/* Whether a client of the endpoint, as check_policy_service names it, reaches mta.listen. The path
- * of a socket is seen from the queue directory, or from the root of a chroot there. */
-static bool leads_to_us(struct doctor *doctor, const char *endpoint)
+/* Whether a client of the endpoint, as Postfix names it, reaches `listen`. The path of a socket is
+ * seen from the queue directory, or from the root of a chroot there. */
+static bool leads_to(struct doctor *doctor, const char *endpoint, const char *listen)
 {
-    const char *listen = doctor->settings->mta_listen, *host, *port, *our_host, *our_port;
+    const char *host, *port, *our_host, *our_port;
     size_t length = strlen(listen);
     if (strncmp(endpoint, "unix:", 5) == 0) {
         endpoint += 5 + strspn(endpoint + 5, "/");
@@ -166,7 +166,8 @@ static bool list_asks(struct asking *asking, const char *list, int depth)
     for (const char *word; *(word = next_word(arena, &list)) != '\0';) {
         if (strcmp(word, "check_policy_service") == 0) {
             const char *named = next_word(arena, &list);
-            if (leads_to_us(asking->doctor, next_word(arena, &named)))
+            if (leads_to(asking->doctor, next_word(arena, &named),
+                         asking->doctor->settings->mta_listen))
                 return true;
         } else if (ends_list(asking, word)) {
             asking->permit = word;
@@ -219,10 +220,10 @@ static bool is_way_round(struct doctor *doctor, const struct doctor_postfix *pos
     return is_port_25(service) && !asks_at(doctor, postfix, service, AT_END, NULL);
 }
 
-/* mta.listen as check_policy_service takes it. */
-static const char *our_endpoint(struct doctor *doctor, const struct doctor_postfix *postfix)
+/* A `listen` of the settings as Postfix takes it. */
+static const char *our_endpoint(struct doctor *doctor, const struct doctor_postfix *postfix,
+                                const char *listen)
 {
-    const char *listen = doctor->settings->mta_listen;
     const char *queue = doctor_postfix_value(doctor, postfix, NULL, "queue_directory");
     size_t length = strlen(queue);
     if (!listen_is_path(listen))
@@ -241,7 +242,7 @@ static const char *line_to_write(struct doctor *doctor, const struct doctor_post
                         "postfix reload",
                         service->name, list,
                         at_rcpt ? "reject_non_fqdn_recipient, reject_unlisted_recipient, " : "",
-                        our_endpoint(doctor, postfix),
+                        our_endpoint(doctor, postfix, doctor->settings->mta_listen),
                         at_rcpt ? ", permit_sasl_authenticated, reject" : "");
 }
 
@@ -264,7 +265,7 @@ static void check_stage(struct doctor *doctor, const char *list, enum doctor_sta
         else if (permit != NULL)
             doctor_says(doctor, missing,
                         arena_printf(doctor->arena, "put check_policy_service %s before it",
-                                     our_endpoint(doctor, &postfix)),
+                                     our_endpoint(doctor, &postfix, doctor->settings->mta_listen)),
                         "%s: %s ends %s before it asks: %s", service->name, permit, list,
                         what_follows);
         else
@@ -310,6 +311,49 @@ void doctor_postfix_data(struct doctor *doctor)
     if (doctor->state != DOCTOR_SKIP)
         check_stage(doctor, AT_DATA, DOCTOR_WARN,
                     "a complaint about a message does not lead to its mailbox");
+}
+
+/* Whether smtpd_milters names `listen`; a milter with settings of its own stands in braces. */
+static bool has_milter(struct doctor *doctor, const struct doctor_postfix *postfix,
+                       const struct doctor_service *service)
+{
+    const char *list = doctor_postfix_value(doctor, postfix, service, "smtpd_milters");
+    for (const char *word; *(word = next_word(doctor->arena, &list)) != '\0';) {
+        const char *named = word;
+        if (leads_to(doctor, next_word(doctor->arena, &named), doctor->settings->milter_listen))
+            return true;
+    }
+    return false;
+}
+
+/* Version 6 of the protocol, and all that a mail server may offer; the answer's length is less than
+ * 256 bytes. */
+static const char milter_question[] = "\0\0\0\15" "O" "\0\0\0\6" "\0\0\1\377" "\0\37\377\377";
+
+void doctor_milter(struct doctor *doctor)
+{
+    struct doctor_postfix postfix;
+    const char *listen = doctor->settings->milter_listen;
+    if (listen[0] == '\0') {
+        doctor_says(doctor, DOCTOR_OK, NULL,
+                    "sendguard-milter is not used (milter.listen is not set)");
+        return;
+    }
+    doctor_service_ask(doctor, "sendguard-milter", listen, milter_question,
+                       sizeof milter_question - 1, "\0\0\0", 3);
+    if (doctor->state != DOCTOR_OK || !doctor_postfix_read(doctor, &postfix))
+        return;
+    for (size_t i = 0; i < postfix.count; i++) {
+        const struct doctor_service *service = &postfix.services[i];
+        if (has_logins(doctor, &postfix, service) && !has_milter(doctor, &postfix, service))
+            doctor_says(doctor, DOCTOR_BAD,
+                        arena_printf(doctor->arena,
+                                     "master.cf, below %s: -o smtpd_milters=%s, then: postfix "
+                                     "reload", service->name, our_endpoint(doctor, &postfix, listen)),
+                        "%s lets users sign in and has no headers judged (smtpd_milters): the "
+                        "policy service leaves the rules that need them to the milter",
+                        service->name);
+    }
 }
 
 void doctor_port_25(struct doctor *doctor)

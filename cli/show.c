@@ -360,6 +360,8 @@ static void print_explained(struct cli *cli, struct json_object *view)
         puts("  the webmail endpoint had judged and counted it: not counted again");
     if (json_is_true(view, "bypassed"))
         puts("  bypassed: it came from the webmail's host, whose endpoint had not judged it");
+    if (json_is_true(view, "by_header"))
+        puts("  refused by the milter, from its header: what had been counted was taken back");
     if (strcmp(json_string(view, "mode", ""), "observe") == 0)
         puts("  mode observe: nobody was refused");
     struct json_object *block = json_member(view, "block");

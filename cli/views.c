@@ -238,7 +238,9 @@ void views_print_decision(struct cli *cli, const char *mailbox, struct json_obje
            print_number(cli->arena, entry, "recipients", "?"),
            json_int(entry, "recipients", 0) == 1 ? "" : "s", rules_text(cli, entry),
            print_member(cli->arena, entry, "decision", "?"),
-           json_is_true(entry, "bypassed") ? "  bypassed" : "");
+           json_is_true(entry, "bypassed")    ? "  bypassed"
+           : json_is_true(entry, "by_header") ? "  by its header"
+                                              : "");
 }
 
 static void add_flat(struct text *text, const char *name, struct json_object *tree)

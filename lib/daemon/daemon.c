@@ -68,11 +68,15 @@ static bool open_socket(const struct daemon_program *daemon_program, struct daem
                                               : NULL;
     if (*where_r == NULL)
         return true;
-    daemon->listen_fd = listen_on(*where_r, mode, daemon_program->backlog);
-    if (daemon->listen_fd < 0)
+    int fd = listen_on(*where_r, mode, daemon_program->backlog);
+    if (fd >= 0 && daemon_program->opens_socket)
+        close(fd); /* nobody else listens there, and we may */
+    else
+        daemon->listen_fd = fd;
+    if (fd < 0)
         log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", *where_r, "error", strerror(errno),
                  NULL);
-    return daemon->listen_fd >= 0;
+    return fd >= 0;
 }
 
 /* Settings and catalogue are taken. */

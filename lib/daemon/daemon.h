@@ -23,6 +23,7 @@ struct daemon_program {
     struct program program;
     bool guard_links;  /* what the guard refuses names the status page */
     int backlog;       /* of the socket */
+    bool opens_socket; /* `start` does it itself: listen_fd stays -1 */
     /* Where it listens, and the mode of the file if that is a path. NULL, and one that answers NULL:
      * nowhere. */
     const char *(*listen)(const struct settings *settings, mode_t *mode_r);

@@ -251,6 +251,8 @@ int program_open(const struct program *program, const struct settings *settings,
     const struct store_options options = program_store_options(settings);
     bool made = false;
     int status = -1;
+    if (program->requires != NULL && program->requires(settings, &problem) < 1)
+        status = refuse_start(problem.where, problem.text);
     if (program->seals_links && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
         status = refuse_start(problem.where, problem.text);
     for (const struct program_secret *secret = program->secrets;

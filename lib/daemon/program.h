@@ -38,6 +38,9 @@ struct program {
     bool seals_links;       /* its start reads web.secret_file */
     /* Other files with a secret that its start reads; NULL-ended (`file`). NULL: none. */
     const struct program_secret *secrets;
+    /* A setting that may be empty, and that it cannot start without: 1 there is one; 0 with *problem.
+     * NULL: none. */
+    int (*requires)(const struct settings *settings, struct problem *problem);
     /* That its unit gives it beside those of its user (SupplementaryGroups=): --check by root looks
      * with them too. NULL-ended; NULL: none. */
     const char *const *groups;

@@ -284,6 +284,9 @@ static void check_surroundings(struct checking *checking)
     if (checking->status != PROGRAM_OK)
         return;
     const struct program *program = checking->program;
+    struct problem problem;
+    if (program->requires != NULL && program->requires(checking->settings, &problem) < 1)
+        refuse(checking, problem.where, problem.text);
     if (program->seals_links)
         check_secret(checking, checking->settings->web_secret_file, token_key_examine);
     for (const struct program_secret *secret = program->secrets;

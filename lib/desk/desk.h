@@ -154,7 +154,7 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
- *       "rejected"|"over"|"suspended"|"blocked","bypassed":true|absent,"channel":…,"ip":…,"recipients":12,
+ *       "rejected"|"over"|"suspended"|"blocked","bypassed":true|absent,"by_header":true|absent,"channel":…,"ip":…,"recipients":12,
  *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
@@ -166,6 +166,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
 
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
  *  "bypassed":true|absent (of the webmail's host, not judged by the webmail endpoint),
+ *  "by_header":true|absent (refused by sendguard-milter, after the policy service had let it pass),
  *  "mailbox":…,"ip":…,"channel":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
  *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
  *  "mode":"enforce","exempt":bool,

@@ -217,6 +217,8 @@ static struct json_object *explain(const struct context *context, const struct r
     json_add_string(view, "verdict", recorded_verdict(recorded));
     if (recorded_bypassed(recorded))
         json_add_bool(view, "bypassed", true);
+    if (json_is_true(recorded->facts, "by_header"))
+        json_add_bool(view, "by_header", true);
     for (size_t i = 0; i < countof(texts); i++)
         json_add_string(view, texts[i], json_string(recorded->facts, texts[i], NULL));
     for (size_t i = 0; i < countof(counts); i++)

@@ -53,6 +53,7 @@ static bool was_judged(const struct recorded *recorded)
 bool recorded_bypassed(const struct recorded *recorded)
 {
     return json_is_true(recorded->facts, "webmail_host") && was_judged(recorded) &&
+           !json_is_true(recorded->facts, "by_header") &&
            recorded->record->outcome != OUTCOME_SUSPENDED;
 }
 
@@ -178,6 +179,8 @@ struct json_object *recorded_entry(const struct recorded *recorded, bool of_all)
     json_add_string(entry, "outcome", outcome_names[recorded->record->outcome]);
     if (recorded_bypassed(recorded))
         json_add_bool(entry, "bypassed", true);
+    if (json_is_true(facts, "by_header"))
+        json_add_bool(entry, "by_header", true);
     if (of_all)
         json_add_string(entry, "mailbox", json_string(facts, "mailbox", NULL));
     json_add_string(entry, "channel", json_string(facts, "channel", NULL));

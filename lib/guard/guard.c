@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/decision.h"
 #include "guard/judgement.h"
+#include "guard/message_search.h"
 #include "guard/packing.h"
 #include "guard/spf_block.h"
 #include "guard/terms.h"
@@ -91,15 +92,34 @@ static struct effective_limits limits_if(struct guard *guard, const struct setti
     return limits;
 }
 
-/* What comes from a webmail host is the webmail's, but the mail server knows no fields of it. */
+/* By what is known of the fields: a message of SMTP without its header is not judged by them, and its
+ * header by nothing else. */
+static void leave_rules(struct limits *limits, const struct settings *settings,
+                        const struct submission *submission)
+{
+    bool has_milter = settings->milter_listen[0] != '\0';
+    if (submission->channel != CHANNEL_SMTP)
+        return;
+    if (submission->by_header) {
+        for (int rule = 0; rule < RULE_FIRST_OVER_TIME; rule++)
+            if (rule != RULE_RECIPIENTS_PER_FIELD && rule != RULE_HEADER_CHARS_PER_DOMAIN)
+                limits->of[rule] = LIMIT_OFF;
+        return;
+    }
+    if (submission->webmail_host || has_milter)
+        limits->of[RULE_RECIPIENTS_PER_FIELD] = LIMIT_OFF;
+    if (has_milter)
+        limits->of[RULE_HEADER_CHARS_PER_DOMAIN] = LIMIT_OFF;
+}
+
+/* What comes from a webmail host is the webmail's. */
 static struct effective_limits limits_for(struct guard *guard, const struct settings *settings,
                                           const struct submission *submission, int64_t now_ms)
 {
     enum channel channel = submission->webmail_host ? CHANNEL_WEBMAIL : submission->channel;
     struct effective_limits limits = limits_if(guard, settings, channel, submission->mailbox,
                                                submission->domain, NULL, 0, now_ms);
-    if (submission->webmail_host)
-        limits.limits.of[RULE_RECIPIENTS_PER_FIELD] = LIMIT_OFF;
+    leave_rules(&limits.limits, settings, submission);
     return limits;
 }
 
@@ -342,6 +362,94 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     guard_judge_all(guard, &submission, &dry_run, verdict_r, &result, 1, now_ms);
     return result;
 }
+
+/* ---- the header of a message that was counted ----------------------------------------- */
+
+bool guard_header_matters(struct guard *guard, const struct submission *submission,
+                          int64_t now_ms)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
+    int unimportant = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
+    (void)unimportant; /* silent: by the limits that were read last */
+    const struct limits limits =
+        limits_for(guard, snapshot_settings(snapshot), submission, now_ms).limits;
+    return limits.of[RULE_RECIPIENTS_PER_FIELD] != LIMIT_OFF ||
+           limits.of[RULE_HEADER_CHARS_PER_DOMAIN] != LIMIT_OFF;
+}
+
+/* What was counted for a ticket is not among what counts for the mailbox. */
+static int find_passed(struct guard *guard, const struct submission *submission,
+                       const struct mail_transaction *transaction, int64_t now_ms,
+                       struct record *record_r)
+{
+    const struct message_search search = {.store = guard->store, .arena = submission->arena,
+                                          .now_ms = now_ms};
+    int found = message_search_counted(&search, submission->mailbox, transaction->queue_id,
+                                       transaction->began_ms, record_r);
+    return found == 0 && submission->webmail_host
+               ? message_search_record(&search, transaction->queue_id, transaction->began_ms,
+                                       record_r)
+               : found;
+}
+
+int guard_take_back(struct guard *guard, const struct submission *submission,
+                    const struct mail_transaction *transaction, int64_t now_ms)
+{
+    struct record record;
+    struct packed_identity identity;
+    int found = find_passed(guard, submission, transaction, now_ms, &record);
+    if (found < 1)
+        return found < 0 ? -1 : 1;
+    if (record.outcome == OUTCOME_REDEEMED)
+        return 0;
+    if (!packing_identity(submission->arena, &record, &identity))
+        return 1;
+    return store_refund(guard->store, submission->mailbox,
+                        guard_counted_id(submission->arena, CHANNEL_SMTP, identity.id),
+                        now_ms) < 0 ? -1 : 1;
+}
+
+/* Refused: what was counted is taken back first, so that no record tells of a refusal that counts.
+ * 1; 0 the webmail endpoint has admitted it; -1. */
+static int refuse_by_header(struct judgement *judgement, struct guard *guard,
+                            const struct mail_transaction *transaction, int64_t now_ms)
+{
+    struct judgement_lists none = {0};
+    int taken = guard_take_back(guard, judgement->submission, transaction, now_ms);
+    if (taken < 1)
+        return taken;
+    if (find_terms(judgement, guard, now_ms) < 0)
+        return -1;
+    judgement_prepare(judgement, &none, false, now_ms);
+    return store_judge(guard->store, &judgement->request, &judgement->result);
+}
+
+int guard_judge_header(struct guard *guard, const struct submission *submission,
+                       const struct mail_transaction *transaction, int64_t now_ms,
+                       struct verdict *verdict_r)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
+    struct judgement *judgement = arena_alloc(submission->arena, sizeof *judgement);
+    int result = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
+    begin_judgement(judgement, guard, snapshot, submission, false, now_ms, verdict_r);
+    bool observes = judgement->settings->guard_mode == MODE_OBSERVE;
+    bool refuses = judgement->objection_count > 0 && !observes;
+    if (refuses && result > 0)
+        result = refuse_by_header(judgement, guard, transaction, now_ms);
+    if (refuses && result != 0) {
+        end_judgement(judgement, guard, result);
+        return result;
+    }
+    verdict_r->kind = VERDICT_ADMIT;
+    verdict_r->redeemed = refuses;
+    if (observes)
+        judgement_without_store(judgement);
+    verdict_r->unjudged = false;
+    verdict_r->message = "";
+    return 1;
+}
+
+/* ---- what is blocked ---------------------------------------------------------------------- */
 
 /* Nothing but the lists is asked: a recipient is refused from memory, or the message is judged at its
  * end. *objection_r: the first one of that rule, and *text_r says it. 1; 0 there is none; -1. */

@@ -70,6 +70,32 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
                      const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
                      size_t count, int64_t now_ms);
 
+/* The mail server's own of a message: its queue id, and when MAIL was said. */
+struct mail_transaction {
+    const char *queue_id;
+    int64_t began_ms;
+};
+
+/* The header of a message of CHANNEL_SMTP, which comes when the policy service has counted the
+ * message already: the rules of one message that need its fields (recipients_per_field and
+ * header_chars_per_domain), as the limits in force are. The submission is `by_header`.
+ * guard_header_matters: whether any of them is set for its mailbox; of the submission channel,
+ * mailbox and webmail_host are read. Where the store is silent: as it was when it last answered.
+ * guard_judge_header always fills *verdict_r. Before a refusal is recorded, what the policy
+ * service counted of the transaction is taken back, once; a message that the webmail endpoint had
+ * admitted is redeemed, and refused by nothing. Records no message that passes; mode observe
+ * refuses and records nothing. 1; or -1 the store did not answer: what breaks a rule is refused
+ * all the same, without record, and stays counted. */
+bool guard_header_matters(struct guard *guard, const struct submission *submission,
+                          int64_t now_ms);
+int guard_judge_header(struct guard *guard, const struct submission *submission,
+                       const struct mail_transaction *transaction, int64_t now_ms,
+                       struct verdict *verdict_r) must_check;
+/* The same step alone, for a header that cannot be read: 1 nothing of the transaction is
+ * counted any longer, 0 the webmail endpoint had admitted it, -1 the store did not answer. */
+int guard_take_back(struct guard *guard, const struct submission *submission,
+                    const struct mail_transaction *transaction, int64_t now_ms) must_check;
+
 /* Before a message is judged, of its only recipient so far: 1 it is blocked, *reason_r is why, as
  * an objection has it, and *text_r says so to its sender, both in the submission's arena; 0; -1 the
  * store did not answer. Of the submission channel, mailbox and recipient are read. Counts and

@@ -223,7 +223,9 @@ static bool has_bypassed(const struct judgement *judgement)
     const struct judge_result *result = &judgement->result;
     bool unknown = result->outcome == OUTCOME_REPEATED ||
                    (result->outcome == OUTCOME_SUSPENDED && !result->brought);
-    return judgement->submission->webmail_host && result->outcome != OUTCOME_REDEEMED && !unknown;
+    const struct submission *submission = judgement->submission;
+    return submission->webmail_host && !submission->by_header &&
+           result->outcome != OUTCOME_REDEEMED && !unknown;
 }
 
 static bool sender_is_blocked(const struct judgement *judgement)

@@ -56,6 +56,29 @@ int message_search_record(const struct message_search *search, const char *queue
     return 0;
 }
 
+int message_search_counted(const struct message_search *search, const char *mailbox,
+                           const char *queue_id, int64_t began_ms, struct record *record_r)
+{
+    struct record records[RECORDS_PAGE];
+    struct store_page page = {.max = RECORDS_PAGE, .more = true};
+    uint64_t before = UINT64_MAX;
+    uint64_t first = decision_floor(began_ms - MESSAGE_SEARCH_BEFORE_MS);
+    for (int pages = 0; pages < RECORDS_PAGES && page.more && before > first; pages++) {
+        if (store_decisions(search->store, search->arena, mailbox, before, search->now_ms, records,
+                            &page) < 0)
+            return -1;
+        for (size_t i = 0; i < page.count; i++) {
+            if (records[i].outcome == OUTCOME_ADMITTED &&
+                is_of_queue_id(search, &records[i], queue_id)) {
+                *record_r = records[i];
+                return 1;
+            }
+            before = records[i].decision;
+        }
+    }
+    return 0;
+}
+
 /* What a message is known by among those of its mailbox. */
 struct sought {
     const char *queue_id; /* NULL: by message_id */

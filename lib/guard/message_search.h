@@ -13,6 +13,7 @@
 #define MESSAGE_SEARCH_BEFORE_MS (5 * SECOND_MS)
 #define MESSAGE_SEARCH_AFTER_MS (10 * MINUTE_MS)
 
+/* `sources`: NULL where records alone are searched. */
 struct message_search {
     struct store *store;
     struct arena *arena;
@@ -26,6 +27,10 @@ int message_search_open(const struct message_search *search, const char *queue_i
 /* The record of one that began then. */
 int message_search_record(const struct message_search *search, const char *queue_id,
                           int64_t began_ms, struct record *record_r) must_check;
+/* The same of one that counts, among those of its mailbox: from the newest on. */
+int message_search_counted(const struct message_search *search, const char *mailbox,
+                           const char *queue_id, int64_t began_ms,
+                           struct record *record_r) must_check;
 /* The trace of a message of that mailbox that began about then. */
 int message_search_trace(const struct message_search *search, const char *mailbox,
                          const char *queue_id, int64_t began_ms,

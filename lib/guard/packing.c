@@ -14,6 +14,7 @@ enum {
     FLAG_EXEMPT = 4,
     FLAG_WEBMAIL_HOST = 8,
     IP_SHIFT = 4, /* two bits: the form of the IP */
+    FLAG_BY_HEADER = 64,
     IP_MASK = 3,
 };
 enum ip_form { IP_NONE, IP_TEXT, IP_V4, IP_V6_64 };
@@ -66,6 +67,7 @@ static void put_head(struct text *out, const struct packed_message *message)
                               (from_mailbox ? FLAG_FROM_MAILBOX : 0) |
                               (message->exempt ? FLAG_EXEMPT : 0) |
                               (submission->webmail_host ? FLAG_WEBMAIL_HOST : 0) |
+                              (submission->by_header ? FLAG_BY_HEADER : 0) |
                               form << IP_SHIFT));
     text_add_char(out, (char)submission->channel);
     packed_add_string(out, submission->mailbox);
@@ -189,6 +191,8 @@ static void read_head(struct packed_rest *unread, struct json_object *facts)
         json_add_bool(facts, "exempt", true);
     if ((flags & FLAG_WEBMAIL_HOST) != 0)
         json_add_bool(facts, "webmail_host", true);
+    if ((flags & FLAG_BY_HEADER) != 0)
+        json_add_bool(facts, "by_header", true);
 }
 
 static void read_counts(struct packed_rest *unread, struct json_object *facts)

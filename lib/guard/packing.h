@@ -47,7 +47,7 @@ int packing_identity(struct arena *arena, const struct record *record,
  *  "recipients":2,"off_domain":1,"most_in_domain":1,"most_chars_in_domain":20,
  *  "domains":[[NAME,RECIPIENTS,HEADER_CHARS,1 for an own one]…],"more_domains":3,
  *  "broken":[{"rule":…,"count":…,"field":…,"domain":…}…],"more_broken":3,
- *  "exempt":true,"webmail_host":true} and the members of its terms (their text; NULL: not known).
+ *  "exempt":true,"webmail_host":true,"by_header":true} and the members of its terms (their text; NULL: not known).
  * What is not kept is absent. */
 struct json_object *packing_read(const struct record *record, const char *terms);
 

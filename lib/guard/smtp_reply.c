@@ -280,6 +280,20 @@ const char *smtp_reply_line(struct arena *arena, const struct catalogue *catalog
     return fit(&telling, max_bytes);
 }
 
+struct smtp_reply_lines smtp_reply_two_lines(struct arena *arena,
+                                             const struct catalogue *catalogue,
+                                             const struct verdict *verdict, const char *contact,
+                                             size_t max_bytes)
+{
+    struct reply_writing telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
+    tell_refusal(&telling, verdict);
+    const char *place = telling.parts[PART_LINK];
+    if (place == NULL || strlen(place) > max_bytes)
+        place = telling.parts[PART_REFERENCE];
+    telling.parts[PART_LINK] = telling.parts[PART_REFERENCE] = NULL;
+    return (struct smtp_reply_lines){fit(&telling, max_bytes), place != NULL ? place : ""};
+}
+
 const char *smtp_reply_sentence(struct arena *arena, const struct catalogue *catalogue,
                                 const char *sentence_alone, const char *contact, size_t max_bytes)
 {

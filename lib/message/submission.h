@@ -55,6 +55,8 @@ struct submission {
     uint32_t accepted;    /* how many recipients the mail server took, as it counts them; 0: it
                              does not say */
     uint64_t size;        /* bytes of the message as the mail server counted them; 0: it does not say */
+    bool by_header;       /* CHANNEL_SMTP: the fields are those of its header, which came after the
+                             policy service had counted the message: guard_judge_header */
     bool webmail_host;    /* CHANNEL_SMTP: it came from a host of mta.webmail_hosts. A ticket of the
                              webmail endpoint is redeemed for it; without one it is judged by the limits
                              of the webmail endpoint (not by field: SMTP has none) and is `bypassed` */

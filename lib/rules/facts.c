@@ -70,7 +70,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
 {
     struct facts facts = {0};
     size_t count;
-    bool copies = submission->channel != CHANNEL_WEBMAIL;
+    bool copies = submission->channel != CHANNEL_WEBMAIL && !submission->by_header;
     const struct counted_recipient *sorted = sort_recipients(arena, submission, classes, &count);
     facts.domains = arena_alloc(arena, count * sizeof facts.domains[0]);
     const struct recipient *before = NULL;

@@ -7,8 +7,8 @@
 #include "base/arena.h"
 #include "message/submission.h"
 
-/* What the rules count in one message. Distinct: by SMTP each recipient that the mail server
- * accepted is one, also a copy of the same address (another ORCPT, NOTIFY or spelling). */
+/* What the rules count in one message. Distinct: by SMTP, but for its header, each recipient that the
+ * mail server accepted is one, also a copy of the same address (another ORCPT, NOTIFY or spelling). */
 struct domain_facts {
     const char *domain;    /* A-label, lower case */
     uint32_t recipients;   /* distinct over all fields */

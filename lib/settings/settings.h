@@ -69,6 +69,10 @@ struct settings {
     char *feedback_source;               /* of log_source_open */
     char *feedback_listen;               /* "" for nowhere */
     int64_t feedback_socket_mode;        /* octal; when feedback_listen is a path */
+    /* [milter] */
+    char *milter_listen;        /* "": there is none */
+    int64_t milter_socket_mode; /* octal; when milter_listen is a path */
+
     /* [auth] */
     char *auth_listen;
     int64_t auth_socket_mode; /* octal; when auth_listen is a path */

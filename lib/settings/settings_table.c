@@ -208,6 +208,16 @@ const struct setting settings_table[] = {
      .min = 0600, .max = 0666, .standard = "0660",
      .sentence = "File mode of the socket when `listen` is a path."},
 
+    {NAMED("milter", "listen"), .type = &settings_type_may_listen, MEMBER(milter_listen),
+     .standard = "",
+     .sentence = "Where `sendguard-milter` waits for Postfix. Empty: there is none. With it, "
+                 "`recipients_per_field` and `header_chars_per_domain` of a message by SMTP are "
+                 "judged by its header; without it all its recipients are taken for one field, as "
+                 "bare addresses. The policy service has to know it too."},
+    {NAMED("milter", "socket_mode"), .type = &settings_type_octal, MEMBER(milter_socket_mode),
+     .min = 0600, .max = 0666, .standard = "0660",
+     .sentence = "File mode of the socket when `listen` is a path."},
+
     {NAMED("auth", "listen"), .type = &settings_type_listen, MEMBER(auth_listen),
      .standard = "127.0.0.1:9404",
      .sentence = "Where Dovecot asks whether somebody may sign in (auth policy, HTTP)."},

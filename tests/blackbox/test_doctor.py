@@ -25,7 +25,7 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "ptr", "helo",
+       "postfix_data", "milter", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "ptr", "helo",
        "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
 LIMIT = 30 if SANITIZED else 10  # seconds
@@ -637,6 +637,29 @@ def test_filters_that_nobody_judges(doctor):
     assert red(found) == {"sieve"} and "submission_host = " in found["sieve"]["advice"]
     found = doctor.checks(settings=["mta.forwarding_networks=none"])
     assert red(found) == {"sieve"} and "forwarding_networks = " in found["sieve"]["advice"]
+
+
+def test_milter(doctor):
+    port = doctor.stack.port("milter")
+
+    def found(**more):
+        return doctor.checks("milter", **more)["milter"]
+
+    assert found()["state"] == "ok" and found()["found"].startswith("sendguard-milter answers at")
+    unused = found(settings=["milter.listen="])
+    assert unused["state"] == "ok" and "is not used" in unused["found"]
+    with main_cf(doctor, (f"submission_milters = inet:127.0.0.1:{port}",
+                          f"submission_milters = {{ inet:localhost:{port}, default_action=accept }}")):
+        assert found()["state"] == "ok"
+    with main_cf(doctor, (f"submission_milters = inet:127.0.0.1:{port}", "submission_milters = inet:127.0.0.1:1")):
+        missing = found()
+        assert missing["state"] == "bad" and "has no headers judged" in missing["found"]
+        assert f"-o smtpd_milters=inet:127.0.0.1:{port}" in missing["advice"]
+    doctor.stack.stop("milter")
+    try:
+        assert found()["state"] == "bad" and found()["advice"] == "systemctl start sendguard-milter"
+    finally:
+        doctor.stack.start("milter")
 
 
 def test_sign_ins(doctor):

@@ -21,7 +21,7 @@ import pytest
 
 TREE = pathlib.Path(os.environ["SENDGUARD_TREE"])
 UNITS = ("sendguard-fcgi", "sendguard-web", "sendguard-mta")
-SERVICES = (*UNITS, "sendguard-feedback", "sendguard-auth")
+SERVICES = (*UNITS, "sendguard-milter", "sendguard-feedback", "sendguard-auth")
 CONF = pathlib.Path("/etc/sendguard/sendguard.conf")
 STATE = pathlib.Path("/var/lib/sendguard")
 DATABASE = STATE / "sendguard.db"
@@ -289,7 +289,7 @@ def test_nobody_else_reads_or_writes_the_store_and_the_secret(running, user):
 @pytest.mark.parametrize("user", ["www-data", "postfix", "nobody"])
 def test_nobody_else_puts_a_socket_where_one_is_expected(running, user):
     for folder in ("/run/sendguard", "/run/sendguard/fcgi", "/run/sendguard/web",
-                   "/run/sendguard/mta", "/run/sendguard/feedback"):
+                   "/run/sendguard/mta", "/run/sendguard/milter", "/run/sendguard/feedback"):
         refused(user, "touch", f"{folder}/new")
     for path in (FCGI, WEB, MTA):
         refused(user, "rm", "-f", path)

@@ -34,6 +34,8 @@ secret_file = $dir/guard/secret
 listen = 127.0.0.1:$mta_port
 webmail_hosts = $webmail_host
 forwarding_networks = 127.0.0.1
+[milter]
+listen = 127.0.0.1:$milter_port
 [feedback]
 source = file:$dir/log/mailer.postfix.log
 listen = 127.0.0.1:$reports_port
@@ -56,7 +58,7 @@ CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
     install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
-    install -m 755 "$web_program" "$feedback_program" "$auth_program" "$command_line" "$dir/guard/"
+    install -m 755 "$web_program" "$milter_program" "$feedback_program" "$auth_program" "$command_line" "$dir/guard/"
     login_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     doveadm_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     install -m 600 -o nobody -g www-data /dev/null "$dir/guard/auth-key"
@@ -348,6 +350,10 @@ submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient, \$
     permit_sasl_authenticated, reject
 submission_data = \$sendguard
 submission_end = \$sendguard
+# Whom the header of a message is shown to; a milter that does not answer is not waited for long.
+submission_milters = inet:127.0.0.1:$milter_port
+milter_connect_timeout = 5s
+milter_command_timeout = 5s
 CONF
     cat >"$dir/postfix/conf/master.cf" <<CONF
 127.0.0.1:$smtp_port inet n - n - - smtpd
@@ -358,6 +364,7 @@ CONF
   -o smtpd_recipient_restrictions=\$submission_recipients
   -o smtpd_data_restrictions=\$submission_data
   -o smtpd_end_of_data_restrictions=\$submission_end
+  -o smtpd_milters=\$submission_milters
 # Behind Dovecot's submission service, which says by XCLIENT who sends from where.
 127.0.0.1:$relay_port inet n - n - - smtpd
   -o syslog_name=postfix/relay
@@ -368,6 +375,7 @@ CONF
   -o smtpd_recipient_restrictions=\$submission_recipients
   -o smtpd_data_restrictions=\$submission_data
   -o smtpd_end_of_data_restrictions=\$submission_end
+  -o smtpd_milters=\$submission_milters
 # Mail from other servers: nobody is signed in, so the guard lets it pass.
 127.0.0.1:$incoming_port inet n - n - - smtpd
   -o syslog_name=postfix/incoming
