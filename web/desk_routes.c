@@ -57,6 +57,7 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
         return answer;
     json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
     shorten_appeals(*view_r, APPEALS_AT_HOME);
+    logins_pages_add_to_home(*view_r);
     freed_by(json_put) struct json_object *waiting = NULL;
     if (desk_complaints_waiting(&exchange->web->desk, exchange->now_ms, &waiting) < 0)
         return -1;

@@ -73,6 +73,13 @@ int logins_pages_add(struct exchange *exchange, const char *mailbox, const char 
 
 /* ---- the page -------------------------------------------------------------------------------- */
 
+void logins_pages_add_to_home(struct json_object *view)
+{
+    struct json_object *logins = json_member(view, "logins");
+    json_add_bool(logins, "any", json_int(logins, "closed_mailboxes", 0) +
+                                     json_int(logins, "closed_networks", 0) > 0);
+}
+
 /* What was typed into its field: the page of that mailbox or network. */
 static void go_to(struct exchange *exchange, const char *query)
 {
@@ -92,6 +99,15 @@ static int ask_again(struct exchange *exchange, const char *query, const struct 
     return 1;
 }
 
+/* Of nobody's: what is closed now. */
+static int view_closed(struct exchange *exchange, struct json_object **view_r)
+{
+    if (desk_logins_closed(&exchange->web->desk, exchange->now_ms, view_r) < 0)
+        return -1;
+    complete(exchange, *view_r);
+    return 1;
+}
+
 static int view_page(struct exchange *exchange, struct json_object **view_r)
 {
     const char *query = http_request_param(exchange->request, "q"), *spaces = " \t";
@@ -103,10 +119,8 @@ static int view_page(struct exchange *exchange, struct json_object **view_r)
         go_to(exchange, query + strspn(query, spaces));
         return 1;
     }
-    if (asked == NULL) {
-        *view_r = json_object_new_object();
-        return 1;
-    }
+    if (asked == NULL)
+        return view_closed(exchange, view_r);
     int answer = desk_logins(&exchange->web->desk, mailbox, ip, exchange->now_ms, view_r, &problem);
     if (answer < 1)
         return answer < 0 ? -1 : ask_again(exchange, asked, &problem);

@@ -14,6 +14,9 @@ void logins_pages_add_protocols(struct exchange *exchange, struct json_object *k
 int logins_pages_add(struct exchange *exchange, const char *mailbox, const char *ip,
                      struct json_object *view) must_check;
 
+/* To "logins" of the first page: "any":bool, something is closed. */
+void logins_pages_add_to_home(struct json_object *view);
+
 /* Routes (web.h). */
 int logins_pages_view(struct exchange *exchange, struct json_object **view_r,
                       struct problem *problem) must_check;

@@ -129,6 +129,7 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 /* {"now":…, "appeals" and "appeals_waiting" as desk_appeals, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs],
+ *  "logins":desk_logins_closed,
  *  "domains":[NEAR ≤ 20; sender domains], "actions":[ACTION ≤ 10],
  *  "blocked" and "outages" as desk_feedback has them}
  * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"channel": of those
@@ -383,6 +384,11 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
  *     "since":moment (when it was right last),"last_at":moment} */
 int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
                 struct json_object **view_r, struct problem *problem) must_check;
+/* How many mailboxes and networks are closed now, LOGIN_VALUES_CLOSED_MAX (guard/login_values.h) at most:
+ * {"mode":…,"seen_since":…,"ready_at":…,"closed_mailboxes":3,"closed_networks":2,
+ *  "networks":[{"network":…,"until":moment}…], those that were closed last first, 50 at most}. 1 or -1. */
+int desk_logins_closed(const struct desk *desk, int64_t now_ms,
+                       struct json_object **view_r) must_check;
 /* The same as its user may see it, who reads at reader_ip (NULL: not known). Networks are those of
  * his messages (/24, /48), and only those that are his: that he signed in from, or reads at.
  * {"closed":[{"everywhere":bool (but to networks that are known),"network":…|null,"until":moment}…],

@@ -5,6 +5,7 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "desk/desk_appeal.h"
+#include "desk/desk_logins.h"
 #include "desk/context.h"
 #include "desk/failing.h"
 #include "desk/forecast.h"
@@ -358,7 +359,7 @@ int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view
     struct store_page page = {.max = HOME_ACTS};
     json_add_moment(view, "now", now_ms);
     if (desk_appeal_add_waiting(&context, view) < 0 || add_bypassed(&context, view) < 0 ||
-        add_suspended(&context, view) < 0 ||
+        add_suspended(&context, view) < 0 || desk_logins_add_closed(&context, view) < 0 ||
         failing_add_blocked(&context, view) < 0 || failing_add_outages(&context, view) < 0 ||
         add_near(&context, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
         store_audit_newest(desk->store, NULL, INT64_MAX, actions, &page) < 0)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "desk/desk_logins.h"
 #include "desk/input.h"
 #include "desk/view.h"
 #include "guard/keyed_hash.h"
@@ -20,7 +21,8 @@ struct login_subject {
     const char *mailbox; /* NULL: it is a network */
     uint64_t network;
     char network_text[LOGIN_NETWORK_SIZE];
-    struct value value, newest;
+    uint64_t id;
+    struct value value, newest, closed;
     struct login_mailbox of_mailbox;
     struct login_network of_network;
 };
@@ -64,7 +66,7 @@ static int read_subject(const struct context *context, const char *mailbox, cons
 
 static int read_state(const struct context *context, struct login_subject *subject)
 {
-    struct value values[2];
+    struct value values[3];
     enum value_kind kind = subject->mailbox != NULL ? VALUE_LOGINS : VALUE_LOGIN_NETWORK;
     uint64_t id = subject->network;
     free_subject(subject);
@@ -74,10 +76,14 @@ static int read_state(const struct context *context, struct login_subject *subje
     }
     values[0] = login_values_of(context->arena, kind, id);
     values[1] = login_values_newest();
-    if (store_values_get(context->desk->store, context->arena, values, 2, context->now_ms) < 0)
+    values[2] = login_values_closed();
+    if (store_values_get(context->desk->store, context->arena, values, countof(values),
+                         context->now_ms) < 0)
         return -1;
+    subject->id = id;
     subject->value = values[0];
     subject->newest = values[1];
+    subject->closed = values[2];
     if (subject->mailbox != NULL)
         login_values_mailbox(&values[0], &subject->of_mailbox);
     else
@@ -280,11 +286,13 @@ static void add_known(const struct login_mailbox *mailbox, struct json_object *v
     add_old_passwords(mailbox, NULL, view);
 }
 
-/* Since when sign-ins are seen, and from when on long enough to keep people out. */
-static void add_seen(const struct context *context, const struct login_subject *subject,
+/* Whether people are kept out; since when sign-ins are seen, and from when on long enough to do so. */
+static void add_mode(const struct context *context, const struct value *newest,
                      struct json_object *view)
 {
-    int64_t since_ms = login_values_since(&subject->newest, context->now_ms);
+    int64_t since_ms = login_values_since(newest, context->now_ms);
+    bool enforces = settings_enforces_logins(context->settings);
+    json_add_string(view, "mode", enforces ? "enforce" : "observe");
     json_add_moment(view, "seen_since", since_ms);
     json_add_moment(view, "ready_at", since_ms != 0 ? since_ms + DESK_LOGINS_READY_MS : 0);
 }
@@ -294,13 +302,10 @@ static int view_of(const struct context *context, const struct login_subject *su
                    struct json_object **view_r)
 {
     freed_by(json_put) struct json_object *view = json_object_new_object();
-    const struct settings *settings = context->settings;
-    bool enforces = settings_enforces_logins(settings);
     json_add_moment(view, "now", context->now_ms);
     json_add_string(view, "mailbox", subject->mailbox);
     json_add_string(view, "network", subject->mailbox == NULL ? subject->network_text : NULL);
-    json_add_string(view, "mode", enforces ? "enforce" : "observe");
-    add_seen(context, subject, view);
+    add_mode(context, &subject->newest, view);
     add_blocks(context, subject, view);
     add_counts(context, subject, view);
     if (subject->mailbox == NULL) {
@@ -327,6 +332,45 @@ int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, in
     if (!read_subject(&context, mailbox, ip, &subject, problem))
         return 0;
     return read_state(&context, &subject) < 0 ? -1 : view_of(&context, &subject, view_r);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+int desk_logins_add_closed(const struct context *context, struct json_object *view)
+{
+    struct value values[] = {login_values_newest(), login_values_closed()};
+    struct login_closed *closed;
+    if (store_values_get(context->desk->store, context->arena, values, countof(values),
+                         context->now_ms) < 0)
+        return -1;
+    struct json_object *logins = json_add_object(view, "logins");
+    add_mode(context, &values[0], logins);
+    size_t count = login_values_closed_read(context->arena, &values[1], context->now_ms, &closed);
+    size_t networks = 0;
+    for (size_t i = 0; i < count; i++)
+        networks += closed[i].is_network;
+    json_add_int(logins, "closed_mailboxes", (int64_t)(count - networks));
+    json_add_int(logins, "closed_networks", (int64_t)networks);
+    struct json_object *list = json_add_list(logins, "networks");
+    for (size_t i = count; i-- > 0 && json_object_array_length(list) < NETWORKS_SHOWN;) {
+        if (!closed[i].is_network)
+            continue;
+        struct json_object *one = json_object_new_object();
+        add_network(one, closed[i].id);
+        json_add_moment(one, "until", closed[i].until_ms);
+        json_object_array_add(list, one);
+    }
+    return 1;
+}
+
+int desk_logins_closed(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    if (desk_logins_add_closed(&context, view) < 0)
+        return -1;
+    *view_r = json_object_get(json_member(view, "logins"));
+    return 1;
 }
 
 /* ---- what its user may see ------------------------------------------------------------------- */
@@ -490,7 +534,12 @@ static bool end_blocks(struct login_subject *subject, int64_t now_ms)
 static int write_end(const struct context *context, const struct login_subject *subject,
                      const struct action *action)
 {
-    struct value_change changes[1 + LOGIN_VALUES_EXTRA];
+    struct value_change changes[1 + LOGIN_VALUES_EXTRA + 1];
+    const struct login_closed closed = {
+        subject->id,
+        subject->mailbox != NULL ? login_mailbox_closed(&subject->of_mailbox, context->now_ms)
+                                 : login_network_closed(&subject->of_network, context->now_ms),
+        subject->mailbox == NULL};
     const struct audited audited = {
         "logins_end", subject->mailbox != NULL ? subject->mailbox : subject->network_text, "{}",
         action};
@@ -500,6 +549,8 @@ static int write_end(const struct context *context, const struct login_subject *
                      : login_values_network_change(context->arena, &subject->value,
                                                    &subject->of_network, context->now_ms);
     login_values_tell(context->arena, &subject->newest, changes, 1, context->now_ms);
+    changes[1 + LOGIN_VALUES_EXTRA] = login_values_closed_change(context->arena, &subject->closed,
+                                                                 &closed, 1, context->now_ms);
     return store_values_change(context->desk->store,
                                &(struct values_step){.changes = changes,
                                                      .count = countof(changes),

@@ -6,6 +6,7 @@
 #include "base/packed.h"
 
 #define NEWEST "newest" /* no key of a step: those are digits */
+#define CLOSED "closed" /* too */
 enum { NUMBER_BYTES = 8, MOMENT_BYTES = 8, NEWEST_BYTES = NUMBER_BYTES + 2 * MOMENT_BYTES };
 enum { ID_BYTES = 8, TOLD_BYTES = 1 + ID_BYTES };
 
@@ -135,4 +136,72 @@ size_t login_values_told(struct arena *arena, const struct value *step, struct v
     }
     *values_r = values;
     return count;
+}
+
+/* ---- what is closed ------------------------------------------------------------------------------ */
+
+enum { CLOSED_BYTES = 1 + ID_BYTES + MOMENT_BYTES };
+
+struct value login_values_closed(void)
+{
+    return (struct value){.kind = VALUE_LOGIN_NEWS, .key = CLOSED};
+}
+
+size_t login_values_closed_read(struct arena *arena, const struct value *value, int64_t now_ms,
+                                struct login_closed **closed_r)
+{
+    struct packed_rest rest = {value->bytes, (const uint8_t *)value->bytes + value->length};
+    size_t count = value->length / CLOSED_BYTES, kept = 0;
+    *closed_r = arena_alloc(arena, (count + 1) * sizeof **closed_r);
+    for (size_t i = 0; i < count; i++) {
+        struct login_closed one = {.is_network = packed_fixed(&rest, 1) != 0};
+        one.id = packed_fixed(&rest, ID_BYTES);
+        one.until_ms = (int64_t)packed_fixed(&rest, MOMENT_BYTES);
+        if (one.until_ms > now_ms)
+            (*closed_r)[kept++] = one;
+    }
+    return kept;
+}
+
+static bool is_among(const struct login_closed *all, size_t count, const struct login_closed *one)
+{
+    for (size_t i = 0; i < count; i++)
+        if (all[i].id == one->id && all[i].is_network == one->is_network)
+            return true;
+    return false;
+}
+
+static void put_closed(struct text *out, const struct login_closed *one, int64_t now_ms,
+                       int64_t *last_ms)
+{
+    if (one->until_ms <= now_ms)
+        return;
+    packed_add_fixed(out, one->is_network, 1);
+    packed_add_fixed(out, one->id, ID_BYTES);
+    packed_add_fixed(out, (uint64_t)one->until_ms, MOMENT_BYTES);
+    *last_ms = one->until_ms > *last_ms ? one->until_ms : *last_ms;
+}
+
+struct value_change login_values_closed_change(struct arena *arena, const struct value *before,
+                                               const struct login_closed *changed, size_t count,
+                                               int64_t now_ms)
+{
+    freed_by(text_free) struct text packed = {0};
+    struct login_closed *old;
+    size_t old_count = login_values_closed_read(arena, before, now_ms, &old);
+    int64_t last_ms = 0;
+    for (size_t i = 0; i < old_count; i++)
+        if (!is_among(changed, count, &old[i]))
+            put_closed(&packed, &old[i], now_ms, &last_ms);
+    for (size_t i = 0; i < count; i++)
+        put_closed(&packed, &changed[i], now_ms, &last_ms);
+    size_t most = LOGIN_VALUES_CLOSED_MAX * CLOSED_BYTES;
+    size_t over = packed.length > most ? packed.length - most : 0;
+    struct value_change change = {.value = *before, .replaces = before->version};
+    change.value.bytes = packed.length > 0
+                             ? arena_strndup(arena, packed.data + over, packed.length - over)
+                             : NULL;
+    change.value.length = packed.length - over;
+    change.value.until_ms = last_ms;
+    return change;
 }

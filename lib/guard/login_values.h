@@ -42,4 +42,25 @@ void login_values_tell(struct arena *arena, const struct value *newest,
 struct value login_values_step(struct arena *arena, int64_t number);
 size_t login_values_told(struct arena *arena, const struct value *step, struct value **values_r);
 
+/* ---- what is closed ------------------------------------------------------------------------------ */
+
+/* A mailbox or a network of which a block holds, the last until then. */
+struct login_closed {
+    uint64_t id;
+    int64_t until_ms; /* 0: it is open */
+    bool is_network;
+};
+enum { LOGIN_VALUES_CLOSED_MAX = 1000 }; /* beyond, those that began first are left out */
+
+/* One value has all of them, so that nobody looks at each mailbox. Who writes a step reads it with
+ * the number of the newest step, and changes it where something in the step was closed or opened. */
+struct value login_values_closed(void);
+/* Those of the value that hold at now_ms, in `arena`, the first that began first. Returns how many. */
+size_t login_values_closed_read(struct arena *arena, const struct value *value, int64_t now_ms,
+                                struct login_closed **closed_r);
+/* What the value becomes with what was changed. In `arena`. */
+struct value_change login_values_closed_change(struct arena *arena, const struct value *before,
+                                               const struct login_closed *changed, size_t count,
+                                               int64_t now_ms);
+
 #endif

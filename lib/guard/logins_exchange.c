@@ -151,6 +151,7 @@ static int read_new(struct logins *logins, struct store *store, int64_t now_ms)
 struct logins_place {
     struct logins_entry *entry;
     struct logins_entry after; /* as the step leaves it */
+    int64_t closed_ms; /* login_mailbox_closed or login_network_closed, as the step finds it */
 };
 
 struct logins_step {
@@ -160,7 +161,8 @@ struct logins_step {
     struct logins_place *places;
     size_t place_count, bytes;
     uint64_t begun[LOGIN_RULE_COUNT]; /* blocks that began here alone */
-    struct value *values; /* of the places; behind them the number of the newest step */
+    struct value *values; /* of the places; behind them the number of the newest step, and what is
+                             closed */
     size_t again_count; /* events that make a lock hold again */
     struct value_suspension suspensions[VALUES_SUSPENSIONS_MAX]; /* of those that did */
     size_t suspension_count;
@@ -204,18 +206,25 @@ static void gather(struct logins *logins, struct logins_step *step)
     pthread_mutex_unlock(&logins->lock);
 }
 
+static int64_t closed_until(const struct logins_entry *entry, int64_t now_ms)
+{
+    return entry->is_network ? login_network_closed(&entry->of.network, now_ms)
+                             : login_mailbox_closed(&entry->of.mailbox, now_ms);
+}
+
 static int read_places(struct logins *logins, struct store *store, struct logins_step *step,
                        int64_t now_ms)
 {
     size_t count = step->place_count;
-    step->values = arena_alloc(step->arena, (count + 1) * sizeof *step->values);
+    step->values = arena_alloc(step->arena, (count + 2) * sizeof *step->values);
     for (size_t i = 0; i < count; i++) {
         const struct logins_entry *entry = step->places[i].entry;
         step->values[i] = login_values_of(
             step->arena, entry->is_network ? VALUE_LOGIN_NETWORK : VALUE_LOGINS, entry->id);
     }
     step->values[count] = login_values_newest();
-    if (store_values_get(store, step->arena, step->values, count + 1, now_ms) < 0)
+    step->values[count + 1] = login_values_closed();
+    if (store_values_get(store, step->arena, step->values, count + 2, now_ms) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
         struct logins_entry *after = &step->places[i].after;
@@ -224,6 +233,7 @@ static int read_places(struct logins *logins, struct store *store, struct logins
             login_values_network(&step->values[i], &after->of.network);
         else
             login_values_mailbox(&step->values[i], &after->of.mailbox);
+        step->places[i].closed_ms = closed_until(after, now_ms);
     }
     return login_values_number(&step->values[count]) == logins->number;
 }
@@ -255,11 +265,39 @@ static void apply_all(struct logins_step *step, const struct login_limits *limit
     }
 }
 
+/* Those of which a block began or ended. Returns how many. */
+static size_t find_closed(const struct logins_step *step, struct login_closed *changed,
+                          int64_t now_ms)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < step->place_count; i++) {
+        const struct logins_place *place = &step->places[i];
+        int64_t until_ms = closed_until(&place->after, now_ms);
+        if (until_ms != place->closed_ms)
+            changed[count++] = (struct login_closed){place->entry->id, until_ms,
+                                                     place->after.is_network};
+    }
+    return count;
+}
+
+/* Returns 1 where it adds a change, or 0. */
+static size_t tell_closed(const struct logins_step *step, struct value_change *change,
+                          int64_t now_ms)
+{
+    const struct value *before = &step->values[step->place_count + 1];
+    struct login_closed *changed =
+        arena_alloc(step->arena, (step->place_count + 1) * sizeof *changed);
+    size_t count = find_closed(step, changed, now_ms);
+    if (count > 0)
+        *change = login_values_closed_change(step->arena, before, changed, count, now_ms);
+    return count > 0;
+}
+
 static int write_places(struct store *store, struct logins_step *step, int64_t now_ms)
 {
     size_t count = step->place_count;
     struct value_change *changes =
-        arena_alloc(step->arena, (count + LOGIN_VALUES_EXTRA) * sizeof *changes);
+        arena_alloc(step->arena, (count + LOGIN_VALUES_EXTRA + 1) * sizeof *changes);
     for (size_t i = 0; i < count; i++) {
         const struct logins_entry *after = &step->places[i].after;
         changes[i] = after->is_network
@@ -269,9 +307,11 @@ static int write_places(struct store *store, struct logins_step *step, int64_t n
                                                        &after->of.mailbox, now_ms);
     }
     login_values_tell(step->arena, &step->values[count], changes, count, now_ms);
+    count += LOGIN_VALUES_EXTRA;
+    count += tell_closed(step, &changes[count], now_ms);
     return store_values_change(store,
                                &(struct values_step){.changes = changes,
-                                                     .count = count + LOGIN_VALUES_EXTRA,
+                                                     .count = count,
                                                      .suspensions = step->suspensions,
                                                      .suspension_count = step->suspension_count,
                                                      .now_ms = now_ms},

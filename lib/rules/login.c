@@ -169,6 +169,19 @@ const struct login_block *login_blocked(const struct login_mailbox *mailbox,
     return found;
 }
 
+int64_t login_mailbox_closed(const struct login_mailbox *mailbox, int64_t at_ms)
+{
+    const struct login_block *last = NULL;
+    for (size_t i = 0; i < mailbox->block_count; i++)
+        last = later(last, &mailbox->blocks[i]);
+    return last != NULL && at_ms < last->until_ms ? last->until_ms : 0;
+}
+
+int64_t login_network_closed(const struct login_network *network, int64_t at_ms)
+{
+    return at_ms < network->block.until_ms ? network->block.until_ms : 0;
+}
+
 static size_t first_to_end(const struct login_mailbox *mailbox)
 {
     size_t place = 0;

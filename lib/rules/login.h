@@ -138,6 +138,10 @@ const struct login_block *login_blocked(const struct login_mailbox *mailbox,
 bool login_is_known_pair(const struct login_mailbox *mailbox, const struct login_from *from,
                          int64_t at_ms);
 
+/* When the last of its blocks ends; 0: it has ended by that moment. */
+int64_t login_mailbox_closed(const struct login_mailbox *mailbox, int64_t at_ms);
+int64_t login_network_closed(const struct login_network *network, int64_t at_ms);
+
 enum login_taken {
     LOGIN_COUNTED,
     LOGIN_REPEATED,     /* a fingerprint that is counted in the window */

@@ -249,6 +249,9 @@ export const tests = {
       const shown = (picture) => process.env.PICTURES && staff.page.screenshot({ path: `${process.env.PICTURES}/${picture}.png`, fullPage: true });
       const press = async (...keys) => { for (const key of keys) await staff.page.keyboard.press(key); };
       await staff.signIn();
+      assert.match(await staff.text(), /Closed now for wrong passwords: 1 mailbox, 0 networks\./);
+      await assertKind(staff.page, 'the first screen with something closed');
+      await shown('desk-signins-home');
       await staff.search(carols);
       const here = 'section:has(#signins)';
       const until_time = (await staff.page.locator(`${here} time`).first().getAttribute('datetime'));
@@ -287,9 +290,11 @@ export const tests = {
       await staff.go('audit');
       assert.match(await staff.text(), /sign-ins opened[\s\S]*by telephone/);
       await staff.go('logins');
+      assert.match(await staff.text(), /Closed now for wrong passwords: 0 mailboxes, 0 networks\./);
+      await shown('desk-signins-all-390');
       await staff.page.locator('#signins-q').fill('127.0.0.1');
       await press('Enter');
-      assert.match(await staff.text(), /mailboxes? ha(s|ve) signed in from there within 30 days/);
+      await staff.page.getByText(/mailboxes? ha(s|ve) signed in from there within 30 days/).waitFor();
       await assertKind(staff.page, 'the sign-ins of a network');
       await shown('desk-signins-network-390');
       await staff.go('ips/127.0.0.1');

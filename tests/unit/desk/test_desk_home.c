@@ -98,7 +98,9 @@ START_TEST(quiet)
     ck_assert_str_eq(json_object_to_json_string_ext(home(NOW), JSON_C_TO_STRING_PLAIN),
                      "{\"now\":\"2025-11-22T05:40:00Z\",\"appeals\":[],\"appeals_waiting\":0,\"bypassed_today\":0,"
                      "\"locked_by_users\":[],\"suspended\":[],"
-                     "\"more_suspended\":false,\"blocked\":[],\"outages\":[],"
+                     "\"more_suspended\":false,\"logins\":{\"mode\":\"observe\",\"seen_since\":null,"
+                     "\"ready_at\":null,\"closed_mailboxes\":0,\"closed_networks\":0,"
+                     "\"networks\":[]},\"blocked\":[],\"outages\":[],"
                      "\"near\":[],\"ips\":[],\"domains\":[],\"actions\":[]}");
 }
 END_TEST

@@ -194,6 +194,50 @@ START_TEST(test_network_blocks)
 }
 END_TEST
 
+static struct json_object *closed(int64_t now_ms)
+{
+    struct json_object *view = NULL;
+    ck_assert_int_eq(desk_logins_closed(rig_desk(), now_ms, &view), 1);
+    return keep_view(view);
+}
+
+/* What is closed is counted without a look at each mailbox, until it ends or is opened. */
+START_TEST(test_closed_now)
+{
+    char name[32];
+    begin(_i, DEFAULTS);
+    check_member(closed(NOW), "closed_mailboxes", "0");
+    report("bob@example.test", "203.0.113.9", 4000, true, NOW);
+    for (int i = 0; i < 10; i++) {
+        report(ALICE, HERE, i, false, NOW);
+        report("bob@example.test", "198.51.100.1", i, false, NOW);
+    }
+    exchange(NOW);
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        report(name, ELSEWHERE, 1, false, NOW + 1);
+    }
+    exchange(NOW + 1);
+    struct json_object *view = closed(NOW + 1);
+    check_member(view, "mode", "observe");
+    check_member(view, "closed_mailboxes", "2");
+    check_member(view, "closed_networks", "1");
+    check_member(view, "networks.0.network", "2001:db8:1:2::/64");
+    check_member(view, "networks.0.until", "2025-11-22T06:40:01Z");
+    (void)VIEW(desk_logins_end(rig_desk(), &supporter,
+                               words_of("{'mailbox':'alice@example.test','note':'asked'}"), false,
+                               NOW + 2, &made, &fault));
+    check_member(closed(NOW + 2), "closed_mailboxes", "1");
+    check_member(VIEW(desk_home(rig_desk(), NOW + 2, &made)), "logins.closed_mailboxes", "1");
+    (void)VIEW(desk_logins_end(rig_desk(), &supporter,
+                               words_of("{'ip':'2001:db8:1:2::1','note':'asked'}"), false, NOW + 2,
+                               &made, &fault));
+    check_member(closed(NOW + 2), "closed_networks", "0");
+    check_member(closed(NOW + HOUR_MS - 1), "closed_mailboxes", "1");
+    check_member(closed(NOW + HOUR_MS), "closed_mailboxes", "0");
+}
+END_TEST
+
 /* Seven days after the first try was written, if no three are without one, blocks can be enforced. */
 START_TEST(test_seen_since)
 {
@@ -345,6 +389,7 @@ int main(void)
     tcase_add_loop_test(cases, test_old_password, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_network, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_network_blocks, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_closed_now, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_seen_since, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view_observes, 0, BACKEND_KINDS);
