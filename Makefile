@@ -282,6 +282,7 @@ install: programs man
 	cp -r README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example docs templates \
 		$(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
+	cp -r contrib/dovecot $(SHARE)/sendguard/
 	[ -n "$(DESTDIR)" ] || id sendguard >/dev/null 2>&1 || \
 		useradd --system --user-group --home-dir /var/lib/sendguard --shell /usr/sbin/nologin sendguard
 	[ -e $(DESTDIR)/etc/sendguard/sendguard.conf ] || \

@@ -5,7 +5,10 @@
 #include <time.h>
 
 #include "auth/login_request.h"
+#include "auth/stolen_range.h"
 #include "base/text.h"
+
+#define GO_ON "{\"status\":0,\"msg\":\"\"}"
 
 enum { MINUTE_S = 60, CONTACT_MAX = 100 };
 
@@ -30,7 +33,7 @@ static void answer_question(struct login_policy *policy, const struct settings *
     struct login_block block;
     if (!settings_enforces_logins(settings) ||
         logins_allow(policy->logins, attempt, now_ms, &block) > 0) {
-        text_add(body, "{\"status\":0,\"msg\":\"\"}");
+        text_add(body, GO_ON);
         return;
     }
     if (policy->recorder != NULL)
@@ -67,7 +70,7 @@ static bool is_locked(struct login_policy *policy, const struct settings *settin
         return false;
     bool locked = logins_unlocked(policy->logins, attempt, now_ms, &lock) == 0;
     if (lock.again && policy->recorder != NULL)
-        recorder_locked_again(policy->recorder);
+        recorder_guard_locked(policy->recorder);
     if (locked && policy->recorder != NULL)
         recorder_lock_refused(policy->recorder);
     if (lock.again)
@@ -111,7 +114,7 @@ static void take_report(struct login_policy *policy, const struct settings *sett
     }
 }
 
-/* ---- a request ------------------------------------------------------------------------------- */
+/* ---- stolen passwords ------------------------------------------------------------------------ */
 
 static void fail(struct http_response *response, const struct problem *problem)
 {
@@ -120,6 +123,51 @@ static void fail(struct http_response *response, const struct problem *problem)
     text_add_json(&response->body, problem->text);
     text_add(&response->body, "}");
 }
+
+static void take_breach(struct login_policy *policy, const struct login_request *request,
+                        int64_t now_ms)
+{
+    if (logins_breach(policy->logins, request->mailbox, !request->sending_alone, now_ms) == 0)
+        return;
+    log_line(LOG_WARNING_LEVEL,
+             "a mailbox is locked, since its password is in a list of stolen ones", "mailbox",
+             request->mailbox, NULL);
+    if (policy->recorder != NULL)
+        recorder_guard_locked(policy->recorder);
+}
+
+/* Anybody may ask: what is answered is public, and who asks says five digits of a hash. */
+static int read_range(struct login_policy *policy, const struct raw_request *raw,
+                      const struct problem *refused, struct text *body, struct problem *problem)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(policy->guard);
+    if (refused != NULL) {
+        *problem = *refused;
+        return 0;
+    }
+    if (strcmp(raw->method, "GET") != 0)
+        return problem_set(problem, 405, "method", "expected GET");
+    if (raw->query != NULL && strstr(raw->query, "mode=ntlm") != NULL)
+        return problem_set(problem, 400, "mode", "the hashes here are SHA-1");
+    return stolen_range_read(snapshot_settings(snapshot)->auth_range_dir, raw->url, body, problem);
+}
+
+static void answer_range(struct login_policy *policy, const struct raw_request *raw,
+                         const struct problem *refused, int64_t now_ms,
+                         struct http_response *response)
+{
+    struct problem problem = {0};
+    if (read_range(policy, raw, refused, &response->body, &problem)) {
+        response->type = "text/plain";
+        return;
+    }
+    if (problem.status == 500 && log_is_due(&policy->told_range_ms, now_ms))
+        log_line(LOG_ERROR_LEVEL, "a file of stolen passwords cannot be read", "where",
+                 problem.where, "error", problem.text, NULL);
+    fail(response, &problem);
+}
+
+/* ---- a request ------------------------------------------------------------------------------- */
 
 static bool is_webmail_host(struct login_policy *policy, const struct settings *settings,
                             const struct login_request *request, int64_t now_ms)
@@ -162,6 +210,10 @@ void login_policy_answer(void *context, const struct raw_request *raw,
     struct login_request request;
     struct problem problem = {0};
     response->type = "application/json";
+    if (strncmp(raw->url, STOLEN_RANGE_PATH, strlen(STOLEN_RANGE_PATH)) == 0) {
+        answer_range(policy, raw, refused, now_ms, response);
+        return;
+    }
     if (!read_request(policy, raw, refused, arena, now_ms, &request, &problem)) {
         fail(response, &problem);
         return;
@@ -172,11 +224,14 @@ void login_policy_answer(void *context, const struct raw_request *raw,
         .mailbox = request.mailbox, .ip = request.ip, .fingerprint = request.fingerprint,
         .protocol = request.protocol,
         .webmail_host = is_webmail_host(policy, settings, &request, now_ms)};
-    if (!request.reports && policy->recorder != NULL)
+    if (request.command == LOGIN_ALLOW && policy->recorder != NULL)
         recorder_login_asked(policy->recorder, request.after);
-    if (request.reports) {
+    if (request.command == LOGIN_BREACHED) {
+        take_breach(policy, &request, now_ms);
+        text_add(&response->body, GO_ON);
+    } else if (request.command == LOGIN_REPORT) {
         take_report(policy, settings, &request, &attempt, now_ms);
-        text_add(&response->body, "{\"status\":0,\"msg\":\"\"}");
+        text_add(&response->body, GO_ON);
     } else if (!is_locked(policy, settings, &request, &attempt, now_ms, &response->body)) {
         answer_question(policy, settings, &request, &attempt, now_ms, &response->body);
     }

@@ -2,7 +2,8 @@
  * out is refused before the password is looked at, with one line that says until when, the same for
  * right and wrong passwords and for mailboxes that there are not. Where the block began
  * after that, it is refused without a word, as a wrong password is. Who has the right password of a
- * mailbox that staff locked reads what to do; nobody else learns of the lock. */
+ * mailbox that is locked reads what to do; nobody else learns of the lock. GET /range/ABCDE is
+ * answered without the key (auth/stolen_range.h). */
 #ifndef SENDGUARD_LOGIN_POLICY_H
 #define SENDGUARD_LOGIN_POLICY_H
 
@@ -20,7 +21,8 @@ struct login_policy {
     struct guard *guard; /* for its settings */
     struct recorder *recorder; /* or NULL */
     struct login_key key;
-    _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms; /* when the log had it last */
+    _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms,
+        told_range_ms; /* when the log had it last */
 };
 
 /* As server_answer wants it; `policy` is a struct login_policy. */

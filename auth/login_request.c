@@ -10,6 +10,8 @@
 
 /* ---- which one it is ------------------------------------------------------------------------- */
 
+static const char *const commands[LOGIN_COMMAND_COUNT] = {"allow", "report", "breached"};
+
 /* Dovecot puts "?command=allow" behind its URL, or "command=allow" where that ends in '&'. */
 static int read_command(const char *query, struct login_request *request, struct problem *problem)
 {
@@ -22,10 +24,12 @@ static int read_command(const char *query, struct login_request *request, struct
     }
     next += strlen(COMMAND);
     size_t length = strcspn(next, "&");
-    request->reports = length == strlen("report") && strncmp(next, "report", length) == 0;
-    if (!request->reports && (length != strlen("allow") || strncmp(next, "allow", length) != 0))
-        return problem_set(problem, 404, "command", "expected allow or report");
-    return 1;
+    for (int i = 0; i < LOGIN_COMMAND_COUNT; i++)
+        if (length == strlen(commands[i]) && strncmp(next, commands[i], length) == 0) {
+            request->command = (enum login_command)i;
+            return 1;
+        }
+    return problem_set(problem, 404, "command", "expected allow or report");
 }
 
 /* ---- what it says ---------------------------------------------------------------------------- */
@@ -89,6 +93,13 @@ static bool is_wrong_password(const char *fail_type)
     return true;
 }
 
+static int read_scope(const char *scope, struct login_request *request, struct problem *problem)
+{
+    request->sending_alone = strcmp(scope, "sending") == 0;
+    return request->sending_alone || strcmp(scope, "login") == 0 ||
+           problem_set(problem, 400, "scope", "expected login or sending");
+}
+
 static int read_object(struct json_object *object, struct arena *arena,
                        struct login_request *request, struct problem *problem)
 {
@@ -101,9 +112,10 @@ static int read_object(struct json_object *object, struct arena *arena,
     request->right = json_is_true(object, "success");
     request->counts = !json_is_true(object, "policy_reject") &&
                       is_wrong_password(json_string(object, "fail_type", ""));
-    if (request->reports && json_member(object, "success") == NULL)
+    if (request->command == LOGIN_REPORT && json_member(object, "success") == NULL)
         return problem_set(problem, 400, "success", "expected true or false");
-    return 1;
+    return request->command != LOGIN_BREACHED ||
+           read_scope(json_string(object, "scope", "login"), request, problem);
 }
 
 int login_request_read(const struct raw_request *raw, struct arena *arena,

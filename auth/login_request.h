@@ -1,5 +1,6 @@
 /* A question or a report of Dovecot's auth policy (lib-auth/auth-policy.c of Dovecot 2.3 and 2.4):
- * a POST of a JSON object to /?command=allow or /?command=report. */
+ * a POST of a JSON object to /?command=allow or /?command=report. And of a script in Dovecot that
+ * the password which was right is in a list of stolen ones: /?command=breached. */
 #ifndef SENDGUARD_LOGIN_REQUEST_H
 #define SENDGUARD_LOGIN_REQUEST_H
 
@@ -9,8 +10,11 @@
 
 enum { LOGIN_REQUEST_MAX_BODY = 16 * 1024 };
 
+enum login_command { LOGIN_ALLOW, LOGIN_REPORT, LOGIN_BREACHED, LOGIN_COMMAND_COUNT };
+
 struct login_request {
-    bool reports;         /* else it asks */
+    enum login_command command;
+    bool sending_alone;   /* breached: with "scope" sending */
     const char *mailbox;  /* an address in key form, or another name in lower case */
     const char *ip;       /* "" where Dovecot knows none */
     uint16_t fingerprint; /* the last 12 bits of its hash; 0 where there is none */

@@ -41,6 +41,9 @@ static void warnings(const struct settings *settings, struct faults *warnings)
         settings_warn(warnings, "auth.listen",
                       "is on an address that others may reach: names of mailboxes and the key "
                       "travel readable; expected 127.0.0.1, ::1 or a socket file");
+    if (settings->auth_range_dir[0] != '\0' && access(settings->auth_range_dir, R_OK | X_OK) != 0)
+        settings_warn(warnings, "auth.range_dir",
+                      "cannot be read: which passwords are in lists of stolen ones is not known");
     if (strncmp(settings->dovecot_doveadm_url, plain, strlen(plain)) == 0 &&
         !listen_is_on_loopback(settings->dovecot_doveadm_url + strlen(plain)))
         settings_warn(warnings, "dovecot.doveadm_url",
@@ -117,7 +120,8 @@ static int stop(void *context, int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    static const char *const of_start[] = {"auth.", "dovecot.", "web.secret_file", NULL};
+    static const char *const of_start[] = {"auth.listen", "auth.socket_mode", "auth.key_file",
+                                           "dovecot.", "web.secret_file", NULL};
     static const struct program_secret secrets[] = {{key_file, login_key_examine},
                                                     {doveadm_key_file, doveadm_examine_key},
                                                     {NULL, NULL}};

@@ -267,7 +267,8 @@ static int reopen(struct locking *locking)
 static bool is_believed(const struct locking *locking)
 {
     const struct login_lock *lock = &locking->state.lock;
-    return !locking->by_webmail || (locking->context->settings->lock_reopen_by_webmail &&
+    return !locking->by_webmail || (login_lock_holds(lock) && lock->breached) ||
+           (locking->context->settings->lock_reopen_by_webmail &&
                                     !(login_lock_holds(lock) && lock->keeps_out));
 }
 
@@ -422,7 +423,8 @@ int desk_lock_forgive(const struct context *context, const struct person *person
                       struct problem *problem)
 {
     freed_by(free_locking) struct locking locking = {.context = context, .mailbox = mailbox};
-    bool may_be_locked = context->desk->key != NULL && (1U << cause & (COMPROMISED | BREACHED)) != 0;
+    bool may_be_locked =
+        context->desk->key != NULL && (1U << cause & (COMPROMISED | BREACHED)) != 0;
     for (int attempt = 0; attempt < ATTEMPTS && may_be_locked; attempt++) {
         struct login_lock *lock = &locking.state.lock;
         if (read_state(&locking) < 0)

@@ -15,9 +15,9 @@ int desk_lock_add(const struct context *context, const char *mailbox,
 int desk_lock_add_own(const struct context *context, const char *mailbox,
                       const struct suspensions *suspensions, struct json_object *view) must_check;
 
-/* Staff lift the suspension that belongs to a lock: it was a mistake, and no offence. One as breached
- * comes again where that suspension still holds. action NULL: nothing is done. 1, also where no lock
- * of that cause holds; 0 with *problem (403: it is closed); -1. */
+/* Staff lift the suspension that belongs to a lock: it was a mistake, and no offence. One as
+ * breached comes again where that suspension still holds. action NULL: nothing is done. 1, also
+ * where no lock of that cause holds; 0 with *problem (403: it is closed); -1. */
 int desk_lock_forgive(const struct context *context, const struct person *person,
                       const char *mailbox, enum cause cause, const struct action *action,
                       struct problem *problem) must_check;

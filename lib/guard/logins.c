@@ -28,7 +28,7 @@ void logins_free(struct logins **logins)
     keyed_hash_forget(&(*logins)->keys);
     pthread_mutex_destroy(&(*logins)->lock);
     for (size_t i = 0; i < (*logins)->event_count; i++)
-        free((*logins)->events[i].again);
+        free((*logins)->events[i].begins);
     free((*logins)->events);
     free((*logins)->locks);
     free(*logins);
@@ -76,6 +76,11 @@ enum login_taken logins_apply(const struct logins_event *event, struct login_mai
 {
     const struct login_from from = from_of_event(event);
     *begun_r = 0;
+    if (event->breached) {
+        login_lock_breach(&mailbox->lock, event->keeps_out, login_last_right(mailbox),
+                          event->at_ms);
+        return LOGIN_COUNTED;
+    }
     if (event->locked) {
         login_take_locked(mailbox, &from, event->fingerprint, event->at_ms);
         return LOGIN_COUNTED;
@@ -92,7 +97,7 @@ static void keep(struct logins *logins, struct logins_event *event)
 {
     if (logins->event_count == LOGINS_UNWRITTEN_MAX) {
         logins->unwritten_lost++;
-        free(event->again);
+        free(event->begins);
         return;
     }
     if (logins->event_count == logins->event_room) {
@@ -182,7 +187,7 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
     if (is_news)
         event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
     if (event.network != NULL) {
-        event.again = lock_r->again ? xstrdup(attempt->mailbox) : NULL;
+        event.begins = lock_r->again ? xstrdup(attempt->mailbox) : NULL;
         const struct login_lock before = *lock;
         login_take_locked(&entry->of.mailbox, &from, fingerprint, now_ms);
         logins_note_lock(logins, from.mailbox, &before, lock);
@@ -190,6 +195,29 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
     }
     pthread_mutex_unlock(&logins->lock);
     return !keeps_out;
+}
+
+int logins_breach(struct logins *logins, const char *mailbox, bool keeps_out, int64_t now_ms)
+{
+    const struct logins_try nowhere = {.mailbox = mailbox, .ip = ""};
+    const struct login_from from = from_of(logins, &nowhere);
+    struct logins_event event = {.at_ms = now_ms, .breached = true, .keeps_out = keeps_out};
+    unsigned begun;
+    pthread_mutex_lock(&logins->lock);
+    event.mailbox = logins_table_get(&logins->mailboxes, from.mailbox, LOGINS_MAX);
+    event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
+    bool begins = event.mailbox != NULL && event.network != NULL &&
+                  !login_lock_holds(&event.mailbox->of.mailbox.lock);
+    if (begins) {
+        struct login_lock *lock = &event.mailbox->of.mailbox.lock;
+        const struct login_lock before = *lock;
+        event.begins = xstrdup(mailbox);
+        logins_apply(&event, &event.mailbox->of.mailbox, &event.network->of.network, NULL, &begun);
+        logins_note_lock(logins, from.mailbox, &before, lock);
+        keep(logins, &event);
+    }
+    pthread_mutex_unlock(&logins->lock);
+    return begins;
 }
 
 static bool keeps_out(const struct login_lock *lock)

@@ -48,6 +48,12 @@ struct logins_lock {
  * holds again is told to the store, which gets the suspension too. */
 int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
                     struct logins_lock *lock_r) must_check;
+/* The password with which somebody signs in just now is in a list of stolen ones: unless the
+ * mailbox is locked already, it is from now on, for sending alone or (keeps_out) for all; the store
+ * is told in the same way. 1; 0: it is locked, or there is no room for it. */
+int logins_breach(struct logins *logins, const char *mailbox, bool keeps_out, int64_t now_ms)
+    must_check;
+#define LOGINS_BREACHED_NOTE "the password is in a list of stolen ones"
 #define LOGINS_AGAIN_NOTE "the password of the offence was right again"
 
 /* Locks that keep people out, for who ends the sessions that are open: from now on it is noted

@@ -163,10 +163,10 @@ struct logins_step {
     uint64_t begun[LOGIN_RULE_COUNT]; /* blocks that began here alone */
     struct value *values; /* of the places; behind them the number of the newest step, and what is
                              closed */
-    size_t again_count; /* events that make a lock hold again */
+    size_t begin_count; /* events by which a lock begins */
     struct value_suspension suspensions[VALUES_SUSPENSIONS_MAX]; /* of those that did */
     size_t suspension_count;
-    struct action action; /* of these */
+    struct action actions[2]; /* of these: again, and breached */
 };
 
 static size_t weight_of(const struct logins_entry *entry)
@@ -196,8 +196,8 @@ static void gather(struct logins *logins, struct logins_step *step)
     step->places = arena_alloc(step->arena, (2 * count + 1) * sizeof *step->places);
     while (step->event_count < count && step->bytes < STEP_BYTES) {
         const struct logins_event *event = &logins->events[step->event_count];
-        step->again_count += event->again != NULL;
-        if (step->again_count > VALUES_SUSPENSIONS_MAX)
+        step->begin_count += event->begins != NULL;
+        if (step->begin_count > VALUES_SUSPENSIONS_MAX)
             break;
         put_in(step, event->mailbox);
         put_in(step, event->network);
@@ -238,14 +238,16 @@ static int read_places(struct logins *logins, struct store *store, struct logins
     return login_values_number(&step->values[count]) == logins->number;
 }
 
-/* What sends mail is suspended in the step in which the lock holds again. */
-static void suspend_again(struct logins_step *step, const char *mailbox, bool breached,
-                          int64_t now_ms)
+/* What sends mail is suspended in the step in which the lock begins. */
+static void suspend(struct logins_step *step, const struct logins_event *event,
+                    const struct login_lock *lock, int64_t now_ms)
 {
     static const struct durations until_opened = {1, {UNTIL_LIFTED}};
-    step->action = (struct action){now_ms, SUSPENSION_BY_GUARD, LOGINS_AGAIN_NOTE};
+    struct action *action = &step->actions[event->breached];
+    *action = (struct action){now_ms, SUSPENSION_BY_GUARD,
+                              event->breached ? LOGINS_BREACHED_NOTE : LOGINS_AGAIN_NOTE};
     step->suspensions[step->suspension_count++] = (struct value_suspension){
-        mailbox, breached ? CAUSE_BREACHED : CAUSE_COMPROMISED, &until_opened, &step->action};
+        event->begins, lock->breached ? CAUSE_BREACHED : CAUSE_COMPROMISED, &until_opened, action};
 }
 
 static void apply_all(struct logins_step *step, const struct login_limits *limits, int64_t now_ms)
@@ -260,8 +262,8 @@ static void apply_all(struct logins_step *step, const struct login_limits *limit
                      &step->places[event->network->place - 1].after.of.network, limits, &begun);
         for (int rule = 0; rule < LOGIN_RULE_COUNT; rule++)
             step->begun[rule] += (begun & ~(unsigned)event->begun & 1U << rule) != 0;
-        if (event->again != NULL && !held && login_lock_holds(&mailbox->lock))
-            suspend_again(step, event->again, mailbox->lock.breached, now_ms);
+        if (event->begins != NULL && !held && login_lock_holds(&mailbox->lock))
+            suspend(step, event, &mailbox->lock, now_ms);
     }
 }
 
@@ -369,7 +371,7 @@ static void drop_written(struct logins *logins, const struct logins_step *step)
     for (size_t i = 0; i < step->event_count; i++) {
         step->events[i].mailbox->unwritten--;
         step->events[i].network->unwritten--;
-        free(step->events[i].again);
+        free(step->events[i].begins);
     }
     logins->event_count -= step->event_count;
     memmove(logins->events, logins->events + step->event_count,

@@ -260,7 +260,7 @@ void recorder_login_asked(struct recorder *recorder, bool after)
     count_one(recorder, &recorder->counts.login_questions[after]);
 }
 
-void recorder_locked_again(struct recorder *recorder)
+void recorder_guard_locked(struct recorder *recorder)
 {
     count_one(recorder, &recorder->counts.login_locks[LOCK_BY_GUARD]);
 }

@@ -44,8 +44,9 @@ void recorder_login_alarm(struct recorder *recorder);
 void recorder_kicked(struct recorder *recorder, enum kick_result result);
 /* Dovecot asks: `after` the password was found right, or before. */
 void recorder_login_asked(struct recorder *recorder, bool after);
-/* A lock holds again, since the old password works; and it kept out a right password. */
-void recorder_locked_again(struct recorder *recorder);
+/* A lock holds again, since the old password works, or begins, since it is in a list of stolen
+ * ones; and a lock kept out a right password. Any thread. */
+void recorder_guard_locked(struct recorder *recorder);
 void recorder_lock_refused(struct recorder *recorder);
 
 /* Flushes all, as of now_ms: 1 or -1. */

@@ -2,8 +2,8 @@
  * ones (breached): that is no offence, and all else is the same. Pure: time is a parameter.
  *
  * It keeps everybody out who has the right password (*keeps_out*), or it keeps mail from being sent
- * alone; the suspension of cause compromised or breached that does that stands elsewhere. It holds until somebody
- * says that the password was changed. The second offence within LOGIN_OFFENCES_MS closes the
+ * alone; the suspension of cause compromised or breached that does that stands elsewhere. It holds
+ * until somebody says that the password was changed. The second offence within LOGIN_OFFENCES_MS closes the
  * mailbox: then only who may do everything opens it. The fingerprint (login.h) that was right last
  * when the lock began is kept. It proves nothing: what it shows is told to staff. But where it is
  * right again within LOGIN_LOCK_WATCH_MS after the mailbox was opened, the password was not changed,

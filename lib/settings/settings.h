@@ -77,6 +77,7 @@ struct settings {
     char *auth_listen;
     int64_t auth_socket_mode; /* octal; when auth_listen is a path */
     char *auth_key_file;
+    char *auth_range_dir; /* "": none */
 
     /* [lock] */
     int lock_reopen_by_webmail; /* 0 no, 1 yes */

@@ -228,6 +228,11 @@ const struct setting settings_table[] = {
      .standard = "/var/lib/sendguard/auth-key",
      .sentence = "A file with the key that Dovecot shows, one line; mode 0600, and belongs to the "
                  "user of the services."},
+    {NAMED("auth", "range_dir"), .type = &settings_type_folder, MEMBER(auth_range_dir),
+     .standard = "",
+     .sentence = "A folder with the files of stolen passwords that Have I Been Pwned gives out, one "
+                 "for each range (`ABCDE.txt`, or `ABCDE`): `GET /range/ABCDE` answers with them. "
+                 "Empty: it answers 404."},
 
     {NAMED("logins", "mode"), .type = &settings_type_choice, MEMBER(logins_mode),
      .standard = "observe", .choices = mode_names,

@@ -71,6 +71,7 @@ passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {folder}/passwd
   override_fields = sendguard=1
+  {stolen}
 }}
 userdb {{
   driver = static
@@ -92,6 +93,7 @@ passdb passwd-file {{
   fields {{
     sendguard = 1
   }}
+  {stolen}
 }}
 userdb static {{
   fields {{
@@ -107,10 +109,32 @@ auth_policy_request_attributes {{
   stage = %{{passdb:sendguard}}
 }}
 """
+# A second password database, behind the first: docs/logins.md.
+STOLEN_23 = """result_success = continue-ok
+}}
+passdb {{
+  driver = lua
+  args = file={script} blocking=yes
+  skip = unauthenticated
+  override_fields = sendguard=1
+  result_failure = return-ok
+  result_internalfail = return-ok"""
+STOLEN_24 = """result_success = continue-ok
+}}
+passdb lua {{
+  lua_file = {script}
+  skip = unauthenticated
+  fields {{
+    sendguard = 1
+  }}
+  result_failure = return-ok
+  result_internalfail = return-ok"""
 
 
-def configuration(**values):
-    """dovecot.conf of the version that is here."""
+def configuration(script=None, **values):
+    """dovecot.conf of the version that is here; with a script that asks for stolen passwords."""
+    stolen = STOLEN_23 if VERSION_23 else STOLEN_24
+    values["stolen"] = stolen.format(script=script) if script else ""
     words = {"process_for_many": "service_count = 0", "listens_on": "address"}
     if VERSION_23:
         return (CONFIGURATION + OF_23).format(**words, **values)
@@ -159,7 +183,7 @@ class Auth(PortProgram):
 class Dovecot:
     """A private one, whose mailboxes all have the password RIGHT."""
 
-    def __init__(self, folder, policy_port):
+    def __init__(self, folder, policy_port, script=None):
         self.folder, self.port = folder / f"dovecot{policy_port}", free_port()
         self.doveadm_port = free_port()
         self.folder.mkdir()
@@ -167,7 +191,7 @@ class Dovecot:
         (self.folder / "mail").mkdir()
         shutil.chown(self.folder / "mail", "mail", "mail")
         (self.folder / "dovecot.conf").write_text(configuration(
-            folder=self.folder, port=self.port, policy_port=policy_port, key=KEY, timeout=PATIENCE * 1000,
+            script, folder=self.folder, port=self.port, policy_port=policy_port, key=KEY, timeout=PATIENCE * 1000,
             doveadm_port=self.doveadm_port, doveadm_key=DOVEADM_KEY))
         (folder / "doveadm-key").write_text(DOVEADM_KEY + "\n")
         (folder / "doveadm-key").chmod(0o600)

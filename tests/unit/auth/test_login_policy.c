@@ -250,6 +250,10 @@ static const struct {
     {"POST", "command=allow", "{\"login\":\"a\",\"remote\":\"no address\"}", 200},
     {"POST", "command=allow", "{\"login\":\"a\",\"remote\":null,\"pwhash\":null}", 200},
     {"POST", "command=report", "{\"login\":\"a\"}", 400},
+    {"POST", "command=breached", "{\"login\":\"a\"}", 200},
+    {"POST", "command=breached", "{\"login\":\"a\",\"scope\":\"sending\"}", 200},
+    {"POST", "command=breached", "{\"login\":\"a\",\"scope\":\"all\"}", 400},
+    {"POST", "command=breached", "{}", 400},
     {"POST", "command=report", "{\"login\":\"a\",\"success\":false}", 200},
     {"POST", "command=allow",
      "{\"login\":\"a\",\"x\":[[[[[[[[[[1]]]]]]]]]]}", 400},
@@ -334,6 +338,22 @@ START_TEST(test_dovecot_24)
     ck_assert_msg(request.after == of_dovecot_24[_i].after, "%s", what);
     ck_assert_msg(request.right == of_dovecot_24[_i].right, "%s", what);
     ck_assert_msg(request.counts == of_dovecot_24[_i].counts, "%s", what);
+}
+END_TEST
+
+/* Told in the middle of a sign-in: this very one reads of it. For sending alone nobody does; what
+ * comes then changes nothing. */
+START_TEST(test_breached)
+{
+    int status;
+    ck_assert_str_eq(ask("command=breached", "{\"login\":\"Alice@example.test\"}", &status), GO_ON);
+    ck_assert_str_eq(allow(ALICE, "192.0.2.1", "1"),
+                     "{\"status\":-1,\"msg\":\"This mailbox is locked, since its password is in a list "
+                     "of stolen passwords; to set a new one, ask your support\"}");
+    ck_assert_str_eq(allow(ALICE, "192.0.2.1", ""), GO_ON);
+    ask("command=breached", "{\"login\":\"bob@example.test\",\"scope\":\"sending\"}", &status);
+    ask("command=breached", "{\"login\":\"bob@example.test\"}", &status);
+    ck_assert_str_eq(allow("bob@example.test", "192.0.2.1", "1"), GO_ON);
 }
 END_TEST
 
@@ -471,6 +491,7 @@ int main(void)
     tcase_add_test(tcase, test_long_body);
     tcase_add_loop_test(tcase, test_fingerprint, 0, (int)countof(hashes));
     tcase_add_loop_test(tcase, test_dovecot_24, 0, (int)countof(of_dovecot_24));
+    tcase_add_test(tcase, test_breached);
     tcase_add_test(tcase, test_long_name);
     tcase_add_loop_test(tcase, test_key_file, 0, (int)countof(files));
     tcase_add_test(tcase, test_no_key_file);

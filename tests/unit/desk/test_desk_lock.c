@@ -177,6 +177,11 @@ START_TEST(test_breached)
     check_member(view, "ends_lock", "true");
     exchange(NOW + 8);
     ck_assert(!is_suspended(NOW + 8) && may_enter(STOLEN, NOW + 8));
+    /* a user who may sign in ends it with a new password, where no thief is */
+    act(&supporter, "{'action':'lock','cause':'breached','scope':'sending','note':'x'}", NOW + 9);
+    view = VIEW(desk_lock_tell_by_webmail(rig_desk(), ALICE, NOW + 10, &made, &fault));
+    check_member(view, "done", "true");
+    ck_assert(!is_suspended(NOW + 10));
     ck_assert_int_eq(refused(&supporter, "{'action':'lock','cause':'terms','note':'x'}", NOW), 400);
     ck_assert_int_eq(refused(&supporter, "{'action':'close','cause':'breached','note':'x'}", NOW),
                      400);

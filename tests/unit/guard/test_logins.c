@@ -9,6 +9,7 @@
 #include "guard/logins.h"
 #include "guard/logins_table.h"
 #include "rules/rule.h"
+#include "store/records.h"
 #include "tests/unit/store/backends.h"
 #include "tests/unit/store/chance.h"
 
@@ -440,6 +441,33 @@ START_TEST(test_locks_are_noted)
 }
 END_TEST
 
+/* A password in a list of stolen ones locks its mailbox here at once, and elsewhere after an exchange,
+ * with the suspension; where one holds already nothing changes. */
+START_TEST(test_breached)
+{
+    struct logins_lock lock;
+    const struct logins_try attempt = try_of(ALICE, HERE, 1);
+    struct account account;
+    begin(_i);
+    logins_watch_locks(one);
+    exchange(one, NOW);
+    exchange(other, NOW);
+    ck_assert_int_eq(logins_breach(one, ALICE, true, NOW), 1);
+    ck_assert(logins_unlocked(one, &attempt, NOW, &lock) == 0 && lock.breached && !lock.closed);
+    ck_assert_uint_eq(noted(one), 1);
+    ck_assert_int_eq(logins_breach(one, ALICE, false, NOW + 1), 0);
+    exchange(one, NOW + 2);
+    exchange(other, NOW + 3);
+    ck_assert(logins_unlocked(other, &attempt, NOW + 3, &lock) == 0 && lock.breached);
+    ck_assert_int_eq(logins_breach(other, ALICE, true, NOW + 3), 0);
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 4, &account), 1);
+    ck_assert_uint_eq(account.suspensions.count, 1);
+    ck_assert_int_eq(account.suspensions.of[0].cause, CAUSE_BREACHED);
+    ck_assert_str_eq(account.suspensions.of[0].by, SUSPENSION_BY_GUARD);
+    ck_assert_str_eq(account.suspensions.of[0].note, LOGINS_BREACHED_NOTE);
+}
+END_TEST
+
 /* Values that somebody damaged block nobody, and are replaced. */
 START_TEST(test_damaged)
 {
@@ -598,6 +626,7 @@ int main(void)
     tcase_add_loop_test(cases, test_clicks, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_store_away, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_locks_are_noted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_at_once, 0, BACKEND_KINDS);
     TCase *alone = backends_case(suite, "memory");

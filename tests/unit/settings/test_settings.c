@@ -48,6 +48,7 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->auth_listen, "127.0.0.1:9404");
     ck_assert_int_eq(settings->auth_socket_mode, 0660);
     ck_assert_str_eq(settings->auth_key_file, "/var/lib/sendguard/auth-key");
+    ck_assert_str_eq(settings->auth_range_dir, "");
     ck_assert_int_eq(settings->lock_reopen_by_webmail, 0);
     ck_assert_str_eq(settings->dovecot_doveadm_url, "");
     ck_assert_str_eq(settings->dovecot_doveadm_key_file, "/var/lib/sendguard/doveadm-key");
@@ -219,6 +220,7 @@ static const struct {
     {"store", "tls_cert_file", "/etc/ssl/own.crt", "/etc/ssl/own.crt"},
     {"store", "tls_key_file", "/etc/ssl/own.key", "/etc/ssl/own.key"},
     {"web", "base_url", "https://x.test/sending//", "https://x.test/sending"},
+    {"auth", "range_dir", "/srv/ranges/", "/srv/ranges"},
     {"fcgi", "listen", "127.0.0.1:9000", "127.0.0.1:9000"},
     {"fcgi", "listen", "[::1]:65535", "[::1]:65535"},
     {"fcgi", "listen", "localhost:1", "localhost:1"},
@@ -319,6 +321,7 @@ static const struct {
     {"logins.mailboxes_per_ip=0", "is out of range"},
     {"logins.wrong_passwords_per_ip=4097", "is out of range"},
     {"auth.key_file=key", "absolute path"},
+    {"auth.range_dir=ranges", "absolute path"},
     {"dovecot.doveadm_url=127.0.0.1:9405", "a URL that begins with http:// or https://, or nothing"},
     {"dovecot.doveadm_key_file=", "absolute path"},
     {"lock.reopen_by_webmail=on", "no or yes"},
