@@ -1,5 +1,5 @@
-/* A source of owners of addresses, as `identity.owners` names it. Settings and the one who asks read it
- * with this one parser, so what --check accepts is what a program asks. */
+/* A source of owners of addresses, as `identity.owners` names it. Settings and the one who asks
+ * read it with this one parser, so what --check accepts is what a program asks. */
 #ifndef SENDGUARD_OWNER_SOURCE_H
 #define SENDGUARD_OWNER_SOURCE_H
 

@@ -19,13 +19,13 @@ enum {
     HASH_BYTES = crypto_generichash_BYTES_MIN,
 };
 
-struct kept {
+struct kept_answer {
     unsigned char hash[HASH_BYTES]; /* of key and mailbox */
     int64_t until_ms;
     struct owners_answer answer;
 };
 
-struct source {
+struct owners_source {
     const char *text; /* as the settings have it */
     struct owner_source where;
     struct owners_file *file;                              /* of a file */
@@ -36,14 +36,14 @@ struct source {
 
 struct owners {
     _Atomic unsigned references;
-    struct source *sources;
+    struct owners_source *sources;
     size_t count;
     bool sole, has_slow;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool busy[OWNERS_AT_ONCE];
     unsigned char key[crypto_generichash_KEYBYTES];
-    struct kept *kept;  /* KEPT, where has_slow */
+    struct kept_answer *kept; /* KEPT, where has_slow */
     uint64_t *domains;  /* DOMAINS: hashes; 0: none */
 };
 
@@ -82,7 +82,7 @@ void owners_answer_add(struct owners_answer *answer, const char *list, size_t le
 
 /* ---- a handle -------------------------------------------------------------------------------- */
 
-static void prepare(struct owners *owners, struct source *source, const char *text)
+static void prepare(struct owners *owners, struct owners_source *source, const char *text)
 {
     const char *fault = owner_source_read(text, strlen(text), &source->where);
     source->text = xstrdup(text);
@@ -129,7 +129,7 @@ void owners_release(struct owners **owners)
     if (last == NULL || --last->references > 0)
         return;
     for (size_t i = 0; i < last->count; i++) {
-        struct source *source = &last->sources[i];
+        struct owners_source *source = &last->sources[i];
         owners_file_free(&source->file);
         for (int slot = 0; slot < OWNERS_AT_ONCE; slot++)
             owners_socketmap_free(&source->connections[slot]);
@@ -162,7 +162,7 @@ static uint64_t number_of(const unsigned char hash[HASH_BYTES])
     return number;
 }
 
-static struct kept *place_of(struct owners *owners, const unsigned char hash[HASH_BYTES])
+static struct kept_answer *place_of(struct owners *owners, const unsigned char hash[HASH_BYTES])
 {
     return &owners->kept[number_of(hash) % KEPT];
 }
@@ -171,7 +171,7 @@ static bool find_kept(struct owners *owners, const unsigned char hash[HASH_BYTES
                       int64_t monotonic_ms, struct owners_answer *answer_r)
 {
     pthread_mutex_lock(&owners->lock);
-    const struct kept *kept = place_of(owners, hash);
+    const struct kept_answer *kept = place_of(owners, hash);
     bool found = monotonic_ms < kept->until_ms && memcmp(kept->hash, hash, HASH_BYTES) == 0;
     if (found)
         *answer_r = kept->answer;
@@ -197,7 +197,7 @@ static void keep(struct owners *owners, const unsigned char hash[HASH_BYTES], co
 {
     uint64_t domain = answer->found ? domain_number(owners, strrchr(key, '@') + 1) : 0;
     pthread_mutex_lock(&owners->lock);
-    struct kept *kept = place_of(owners, hash);
+    struct kept_answer *kept = place_of(owners, hash);
     memcpy(kept->hash, hash, HASH_BYTES);
     kept->until_ms =
         monotonic_ms + (is_yes(owners, answer) ? OWNERS_YES_KEPT_MS : OWNERS_NO_KEPT_MS);
@@ -237,7 +237,7 @@ static void give_slot(struct owners *owners, int slot)
     pthread_mutex_unlock(&owners->lock);
 }
 
-static int ask_source(struct source *source, int slot, const char *key, int64_t give_up_us,
+static int ask_source(struct owners_source *source, int slot, const char *key, int64_t give_up_us,
                       struct text *data, struct text *why)
 {
     const char *reason;
@@ -249,7 +249,7 @@ static int ask_source(struct source *source, int slot, const char *key, int64_t 
     return found;
 }
 
-static void log_source(struct source *source, bool away, const char *why)
+static void log_source(struct owners_source *source, bool away, const char *why)
 {
     if (!log_changed(&source->away, away))
         return;
@@ -268,7 +268,7 @@ static int ask_slow(struct owners *owners, int slot, const char *key, const char
     int result = 1;
     for (size_t i = 0; i < owners->count; i++) {
         freed_by(text_free) struct text data = {0}, why = {0};
-        struct source *source = &owners->sources[i];
+        struct owners_source *source = &owners->sources[i];
         if (source->file != NULL)
             continue;
         bool away = monotonic_ms < source->away_until_ms;

@@ -39,7 +39,7 @@ void owners_table_free(struct owners_table **table)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-struct reading {
+struct owners_reading {
     struct owners_table *table;
     const char *path;
     struct problem *problem;
@@ -49,19 +49,19 @@ struct reading {
     uint32_t key;
 };
 
-static int fails_at(struct reading *reading, size_t line, const char *what)
+static int fails_at(struct owners_reading *reading, size_t line, const char *what)
 {
     freed_by(free_string) char *where = xasprintf("%s:%zu", reading->path, line);
     return problem_set(reading->problem, 0, where, "%s", what);
 }
 
-static int fails(struct reading *reading, const char *what)
+static int fails(struct owners_reading *reading, const char *what)
 {
     return fails_at(reading, reading->line, what);
 }
 
 /* No more logins of a key come. */
-static int end_key(struct reading *reading)
+static int end_key(struct owners_reading *reading)
 {
     return reading->key_line == 0 || reading->logins > 0 ||
            fails_at(reading, reading->key_line, "expected an address and who may write as it");
@@ -80,7 +80,7 @@ static uint32_t add_text(struct owners_table *table, const char *text)
 }
 
 /* What stands at the beginning of a line. */
-static int read_key(struct reading *reading, const char *word, size_t length)
+static int read_key(struct owners_reading *reading, const char *word, size_t length)
 {
     struct address address = {.text = "@"};
     size_t domain_length;
@@ -105,7 +105,7 @@ static int read_key(struct reading *reading, const char *word, size_t length)
     return 1;
 }
 
-static int add_login(struct reading *reading, const char *word, size_t length)
+static int add_login(struct owners_reading *reading, const char *word, size_t length)
 {
     struct owners_table *table = reading->table;
     struct address login;
@@ -123,7 +123,7 @@ static int add_login(struct reading *reading, const char *word, size_t length)
     return 1;
 }
 
-static int read_line(struct reading *reading, const char *line, const char *end)
+static int read_line(struct owners_reading *reading, const char *line, const char *end)
 {
     const char *rest = line, *word;
     size_t length = owners_word(&rest, end, &word);
@@ -142,7 +142,7 @@ static int read_line(struct reading *reading, const char *line, const char *end)
     return 1;
 }
 
-static int read_lines(struct reading *reading, const char *bytes, size_t length)
+static int read_lines(struct owners_reading *reading, const char *bytes, size_t length)
 {
     const char *end = bytes + length;
     for (const char *line = bytes; line < end;) {
@@ -242,7 +242,7 @@ int owners_table_read(const char *path, struct owners_table **table_r, struct pr
 {
     freed_by(text_free) struct text bytes = {0};
     freed_by(owners_table_free) struct owners_table *table = xcalloc(1, sizeof *table);
-    struct reading reading = {.table = table, .path = path, .problem = problem};
+    struct owners_reading reading = {.table = table, .path = path, .problem = problem};
     freed_by(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0)

@@ -1,7 +1,8 @@
-/* Owners in a file: lines `address login login …`, as tables of Postfix have them. A line that begins
- * with white space goes on with the one before; "#" begins a comment line; commas may stand between
- * logins. A key is an address or "@domain"; lines of other keys (domains, as tables of virtual aliases
- * have them) are passed over, and logins that are no address are somebody who never signs in. */
+/* Owners in a file: lines `address login login …`, as tables of Postfix have them. A line that
+ * begins with white space goes on with the one before; "#" begins a comment line; commas may stand
+ * between logins. A key is an address or "@domain"; lines of other keys (domains, as tables of
+ * virtual aliases have them) are passed over, and logins that are no address are somebody who never
+ * signs in. */
 #ifndef SENDGUARD_OWNERS_FILE_H
 #define SENDGUARD_OWNERS_FILE_H
 
@@ -22,8 +23,8 @@ int owners_table_read(const char *path, struct owners_table **table_r, struct pr
     must_check;
 void owners_table_free(struct owners_table **table);
 
-/* A file that is read when it is first asked, and when it changed. One that cannot be read leaves what
- * was known; why is logged. Any thread. */
+/* A file that is read when it is first asked, and when it changed. One that cannot be read leaves
+ * what was known; why is logged. Any thread. */
 struct owners_file;
 struct owners_file *owners_file_new(const char *path) __attribute__((returns_nonnull));
 void owners_file_free(struct owners_file **file);

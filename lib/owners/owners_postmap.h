@@ -1,4 +1,5 @@
-/* What `postmap -q KEY TYPE:TABLE` finds: any table that Postfix can read, by a process a question. */
+/* What `postmap -q KEY TYPE:TABLE` finds: any table that Postfix can read, by a process a question.
+ */
 #ifndef SENDGUARD_OWNERS_POSTMAP_H
 #define SENDGUARD_OWNERS_POSTMAP_H
 

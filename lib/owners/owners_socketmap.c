@@ -165,7 +165,8 @@ static int put(struct owners_socketmap *socketmap, const char *bytes, size_t len
     return 1;
 }
 
-/* One reply and nothing behind it. 1; 0 the server ended the connection before it said anything; -1. */
+/* One reply and nothing behind it. 1; 0 the server ended the connection before it said anything;
+ * -1. */
 static int get(struct owners_socketmap *socketmap, struct text *bytes, int64_t give_up_us,
                size_t *begin_r, size_t *end_r)
 {

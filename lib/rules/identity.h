@@ -1,5 +1,5 @@
-/* From must match the account: whether a mailbox may write as an address, and how many messages with
- * a foreign one suspend it. Pure: whose an address is, is asked by functions of the caller. */
+/* From must match the account: whether a mailbox may write as an address, and how many messages
+ * with a foreign one suspend it. Pure: whose an address is, is asked by functions of the caller. */
 #ifndef SENDGUARD_IDENTITY_H
 #define SENDGUARD_IDENTITY_H
 
@@ -26,7 +26,7 @@ struct identity_keys {
 struct identity_keys identity_keys(struct arena *arena, const char *address);
 
 struct identity_world {
-    /* Whether the mailbox may write as what a key names: 1, 0; -1: whoever knows does not answer. */
+    /* Whether the mailbox may write as what a key names: 1, 0; -1: nobody answers. */
     int (*may)(void *context, const char *key);
     /* Whether addresses of that domain are somebody's here, and whether no mail leads to it. */
     bool (*is_hosted)(void *context, const char *domain);
@@ -34,13 +34,13 @@ struct identity_world {
     void *context;
 };
 
-/* Whether `mailbox` may write as `address`, both in key form. Its own address it always may, with any
- * tag, whatever owners say. Where somebody does not answer, and nobody else says yes, it may: nobody
- * is refused from ignorance. Source: docs/identity.md, "Which addresses". */
+/* Whether `mailbox` may write as `address`, both in key form. Its own address it always may, with
+ * any tag, whatever owners say. Where somebody does not answer, and nobody else says yes, it may:
+ * nobody is refused from ignorance. Source: docs/identity.md, "Which addresses". */
 enum identity identity_judge(struct arena *arena, const char *mailbox, const char *address,
                              const struct identity_world *world);
 
-/* ---- messages with a foreign From ------------------------------------------------------------- */
+/* ---- messages with a foreign From ----------------------------------------------------------- */
 
 /* So many different messages within that time suspend: each counts at t in [t, t + IDENTITY_MS). */
 enum { IDENTITY_MESSAGES = 3 };
@@ -59,14 +59,15 @@ struct identity_messages {
 };
 
 enum identity_taken { IDENTITY_KNOWN, IDENTITY_TAKEN, IDENTITY_SUSPENDS };
-/* Takes a refused message over. SUSPENDS: it is the last of so many, and all are used up. What is more
- * than an hour ahead was noted by a clock that was wrong, and is forgotten. */
+/* Takes a refused message over. SUSPENDS: it is the last of so many, and all are used up. What is
+ * more than an hour ahead was noted by a clock that was wrong, and is forgotten. */
 enum identity_taken identity_take(struct identity_messages *messages, uint64_t attempt,
                                   int64_t now_ms);
 
 /* The packed form: 1 format; then of each 6 at, 8 attempt. */
 void identity_add(struct text *out, const struct identity_messages *messages);
 /* 1; 0: damaged, *messages_r is zeroed. */
-int identity_read(const void *bytes, size_t length, struct identity_messages *messages_r) must_check;
+int identity_read(const void *bytes, size_t length, struct identity_messages *messages_r)
+    must_check;
 
 #endif

@@ -13,6 +13,9 @@ const struct rule_info rule_table[RULE_NAMED_COUNT] = {
     RULES_OVER_TIME(RULE_ROW)
     [RULE_RECIPIENT_BLOCKED] = {.name = "recipient_blocked"},
     [RULE_SENDER_BLOCKED] = {.name = "sender_blocked"},
+    [RULE_FROM_NOT_YOURS] = {.name = "from_not_yours"},
+    [RULE_FROM_FOREIGN] = {.name = "from_foreign"},
+    [RULE_FROM_UNROUTABLE] = {.name = "from_unroutable"},
 };
 
 int rule_named(const char *name)

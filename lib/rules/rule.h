@@ -37,6 +37,10 @@ enum rule {
     /* without a limit: what is blocked */
     RULE_RECIPIENT_BLOCKED = RULE_COUNT,
     RULE_SENDER_BLOCKED,
+    /* … and From that is not the account's */
+    RULE_FROM_NOT_YOURS,
+    RULE_FROM_FOREIGN,
+    RULE_FROM_UNROUTABLE,
     RULE_NAMED_COUNT
 };
 #define RULE_FIRST_OVER_TIME RULE_MESSAGES_PER_DAY

@@ -7,6 +7,15 @@
 #include "rules/history.h"
 #include "rules/rule.h"
 
+/* What a mailbox may not write as. */
+struct objection_from {
+    const char *address; /* or what was read in its place */
+    const char *mailbox;
+    const char *const *may_use; /* some addresses that it may use, at least one */
+    size_t may_use_count;
+    bool is_observed; /* it is told, and refuses nothing */
+};
+
 /* One broken rule. */
 struct objection {
     enum rule rule;
@@ -19,7 +28,14 @@ struct objection {
     const char *reason;    /* why it or the sender is blocked, in one word; else NULL */
     const char *sentence;  /* and in a sentence; NULL: the catalogue has one for the reason */
     const char *until;     /* to be read: until when, of a block that Sendguard made; else NULL */
+    const struct objection_from *from; /* of the rules of From, else NULL */
 };
+
+/* Whether it refuses the message. */
+static inline bool objection_refuses(const struct objection *objection)
+{
+    return objection->from == NULL || !objection->from->is_observed;
+}
 
 /* All rules of one message that `facts` breaks, at once: every field, every
  * domain. Returns how many; *objections_r lives in `arena`, NULL for none. */

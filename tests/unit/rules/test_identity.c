@@ -1,5 +1,6 @@
-/* From must match the account: whose an address is, against a model that knows all addresses, and how
- * many messages suspend, against a model that looks at all that came. SENDGUARD_SEED repeats a run. */
+/* From must match the account: whose an address is, against a model that knows all addresses, and
+ * how many messages suspend, against a model that looks at all that came. SENDGUARD_SEED repeats a
+ * run. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,7 +149,8 @@ START_TEST(test_three)
     ck_assert_int_eq(identity_take(&messages, attempt_of(3, 3), NOON + IDENTITY_MS - 1),
                      IDENTITY_SUSPENDS);
     ck_assert_int_eq(identity_take(&later, attempt_of(3, 3), NOON + IDENTITY_MS), IDENTITY_TAKEN);
-    ck_assert_int_eq(identity_take(&messages, attempt_of(4, 4), NOON + IDENTITY_MS), IDENTITY_TAKEN);
+    ck_assert_int_eq(identity_take(&messages, attempt_of(4, 4), NOON + IDENTITY_MS),
+                     IDENTITY_TAKEN);
     ck_assert_uint_eq(messages.count, 1); /* the others are used up */
 }
 END_TEST
@@ -193,7 +195,8 @@ START_TEST(test_model)
             enum identity_taken expected = known                             ? IDENTITY_KNOWN
                                            : others + 1 == IDENTITY_MESSAGES ? IDENTITY_SUSPENDS
                                                                              : IDENTITY_TAKEN;
-            ck_assert_int_eq(identity_take(&messages, attempt_of(number, number), now_ms), expected);
+            ck_assert_int_eq(identity_take(&messages, attempt_of(number, number), now_ms),
+                             expected);
             if (expected == IDENTITY_SUSPENDS)
                 first = step + 1;
             identity_add(&packed, &messages);
@@ -206,7 +209,8 @@ END_TEST
 START_TEST(test_packed)
 {
     freed_by(text_free) struct text packed = {0};
-    struct identity_messages messages = {2, {{NOON, attempt_of(1, 2)}, {NOON + 1, UINT64_MAX}}}, read;
+    struct identity_messages messages = {2, {{NOON, attempt_of(1, 2)}, {NOON + 1, UINT64_MAX}}};
+    struct identity_messages read;
     identity_add(&packed, &messages);
     ck_assert_int_eq(identity_read(packed.data, packed.length, &read), 1);
     ck_assert_uint_eq(read.count, 2);
