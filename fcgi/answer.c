@@ -107,6 +107,8 @@ static struct kind kind_of(enum verdict_kind kind)
         return (struct kind){403, URN "suspended", "Sending is suspended"};
     case VERDICT_BLOCKED:
         return (struct kind){403, URN "blocked", "Too much mail could not be delivered"};
+    case VERDICT_IDENTITY:
+        return (struct kind){403, URN "from-not-allowed", "You may not write as this address"};
     case VERDICT_SENDER_BLOCKED:
         return (struct kind){403, URN "sender-blocked", "Mail from this sender is not accepted"};
     case VERDICT_NO_STORE:

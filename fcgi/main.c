@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
+#include "guard/from_check.h"
 #include "fcgi/service.h"
 
 struct endpoint_program {
@@ -20,6 +21,7 @@ static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 
 static void warnings(const struct settings *settings, struct faults *warnings)
 {
+    from_check_owners(settings, warnings);
     if (!listen_is_path(settings->fcgi_listen))
         settings_warn(warnings, "fcgi.listen",
                       "is on TCP: every program that can connect can end this one; expected a "

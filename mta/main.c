@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
+#include "guard/from_check.h"
 #include "mta/loops.h"
 
 enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
@@ -21,6 +22,7 @@ static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 
 static void warnings(const struct settings *settings, struct faults *warnings)
 {
+    from_check_owners(settings, warnings);
     if (settings->mta_webmail_hosts.count == 0)
         settings_warn(warnings, "mta.webmail_hosts",
                       "is not set: a message of a webmail that asks sendguard-fcgi is counted there "

@@ -24,7 +24,10 @@ void policy_answer(struct arena *arena, const struct catalogue *catalogue,
         policy_answer_later(arena, catalogue, "message.no_store", answer_r);
         return;
     default:
-        put(answer_r, smtp_reply_defers(verdict) ? "DEFER_IF_PERMIT 4.7.1" : "REJECT 5.7.1",
+        put(answer_r,
+            smtp_reply_defers(verdict)          ? "DEFER_IF_PERMIT 4.7.1"
+            : verdict->kind == VERDICT_IDENTITY ? "553 5.7.1"
+                                                : "REJECT 5.7.1",
             smtp_reply_line(arena, catalogue, verdict, contact, POLICY_TEXT_MAX_BYTES));
     }
 }

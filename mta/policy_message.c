@@ -127,8 +127,9 @@ int policy_message_sender(const struct policy_request *request, const struct set
         submission->webmail_host = true; /* its address is everybody's who uses the webmail */
     else if (submission_set_ip(submission, client, strlen(client), &unimportant) < 1)
         submission->ip = NULL; /* "unknown", or a client on a UNIX socket */
-    if (submission_set_from(submission, sender, strlen(sender), &unimportant) < 1)
-        submission->from = NULL; /* told in records, judged by nothing */
+    if (sender[0] != '\0' && address_key_unquoted(submission->arena, sender, strlen(sender),
+                                                  &submission->from, &unimportant) < 1)
+        submission->from_unread = arena_strdup(submission->arena, sender);
     return 1;
 }
 

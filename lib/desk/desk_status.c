@@ -166,6 +166,7 @@ static const char *headline(const struct forecast *forecast, enum can_send can_s
     const char *verdict = json_string(message, "verdict", "");
     const struct sending_reasons reasons = reasons_of(message);
     enum verdict_kind kind = strcmp(verdict, "message") == 0     ? VERDICT_MESSAGE
+                             : strcmp(verdict, "identity") == 0  ? VERDICT_IDENTITY
                              : strcmp(verdict, "over_time") == 0 ? VERDICT_OVER_TIME
                                                                  : VERDICT_ADMIT;
     const char *state = sending_state(suspension, can_send, kind, &reasons);

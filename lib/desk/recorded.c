@@ -21,12 +21,24 @@ struct json_object *recorded_list(const struct recorded *recorded, const char *n
                : NULL;
 }
 
+/* One that would have refused the message while it is only observed is kept with the number 0. */
+static bool is_observed(struct json_object *broken) { return json_int(broken, "count", 0) == 0; }
+
 bool recorded_breaks(const struct recorded *recorded, enum rule rule)
 {
     struct json_object *broken = recorded_list(recorded, "broken");
-    for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++)
-        if (strcmp(json_string(json_object_array_get_idx(broken, i), "rule", ""),
-                   rule_table[rule].name) == 0)
+    for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++) {
+        struct json_object *one = json_object_array_get_idx(broken, i);
+        if (strcmp(json_string(one, "rule", ""), rule_table[rule].name) == 0 && !is_observed(one))
+            return true;
+    }
+    return false;
+}
+
+static bool breaks_identity(const struct recorded *recorded)
+{
+    for (int rule = RULE_FROM_NOT_YOURS; rule <= RULE_FROM_UNROUTABLE; rule++)
+        if (recorded_breaks(recorded, (enum rule)rule))
             return true;
     return false;
 }
@@ -35,7 +47,9 @@ const char *recorded_verdict(const struct recorded *recorded)
 {
     switch (recorded->record->outcome) {
     case OUTCOME_REJECTED:
-        return recorded_breaks(recorded, RULE_SENDER_BLOCKED) ? "sender_blocked" : "message";
+        return recorded_breaks(recorded, RULE_SENDER_BLOCKED) ? "sender_blocked"
+               : breaks_identity(recorded)                    ? "identity"
+                                                              : "message";
     case OUTCOME_OVER: return "over_time";
     case OUTCOME_SUSPENDED: return "suspended";
     case OUTCOME_BLOCKED: return "blocked";
@@ -106,6 +120,8 @@ static void add_message_reasons(const struct recorded *recorded, struct json_obj
         int rule = rule_named(json_string(one, "rule", ""));
         int64_t count = json_int(one, "count", 0);
         bool limited = rule < RULE_COUNT;
+        if (is_observed(one) && recorded->record->outcome != OUTCOME_ADMITTED)
+            continue;
         if (rule < 0 || count < 0 || count > UINT32_MAX ||
             (limited && recorded_limit(recorded, (enum rule)rule) == LIMIT_OFF))
             continue;

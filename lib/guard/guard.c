@@ -22,8 +22,9 @@ struct guard {
     struct effective *effective;
     struct block_filter *filter;
     struct terms *terms;
-    pthread_rwlock_t lock; /* guards which settings are current */
+    pthread_rwlock_t lock; /* guards which settings are current, and the owners that they name */
     struct snapshot *current;
+    struct owners *owners;
 };
 
 struct snapshot *guard_snapshot(struct guard *guard)
@@ -32,6 +33,12 @@ struct snapshot *guard_snapshot(struct guard *guard)
     struct snapshot *snapshot = snapshot_share(guard->current);
     pthread_rwlock_unlock(&guard->lock);
     return snapshot;
+}
+
+static struct owners *owners_of(const struct settings *settings)
+{
+    return owners_new(settings->identity_owners.items, settings->identity_owners.count,
+                      settings->identity_owner == IDENTITY_OWNER_SOLE);
 }
 
 struct guard *guard_new(struct store *store, const struct token_key *key,
@@ -44,6 +51,7 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
     guard->effective = effective_new();
     guard->filter = block_filter_new();
     guard->terms = terms_new();
+    guard->owners = owners_of(settings);
     guard->current = snapshot_new(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
     return guard;
@@ -57,6 +65,7 @@ void guard_free(struct guard **guard)
     block_filter_free(&(*guard)->filter);
     terms_free(&(*guard)->terms);
     snapshot_release(&(*guard)->current);
+    owners_release(&(*guard)->owners);
     pthread_rwlock_destroy(&(*guard)->lock);
     pthread_mutex_destroy(&(*guard)->hashing);
     keyed_hash_forget(&(*guard)->keys);
@@ -68,12 +77,15 @@ void guard_hash_by(struct guard *guard, const struct token_key *key) { guard->ke
 
 void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue)
 {
+    struct owners *owners = owners_of(settings), *old_owners = guard->owners;
     struct snapshot *fresh = snapshot_new(settings, catalogue);
     pthread_rwlock_wrlock(&guard->lock);
     struct snapshot *old = guard->current;
     guard->current = fresh;
+    guard->owners = owners;
     pthread_rwlock_unlock(&guard->lock);
     snapshot_release(&old);
+    owners_release(&old_owners);
 }
 
 static struct effective_limits limits_if(struct guard *guard, const struct settings *settings,
@@ -260,6 +272,7 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
     struct verdict *verdict = judgement->verdict;
     if (result > 0) {
         verdict->unjudged = false;
+        judgement_note_from(judgement, guard->store);
         judgement_fill_verdict(judgement);
     } else {
         judgement_without_store(judgement);
@@ -294,12 +307,19 @@ static int refresh(struct guard *guard, int64_t now_ms)
                : -1;
 }
 
-static void forget_lists(struct judgement_lists *lists) { keyed_hash_forget(&lists->keys); }
+static void forget_lists(struct judgement_lists *lists)
+{
+    keyed_hash_forget(&lists->keys);
+    owners_release(&lists->owners);
+}
 
 /* The keys are made once, those of a year with the year, and each judgement has a copy. */
 static struct judgement_lists lists_of(struct guard *guard, int64_t now_ms)
 {
     struct judgement_lists lists = {.filter = guard->filter, .store = guard->store};
+    pthread_rwlock_rdlock(&guard->lock);
+    lists.owners = owners_share(guard->owners);
+    pthread_rwlock_unlock(&guard->lock);
     if (guard->keys.key == NULL)
         return lists;
     lists.has_hashed = block_filter_has_hashed(guard->filter);
@@ -314,11 +334,13 @@ static struct judgement_lists lists_of(struct guard *guard, int64_t now_ms)
     return lists;
 }
 
-/* 1 or -1. */
-static int find_blocked(struct judgement *judgement, struct judgement_lists *lists, bool dry_run,
+/* What needs to look somewhere: From, then the block lists. 1 or -1. */
+static int find_objections(struct judgement *judgement, struct judgement_lists *lists, bool dry_run,
                         int64_t now_ms)
 {
-    int result = judgement_find_blocked(judgement, lists, now_ms);
+    int result = judgement_find_from(judgement, lists, now_ms);
+    if (result > 0)
+        result = judgement_find_blocked(judgement, lists, now_ms);
     return result > 0 && !dry_run ? judgement_claim_probes(judgement, lists, now_ms) : result;
 }
 
@@ -339,7 +361,7 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
                         &verdicts_r[i]);
         tasks[i] = (struct judge_task){&judgements[i]->request, &judgements[i]->result, -1};
         if (ready > 0)
-            ready = find_blocked(judgements[i], &lists, dry_run, now_ms);
+            ready = find_objections(judgements[i], &lists, dry_run, now_ms);
         if (ready > 0 && !dry_run)
             ready = find_terms(judgements[i], guard, now_ms);
         if (ready > 0)

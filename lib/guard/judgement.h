@@ -9,6 +9,7 @@
 #include "guard/effective.h"
 #include "guard/keyed_hash.h"
 #include "guard/verdict.h"
+#include "owners/owners.h"
 #include "rules/rules.h"
 #include "settings/settings.h"
 #include "store/judge.h"
@@ -23,6 +24,7 @@ struct block_probe {
 struct judgement_lists {
     struct block_filter *filter; /* up to date */
     struct store *store;
+    struct owners *owners;
     struct keyed_hash_keys keys; /* key NULL: no hash can be made */
     bool has_hashed;             /* entries may keep a hash alone */
 };
@@ -45,6 +47,17 @@ struct judgement {
     struct judge_result result;
     struct verdict *verdict;
 };
+
+/* Whether one of the objections refuses it: those that are observed do not. */
+bool judgement_is_rejected(const struct judgement *judgement);
+
+/* Puts before the objections that the mailbox may not write as the address in From. 1; or -1 when
+ * the store did not answer, and nothing is added. */
+int judgement_find_from(struct judgement *judgement, struct judgement_lists *lists, int64_t now_ms)
+    must_check;
+/* With judgement->result, of a message that is refused for a foreign From: notes it, and makes of
+ * the last of so many one that has brought a suspension. */
+void judgement_note_from(struct judgement *judgement, struct store *store);
 
 /* Adds to the objections what is on the block lists or unroutable: the sender, then each blocked
  * recipient; and finds the probes. 1; or -1 when the entries could not be read, and nothing is added.

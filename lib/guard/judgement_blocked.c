@@ -464,7 +464,7 @@ int judgement_claim_probes(struct judgement *judgement, struct judgement_lists *
                            int64_t now_ms)
 {
     for (int attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
-        if (judgement->probe_count == 0 || judgement->objection_count > 0)
+        if (judgement->probe_count == 0 || judgement_is_rejected(judgement))
             return 1;
         int result = change_probes(judgement, lists->store, now_ms);
         judgement->probing = result > 0;

@@ -290,7 +290,7 @@ void judgement_prepare(struct judgement *judgement, struct judgement_lists *list
         .attempt = attempt(submission),
         .off_domain = judgement_off_domain(judgement),
         .no_attempt = !channel_is_its_users(submission->channel),
-        .rejected = judgement->objection_count > 0,
+        .rejected = judgement_is_rejected(judgement),
         .dry_run = dry_run,
         .observe = settings->guard_mode == MODE_OBSERVE,
         .decision = dry_run ? 0 : decision_new(now_ms),

@@ -29,6 +29,14 @@ const char *judgement_reason_text(const struct judgement *judgement,
     return verdict_reason_text(judgement->arena, judgement->catalogue, language, objection);
 }
 
+bool judgement_is_rejected(const struct judgement *judgement)
+{
+    for (size_t i = 0; i < judgement->objection_count; i++)
+        if (objection_refuses(&judgement->objections[i]))
+            return true;
+    return false;
+}
+
 static void add_reason(struct judgement *judgement, const struct objection *objection)
 {
     judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
@@ -82,8 +90,9 @@ static void fill_reasons(struct judgement *judgement)
                                                       result->window_count + result->over_count) *
                                                          sizeof verdict->reasons[0]);
     for (size_t i = 0; i < judgement->objection_count; i++)
-        add_reason(judgement, &judgement->objections[i]);
-    if (judgement->objection_count > 0 && !judgement->request.observe)
+        if (objection_refuses(&judgement->objections[i]) || outcome_passes(result->outcome))
+            add_reason(judgement, &judgement->objections[i]);
+    if (judgement_is_rejected(judgement) && !judgement->request.observe)
         return;
     for (size_t i = 0; i < result->window_count; i++) {
         const struct outcome_window *window = &result->windows[i];
@@ -228,12 +237,18 @@ static bool has_bypassed(const struct judgement *judgement)
            result->outcome != OUTCOME_REDEEMED && !unknown;
 }
 
-static bool sender_is_blocked(const struct judgement *judgement)
+/* Of a message that the objections refuse. */
+static enum verdict_kind kind_of_objections(const struct judgement *judgement)
 {
-    for (size_t i = 0; i < judgement->objection_count; i++)
-        if (judgement->objections[i].rule == RULE_SENDER_BLOCKED)
-            return true;
-    return false;
+    enum verdict_kind kind = VERDICT_MESSAGE;
+    for (size_t i = 0; i < judgement->objection_count; i++) {
+        const struct objection *objection = &judgement->objections[i];
+        if (objection->rule == RULE_SENDER_BLOCKED)
+            return VERDICT_SENDER_BLOCKED;
+        if (objection->from != NULL && objection_refuses(objection))
+            kind = VERDICT_IDENTITY;
+    }
+    return kind;
 }
 
 static void fill_kind(struct judgement *judgement)
@@ -245,7 +260,7 @@ static void fill_kind(struct judgement *judgement)
     verdict->bypassed = has_bypassed(judgement);
     switch (result->outcome) {
     case OUTCOME_REJECTED:
-        verdict->kind = sender_is_blocked(judgement) ? VERDICT_SENDER_BLOCKED : VERDICT_MESSAGE;
+        verdict->kind = kind_of_objections(judgement);
         break;
     case OUTCOME_OVER:
         verdict->kind = VERDICT_OVER_TIME;
@@ -263,9 +278,10 @@ static void fill_kind(struct judgement *judgement)
         break;
     default:
         verdict->kind = VERDICT_ADMIT;
-        verdict->observed = !verdict->repeated && judgement->request.observe &&
-                            (verdict->reason_count > 0 || result->suspensions.count > 0 ||
-                             result->block.until_ms != 0);
+        verdict->observed = !verdict->repeated &&
+                            (verdict->reason_count > 0 ||
+                             (judgement->request.observe && (result->suspensions.count > 0 ||
+                                                             result->block.until_ms != 0)));
     }
 }
 
@@ -308,7 +324,7 @@ void judgement_begin_verdict(struct judgement *judgement, bool dry_run, int64_t 
 
 void judgement_without_store(struct judgement *judgement)
 {
-    const struct outcome_seen seen = {.rejected = judgement->objection_count > 0,
+    const struct outcome_seen seen = {.rejected = judgement_is_rejected(judgement),
                                       .observe = judgement->settings->guard_mode == MODE_OBSERVE};
     if (!seen.rejected)
         return;
@@ -316,7 +332,7 @@ void judgement_without_store(struct judgement *judgement)
     fill_reasons(judgement);
     judgement->verdict->observed = seen.observe;
     if (outcome_decide(&seen).outcome == OUTCOME_REJECTED) {
-        judgement->verdict->kind = VERDICT_MESSAGE;
+        judgement->verdict->kind = kind_of_objections(judgement);
         judgement->verdict->unjudged = false;
     }
 }

@@ -121,7 +121,7 @@ static void put_broken(struct text *out, const struct packed_message *message)
         packed_add_number(out, objection->rule < RULE_COUNT
                                    ? objection->rule
                                    : (unsigned)(WITHOUT_LIMIT + objection->rule - RULE_COUNT));
-        packed_add_number(out, objection->count);
+        packed_add_number(out, objection_refuses(objection) ? objection->count : 0);
         packed_add_number(out, (uint64_t)(objection->field + 1)); /* 0: of no field */
         packed_add_string(out, objection->domain != NULL ? objection->domain : ""); /* "": of none */
     }

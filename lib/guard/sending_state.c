@@ -30,6 +30,7 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
     switch (kind) {
     case VERDICT_MESSAGE: return reasons->only_blocked ? "blocked_recipients" : "too_big";
     case VERDICT_SENDER_BLOCKED: return "sender_blocked";
+    case VERDICT_IDENTITY: return "identity";
     case VERDICT_ADMIT: return "ok";
     default:
         return reasons->to_split          ? "split"

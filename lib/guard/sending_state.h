@@ -22,8 +22,8 @@ void sending_state_add_reason(struct sending_reasons *reasons, enum rule rule, b
 
 /* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
  * "paused"|"stopped": the suspension (id 0: none); "blocked": the kind; "own"|"full": can_send;
- * "too_big"|"blocked_recipients"|"sender_blocked"|"split"|"recipients_full"|"over_time": the kind and
- * the reasons;
+ * "too_big"|"blocked_recipients"|"sender_blocked"|"identity"|"split"|"recipients_full"|"over_time":
+ * the kind and the reasons;
  * else "ok". */
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
                           enum verdict_kind kind, const struct sending_reasons *reasons);

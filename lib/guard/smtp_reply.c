@@ -109,6 +109,8 @@ static const char *rule_of_suspension(const struct reply_writing *telling,
     const struct suspension *suspension = &verdict->suspensions.of[0];
     if (verdict->reason_count > 0) {
         const struct objection *objection = &verdict->reasons[0].objection;
+        if (objection->rule >= RULE_COUNT) /* it has no numbers */
+            return smtp_reply_plain(telling->arena, verdict->reasons[0].text);
         return short_rule(telling, objection->rule, objection->count, objection->limit);
     }
     int rule = strcmp(suspension->by, "guard") == 0 ? rule_by_name(suspension->note) : -1;

@@ -7,7 +7,7 @@ const char *const verdict_labels[VERDICT_LABELS] = {
     [LABEL_SUSPENDED] = "suspended", [LABEL_NO_STORE] = "no_store", [LABEL_REPEATED] = "repeated",
     [LABEL_OBSERVED] = "observed",   [LABEL_UNJUDGED] = "unjudged",
     [LABEL_REDEEMED] = "redeemed",   [LABEL_BLOCKED] = "blocked",
-    [LABEL_SENDER_BLOCKED] = "sender_blocked",
+    [LABEL_SENDER_BLOCKED] = "sender_blocked", [LABEL_IDENTITY] = "identity",
 };
 
 const char *const can_send_names[CAN_SEND_COUNT] = {"all", "own", "none"};
@@ -18,7 +18,7 @@ enum verdict_label verdict_label(const struct verdict *verdict)
         [VERDICT_ADMIT] = LABEL_ADMIT,         [VERDICT_MESSAGE] = LABEL_MESSAGE,
         [VERDICT_OVER_TIME] = LABEL_OVER_TIME, [VERDICT_SUSPENDED] = LABEL_SUSPENDED,
         [VERDICT_NO_STORE] = LABEL_NO_STORE,   [VERDICT_BLOCKED] = LABEL_BLOCKED,
-        [VERDICT_SENDER_BLOCKED] = LABEL_SENDER_BLOCKED,
+        [VERDICT_SENDER_BLOCKED] = LABEL_SENDER_BLOCKED, [VERDICT_IDENTITY] = LABEL_IDENTITY,
     };
     return verdict->repeated   ? LABEL_REPEATED
            : verdict->redeemed ? LABEL_REDEEMED
@@ -63,6 +63,13 @@ static void write_reason(struct json_writer *writer, const struct reason *reason
         json_write_string(writer, "recipient", objection->recipient);
     if (objection->reason != NULL)
         json_write_string(writer, "reason", objection->reason);
+    if (objection->from != NULL) {
+        json_write_string(writer, "from", objection->from->address);
+        json_write_list(writer, "may_use");
+        for (size_t i = 0; i < objection->from->may_use_count; i++)
+            json_write_string(writer, NULL, objection->from->may_use[i]);
+        json_write_end(writer);
+    }
     if (objection->rule < RULE_COUNT)
         json_write_int(writer, "limit", objection->limit);
     json_write_int(writer, "count", objection->count);

@@ -20,13 +20,14 @@ enum verdict_kind {
     VERDICT_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
     VERDICT_BLOCKED,   /* 403: mail of its domain, or its mailbox, failed too often */
     VERDICT_SENDER_BLOCKED, /* 403: the sender is on a block list */
+    VERDICT_IDENTITY,       /* 403: From is not the account's */
 };
 
 /* A verdict in one word, for logs and counts: the kind, or what stands behind an admission. */
 enum verdict_label {
     LABEL_ADMIT, LABEL_MESSAGE, LABEL_OVER_TIME, LABEL_SUSPENDED, LABEL_NO_STORE, /* as the kinds */
-    LABEL_BLOCKED, LABEL_SENDER_BLOCKED, LABEL_REPEATED, LABEL_OBSERVED, LABEL_UNJUDGED,
-    LABEL_REDEEMED,
+    LABEL_BLOCKED, LABEL_SENDER_BLOCKED, LABEL_IDENTITY, LABEL_REPEATED, LABEL_OBSERVED,
+    LABEL_UNJUDGED, LABEL_REDEEMED,
     VERDICT_LABELS
 };
 extern const char *const verdict_labels[VERDICT_LABELS]; /* "admit", "over_time", … */

@@ -26,6 +26,14 @@ static const char *reason_key(struct arena *arena, const struct objection *objec
     return arena_printf(arena, "reason.%s_too_big", rule->name);
 }
 
+static const char *joined(struct arena *arena, const char *const *words, size_t count)
+{
+    freed_by(text_free) struct text all = {0};
+    for (size_t i = 0; i < count; i++)
+        text_addf(&all, "%s%s", i > 0 ? ", " : "", words[i]);
+    return arena_strdup(arena, text_string(&all));
+}
+
 const char *verdict_reason_text(struct arena *arena, const struct catalogue *catalogue,
                                 const char *language, const struct objection *objection)
 {
@@ -39,6 +47,12 @@ const char *verdict_reason_text(struct arena *arena, const struct catalogue *cat
     json_add_string(values, "recipient", objection->recipient);
     json_add_string(values, "sentence", objection->sentence);
     json_add_string(values, "until", objection->until);
+    if (objection->from != NULL) {
+        json_add_string(values, "from", objection->from->address);
+        json_add_string(values, "mailbox", objection->from->mailbox);
+        json_add_string(values, "may_use", joined(arena, objection->from->may_use,
+                                                  objection->from->may_use_count));
+    }
     if (objection->field >= 0) {
         const char *key = arena_printf(arena, "field.%s", field_names[objection->field]);
         json_add_string(values, "field", catalogue_text(catalogue, arena, language, key, NULL));

@@ -41,6 +41,7 @@ struct submission {
     const char *domain;  /* of the mailbox; points into it */
     const char *ip;      /* key form: IPv4 whole, IPv6 as its /64; NULL until set */
     const char *from;    /* address alone, key form; NULL when absent */
+    const char *from_unread; /* CHANNEL_SMTP: a sender that is no address; NULL: there is none */
     const char *lang;    /* BCP 47 tag, "en" until set */
     const char *zone;    /* the sender's time zone, "Europe/Berlin"; NULL: not known, UTC */
     struct recipient *recipients;

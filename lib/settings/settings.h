@@ -19,6 +19,8 @@ enum mode { MODE_ENFORCE, MODE_OBSERVE };
 enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
 enum durability { DURABILITY_NORMAL, DURABILITY_FULL };
 enum spf_mode { SPF_MODE_OFF, SPF_MODE_OBSERVE, SPF_MODE_WARN, SPF_MODE_BLOCK };
+enum identity_mode { IDENTITY_MODE_OFF, IDENTITY_MODE_OBSERVE, IDENTITY_MODE_ENFORCE };
+enum identity_owner { IDENTITY_OWNER_ANY, IDENTITY_OWNER_SOLE };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
 struct text;
@@ -98,6 +100,7 @@ struct settings {
     struct limits limits[CHANNEL_COUNT];
     /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */
     int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
+    int on_from_foreign;           /* enum on_limit */
     /* [domains] */
     struct text_list own_domains; /* each item: domains in key form, one space between */
     struct own_domain *own_index; /* the same, sorted by name, each domain once */
@@ -116,6 +119,10 @@ struct settings {
     int spf_mode;                  /* enum spf_mode */
     struct text_list spf_outgoing; /* IPs as inet_ntop has them */
     struct text_list spf_resolver; /* "IP" or "IP@PORT"; none: those of the system */
+    /* [identity] */
+    int identity_mode;                /* enum identity_mode */
+    struct text_list identity_owners; /* as owner_source_read takes them */
+    int identity_owner;               /* enum identity_owner */
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; sorted, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */

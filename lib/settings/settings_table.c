@@ -21,6 +21,11 @@ static const char *const off_on_names[] = {"off", "on", NULL};
 static const char *const spf_mode_names[] = {
     [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn",
     [SPF_MODE_BLOCK] = "block", NULL};
+static const char *const identity_mode_names[] = {
+    [IDENTITY_MODE_OFF] = "off", [IDENTITY_MODE_OBSERVE] = "observe",
+    [IDENTITY_MODE_ENFORCE] = "enforce", NULL};
+static const char *const identity_owner_names[] = {
+    [IDENTITY_OWNER_ANY] = "any", [IDENTITY_OWNER_SOLE] = "sole", NULL};
 static const char *const failure_blocks_names[] = {
     [FAILURE_BLOCKS_DOMAIN] = "domain", [FAILURE_BLOCKS_MAILBOX] = "mailbox", NULL};
 
@@ -317,6 +322,10 @@ const struct setting settings_table[] = {
      .sentence = "A message over this limit suspends nobody: all mailboxes of the domain fill it, "
                  "and the one that sends next would pay for the others."},
     ON_LIMIT(RULE_MESSAGES_PER_DAY_PER_RECIPIENT, "messages_per_day_per_recipient", "refuse"),
+    {NAMED("on_limit", "from_foreign"), .type = &settings_type_choice, MEMBER(on_from_foreign),
+     .standard = "suspend", .choices = on_limit_names,
+     .sentence = "Whether three different messages within 24 hours with a sender address at a domain "
+                 "that is not hosted here also suspend the mailbox, cause identity."},
 
     {NAMED("domains", "own_domains"), .type = &settings_type_groups, MEMBER(own_domains),
      .standard = "",
@@ -328,7 +337,9 @@ const struct setting settings_table[] = {
      .standard = "",
      .sentence = "Domains whose addresses are mailboxes here; those of `own_domains` are, too. "
                  "What is forwarded is counted for the mailbox that its sender address names, and "
-                 "refused when that is at no such domain. May be repeated."},
+                 "refused when that is at no such domain. A sender address at any other domain is a "
+                 "foreign one; while this setting is empty, domains that send here and those that "
+                 "`identity.owners` know are hosted too. May be repeated."},
 
     {NAMED("failures", "percent"), .type = &settings_type_limit, MEMBER(failures.percent),
      .min = 1, .max = 100, .standard = "50", .unit = "percent",
@@ -405,6 +416,20 @@ const struct setting settings_table[] = {
      .sentence = "Which DNS resolvers are asked for SPF records: `system`, those of "
                  "`/etc/resolv.conf`. Name another where those answer otherwise for your own "
                  "domains than they are answered in the Internet."},
+
+    {NAMED("identity", "mode"), .type = &settings_type_choice, MEMBER(identity_mode),
+     .standard = "off", .choices = identity_mode_names,
+     .sentence = "Whether a mailbox may write only as itself and as addresses that are its own. "
+                 "`observe` tells in logs and decisions what `enforce` would refuse."},
+    {NAMED("identity", "owners"), .type = &settings_type_owners, MEMBER(identity_owners),
+     .standard = "none",
+     .sentence = "Where it stands whose an address is: `file:PATH` with lines `address login login`, "
+                 "`socketmap:unix:PATH:NAME`, `socketmap:inet:HOST:PORT:NAME`, or `postmap:TYPE:TABLE` "
+                 "for any table that Postfix reads. All of them are asked. May be repeated."},
+    {NAMED("identity", "owner"), .type = &settings_type_choice, MEMBER(identity_owner),
+     .standard = "any", .choices = identity_owner_names,
+     .sentence = "Who may write as an address that several mailboxes have, such as `team@`: each of "
+                 "them, or, with `sole`, nobody but its only owner."},
 
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},

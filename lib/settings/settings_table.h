@@ -59,6 +59,7 @@ extern const struct setting_type
     settings_type_senders,    /* an address or a domain an item */
     settings_type_networks,   /* an item as settings_network_normalise has it; "none" is no item */
     settings_type_ips,        /* the same, of single addresses */
+    settings_type_owners,     /* a source of owners an item, as owner_source.h has it; "none" is no item */
     settings_type_resolvers,  /* single addresses, each with "@PORT" or not; "system" is no item */
     settings_type_patterns,   /* a domain or "*.DOMAIN" an item; "none" is no item */
     settings_type_reasons,    /* "NAME SENTENCE" an item, one a line */

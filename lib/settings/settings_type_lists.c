@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/owner_source.h"
 #include "message/address.h"
 #include "settings/settings_type.h"
 
@@ -11,6 +12,7 @@ enum {
     NETWORKS_MAX = 1000, /* each request is compared with all of them */
     GROUP_MAX_BYTES = 64 * 1024,
     RESOLVERS_MAX = 16,
+    OWNERS_MAX = 16,
     LINKS_MAX = 20,
     LABEL_MAX_BYTES = 100,
     REASONS_MAX = 50,
@@ -242,6 +244,30 @@ static void print_resolvers(const struct setting *setting, const struct settings
 const struct setting_type settings_type_resolvers = {
     .parse = parse_resolvers, .print = print_resolvers, .clear = clear_list, .is_list = true,
     .values = "IP addresses as ADDRESS or ADDRESS@PORT, or system"};
+
+static int parse_owners(struct settings_value *value)
+{
+    const struct text_list *list = value->member;
+    const char *rest = value->text, *word;
+    size_t length, count = 0;
+    struct owner_source source;
+    if (strcmp(value->text, "none") == 0)
+        return list->count == 0 || settings_value_fails(value, "cannot be combined with sources");
+    for (; (length = settings_value_word(&rest, &word)) > 0; count++) {
+        const char *fault = owner_source_read(word, length, &source);
+        if (fault != NULL)
+            return settings_value_fails_word(value, word, length, fault);
+        freed_by(free_string) char *item = xasprintf("%.*s", (int)length, word);
+        add_item(value->member, item);
+    }
+    if (count == 0)
+        return settings_value_fails(value, "names no source");
+    return list->count <= OWNERS_MAX || settings_value_fails(value, "is one source too many");
+}
+
+const struct setting_type settings_type_owners = {
+    .parse = parse_owners, .print = print_or_none, .clear = clear_list, .is_list = true,
+    .values = OWNER_SOURCE_FORMS ", or none"};
 
 /* ---- an item a line ------------------------------------------------------------------------ */
 

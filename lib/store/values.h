@@ -32,6 +32,8 @@ enum value_kind {
     VALUE_LOGIN_NEWS,    /* which of both changed */
     VALUE_RECIPIENT, /* what failed of one, for a sender domain: rules/recipient_block.h */
     VALUE_SITE,   /* its outages within a month, and whom it made be blocked lately */
+    VALUE_PERMISSIONS, /* addresses that staff lets a mailbox write as: guard/permissions.h */
+    VALUE_IDENTITY, /* messages of a mailbox with a foreign From: rules/identity.h */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

@@ -87,9 +87,9 @@ END_TEST
 START_TEST(test_reasons_and_windows)
 {
     struct reason reasons[] = {
-        {{RULE_RECIPIENTS_PER_FIELD, FIELD_BCC, NULL, 100, 101, false, NULL, NULL, NULL, NULL}, "too many"},
-        {{RULE_RECIPIENTS_PER_DOMAIN, -1, "x.test", 50, 57, false, NULL, NULL, NULL, NULL}, "\"quoted\" \\ \xC3\xBC\n"},
-        {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 0, UINT32_MAX, true, NULL, NULL, NULL, NULL}, "never"},
+        {{RULE_RECIPIENTS_PER_FIELD, FIELD_BCC, NULL, 100, 101, false, NULL, NULL, NULL, NULL, NULL}, "too many"},
+        {{RULE_RECIPIENTS_PER_DOMAIN, -1, "x.test", 50, 57, false, NULL, NULL, NULL, NULL, NULL}, "\"quoted\" \\ \xC3\xBC\n"},
+        {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 0, UINT32_MAX, true, NULL, NULL, NULL, NULL, NULL}, "never"},
     };
     struct verdict verdict = {
         .kind = VERDICT_OVER_TIME, .submission = &submission, .now_ms = NOW,
@@ -158,7 +158,7 @@ START_TEST(test_hostile_texts)
     static const char *const texts[] = {"\"", "\\", "\x01\x1F\x7F", "\xFF\xFE", "\xE2\x80\xA8",
                                         "</script>", "\xF0\x9F\x98\x80", "\xC3", ""};
     for (size_t i = 0; i < countof(texts); i++) {
-        struct reason reason = {{RULE_RECIPIENTS_PER_DOMAIN, -1, texts[i], 1, 2, false, NULL, NULL, NULL, NULL}, texts[i]};
+        struct reason reason = {{RULE_RECIPIENTS_PER_DOMAIN, -1, texts[i], 1, 2, false, NULL, NULL, NULL, NULL, NULL}, texts[i]};
         struct verdict verdict = {.kind = VERDICT_MESSAGE, .submission = &submission,
                                   .reasons = &reason, .reason_count = 1, .message = texts[i],
                                   .status_url = texts[i]};
@@ -177,47 +177,47 @@ static const struct {
     struct objection objection;
     const char *text;
 } sentences[] = {
-    {{RULE_RECIPIENTS_PER_MESSAGE, -1, NULL, 300, 301, false, NULL, NULL, NULL, NULL},
+    {{RULE_RECIPIENTS_PER_MESSAGE, -1, NULL, 300, 301, false, NULL, NULL, NULL, NULL, NULL},
      "301 recipients in all; the limit for one message is 300. Remove 1."},
-    {{RULE_RECIPIENTS_PER_FIELD, FIELD_TO, NULL, 100, 150, false, NULL, NULL, NULL, NULL},
+    {{RULE_RECIPIENTS_PER_FIELD, FIELD_TO, NULL, 100, 150, false, NULL, NULL, NULL, NULL, NULL},
      "150 recipients in To; the limit for one field is 100. Remove 50."},
-    {{RULE_RECIPIENTS_PER_FIELD, FIELD_CC, NULL, 0, 2, false, NULL, NULL, NULL, NULL},
+    {{RULE_RECIPIENTS_PER_FIELD, FIELD_CC, NULL, 0, 2, false, NULL, NULL, NULL, NULL, NULL},
      "2 recipients in Cc; the limit for one field is 0. Remove 2."},
-    {{RULE_RECIPIENTS_PER_FIELD, FIELD_BCC, NULL, 100, 101, false, NULL, NULL, NULL, NULL},
+    {{RULE_RECIPIENTS_PER_FIELD, FIELD_BCC, NULL, 100, 101, false, NULL, NULL, NULL, NULL, NULL},
      "101 recipients in Bcc; the limit for one field is 100. Remove 1."},
-    {{RULE_RECIPIENTS_PER_DOMAIN, -1, "x.test", 50, 57, false, NULL, NULL, NULL, NULL},
+    {{RULE_RECIPIENTS_PER_DOMAIN, -1, "x.test", 50, 57, false, NULL, NULL, NULL, NULL, NULL},
      "57 recipients at x.test; the limit is 50. Remove 7."},
-    {{RULE_HEADER_CHARS_PER_DOMAIN, -1, "x.test", 2000, 2345, false, NULL, NULL, NULL, NULL},
+    {{RULE_HEADER_CHARS_PER_DOMAIN, -1, "x.test", 2000, 2345, false, NULL, NULL, NULL, NULL, NULL},
      "The recipients at x.test take 2345 characters, names included; the limit is 2000. Remove "
      "recipients or shorten names by 345."},
-    {{RULE_MESSAGES_PER_DAY, -1, NULL, 600, 601, false, NULL, NULL, NULL, NULL},
+    {{RULE_MESSAGES_PER_DAY, -1, NULL, 600, 601, false, NULL, NULL, NULL, NULL, NULL},
      "This would be message 601 of the last 24 hours; the limit is 600."},
-    {{RULE_MESSAGES_PER_HOUR, -1, NULL, 300, 301, false, NULL, NULL, NULL, NULL},
+    {{RULE_MESSAGES_PER_HOUR, -1, NULL, 300, 301, false, NULL, NULL, NULL, NULL, NULL},
      "This would be message 301 of the last hour; the limit is 300."},
-    {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 1000, 1010, false, NULL, NULL, NULL, NULL},
+    {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 1000, 1010, false, NULL, NULL, NULL, NULL, NULL},
      "This would make 1010 recipients outside your domain in the last 24 hours; the limit is "
      "1000."},
-    {{RULE_OFF_DOMAIN_PER_HOUR_PER_IP, -1, NULL, 500, 501, false, NULL, NULL, NULL, NULL},
+    {{RULE_OFF_DOMAIN_PER_HOUR_PER_IP, -1, NULL, 500, 501, false, NULL, NULL, NULL, NULL, NULL},
      "This would make 501 recipients outside your domain from your network address in the last "
      "hour; the limit is 500."},
-    {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 1000, 1200, true, NULL, NULL, NULL, NULL},
+    {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 1000, 1200, true, NULL, NULL, NULL, NULL, NULL},
      "This message alone has 1200 recipients outside your domain; the limit for 24 hours is 1000. "
      "Split it."},
-    {{RULE_OFF_DOMAIN_PER_HOUR_PER_IP, -1, NULL, 500, 600, true, NULL, NULL, NULL, NULL},
+    {{RULE_OFF_DOMAIN_PER_HOUR_PER_IP, -1, NULL, 500, 600, true, NULL, NULL, NULL, NULL, NULL},
      "This message alone has 600 recipients outside your domain; the limit for an hour is 500. "
      "Split it."},
-    {{RULE_MESSAGES_PER_DAY, -1, NULL, 0, 1, true, NULL, NULL, NULL, NULL}, "This mailbox is not allowed to send."},
-    {{RULE_MESSAGES_PER_HOUR, -1, NULL, 0, 4, true, NULL, NULL, NULL, NULL}, "This mailbox is not allowed to send."},
-    {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 0, 3, true, NULL, NULL, NULL, NULL},
+    {{RULE_MESSAGES_PER_DAY, -1, NULL, 0, 1, true, NULL, NULL, NULL, NULL, NULL}, "This mailbox is not allowed to send."},
+    {{RULE_MESSAGES_PER_HOUR, -1, NULL, 0, 4, true, NULL, NULL, NULL, NULL, NULL}, "This mailbox is not allowed to send."},
+    {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 0, 3, true, NULL, NULL, NULL, NULL, NULL},
      "This mailbox is not allowed to send outside its own domain."},
     {{RULE_RECIPIENT_BLOCKED, FIELD_CC, "x.test", 0, 1, false, "a&b@x.test", "staff", "It is a trap.",
-      NULL},
+      NULL, NULL},
      "Mail to a&b@x.test (Cc) is blocked: It is a trap. Remove this recipient."},
     {{RULE_RECIPIENT_BLOCKED, -1, "localhost", 0, 1, false, "root@localhost", "unroutable", NULL,
-      NULL},
+      NULL, NULL},
      "No mail can reach root@localhost: localhost has no mail server. Correct the address or remove "
      "it."},
-    {{RULE_SENDER_BLOCKED, -1, NULL, 0, 1, false, NULL, "marketing", "No advertising.", NULL},
+    {{RULE_SENDER_BLOCKED, -1, NULL, 0, 1, false, NULL, "marketing", "No advertising.", NULL, NULL},
      "Mail from this mailbox is not accepted: No advertising."},
 };
 

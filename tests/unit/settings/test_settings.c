@@ -78,6 +78,10 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->complaints_count, 3);
     ck_assert_int_eq(settings->complaints_window_ms, 7 * DAY_MS);
     ck_assert_int_eq(settings->spf_mode, SPF_MODE_OBSERVE);
+    ck_assert_int_eq(settings->identity_mode, IDENTITY_MODE_OFF);
+    ck_assert_uint_eq(settings->identity_owners.count, 0);
+    ck_assert_int_eq(settings->identity_owner, IDENTITY_OWNER_ANY);
+    ck_assert_int_eq(settings->on_from_foreign, ON_LIMIT_SUSPEND);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->spf_resolver.count, 0);
     ck_assert_uint_eq(settings->blocks_unroutable.count, 4);
@@ -281,6 +285,11 @@ static const struct {
     {"blocks", "reasons", "", ""},
     {"blocks", "reasons", "no_ads  \tNo advertising.", "no_ads No advertising."},
     {"spf", "outgoing", "none", "none"},
+    {"identity", "owners", "none", "none"},
+    {"identity", "owners", "file:/etc/owners, postmap:proxy:mysql:/x socketmap:inet:[::1]:9:s",
+     "file:/etc/owners\npostmap:proxy:mysql:/x\nsocketmap:inet:[::1]:9:s"},
+    {"identity", "owner", "sole", "sole"},
+    {"on_limit", "from_foreign", "refuse", "refuse"},
     {"spf", "resolver", "system", "system"},
     {"spf", "resolver", "127.0.0.1 2001:DB8::53@5353", "127.0.0.1\n2001:db8::53@5353"},
     {"spf", "outgoing", "192.0.2.7, 2001:DB8::0:7", "192.0.2.7\n2001:db8::7"},
@@ -466,6 +475,14 @@ static const struct {
     {"spf.outgoing=192.0.2.0/24", "\"192.0.2.0/24\": is a network, not an address"},
     {"spf.outgoing=192.0.2.7/32", "is a network, not an address"},
     {"spf.outgoing=mx.example.test", "\"mx.example.test\": is no IP address"},
+    {"identity.mode=on", "expected off, observe or enforce"},
+    {"identity.owner=all", "expected any or sole"},
+    {"identity.owners=", "is empty; expected file:PATH, socketmap:unix:PATH:NAME, "
+                         "socketmap:inet:HOST:PORT:NAME or postmap:TYPE:TABLE, or none"},
+    {"identity.owners=/etc/owners", "is none of file:PATH"},
+    {"identity.owners=file:/etc/owners, postmap:/x", "\"postmap:/x\": is no postmap:TYPE:TABLE"},
+    {"identity.owners=file:/etc/owners none", "\"none\": is none of"},
+    {"on_limit.from_foreign=3", "expected refuse or suspend"},
     {"spf.mode=refuse", "\"refuse\" is no choice; expected off, observe, warn or block"},
     {"spf.resolver=", "is empty; expected IP addresses as ADDRESS or ADDRESS@PORT, or system"},
     {"spf.resolver=192.0.2.53@", "has no port behind @"},
