@@ -38,7 +38,7 @@ struct snapshot *guard_snapshot(struct guard *guard)
 static struct owners *owners_of(const struct settings *settings)
 {
     return owners_new(settings->identity_owners.items, settings->identity_owners.count,
-                      settings->identity_owner == IDENTITY_OWNER_SOLE);
+                      settings->identity_owner == IDENTITY_OWNER_SOLE, OWNERS_TIMEOUT_MS);
 }
 
 struct guard *guard_new(struct store *store, const struct token_key *key,

@@ -39,6 +39,7 @@ struct owners {
     struct owners_source *sources;
     size_t count;
     bool sole, has_slow;
+    int timeout_ms;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool busy[OWNERS_AT_ONCE];
@@ -94,12 +95,13 @@ static void prepare(struct owners *owners, struct owners_source *source, const c
     owners->has_slow = owners->has_slow || source->file == NULL;
 }
 
-struct owners *owners_new(char *const *sources, size_t count, bool sole)
+struct owners *owners_new(char *const *sources, size_t count, bool sole, int timeout_ms)
 {
     struct owners *owners = xcalloc(1, sizeof *owners);
     pthread_condattr_t monotonic;
     owners->references = 1;
     owners->sole = sole;
+    owners->timeout_ms = timeout_ms;
     owners->count = count < OWNERS_SOURCES_MAX ? count : OWNERS_SOURCES_MAX;
     owners->sources = xcalloc(owners->count + 1, sizeof owners->sources[0]);
     for (size_t i = 0; i < owners->count; i++)
@@ -290,7 +292,7 @@ static int find_slow(struct owners *owners, const char *key, const char *mailbox
                      int64_t monotonic_ms, struct owners_answer *answer_r)
 {
     unsigned char hash[HASH_BYTES];
-    int64_t give_up_us = clock_monotonic_us() + OWNERS_TIMEOUT_MS * INT64_C(1000);
+    int64_t give_up_us = clock_monotonic_us() + owners->timeout_ms * INT64_C(1000);
     *answer_r = (struct owners_answer){0};
     hash_of(owners, key, mailbox, hash);
     if (find_kept(owners, hash, monotonic_ms, answer_r))

@@ -24,10 +24,10 @@ enum {
 #define OWNERS_NO_KEPT_MS MINUTE_MS
 #define OWNERS_AWAY_MS (5 * SECOND_MS)
 
-/* `sources`: texts that owner_source_read takes, up to OWNERS_SOURCES_MAX. `sole`: an address that
+/* timeout_ms: how long a question may take. `sources`: texts that owner_source_read takes, up to OWNERS_SOURCES_MAX. `sole`: an address that
  * has several owners is nobody's. Nothing is read or connected to yet. The caller holds the only
  * reference. */
-struct owners *owners_new(char *const *sources, size_t count, bool sole)
+struct owners *owners_new(char *const *sources, size_t count, bool sole, int timeout_ms)
     __attribute__((returns_nonnull));
 struct owners *owners_share(struct owners *owners);
 /* Gives up a reference and sets NULL; the last one frees. NULL inside is accepted. */

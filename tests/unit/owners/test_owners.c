@@ -19,6 +19,8 @@
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
 
+enum { PLENTY_MS = 20000 }; /* for an answer, on a machine that has much else to do */
+
 static char folder[FOLDER_SIZE];
 static char *socket_path, *table, *questions;
 static struct owners *owners;
@@ -100,11 +102,16 @@ static int asked(void)
     return lines;
 }
 
-static void open_owners(bool sole, const char *one, const char *other)
+static void open_for(int timeout_ms, bool sole, const char *one, const char *other)
 {
     char *sources[] = {arena_strdup(arena, one), other != NULL ? arena_strdup(arena, other) : NULL};
     owners_release(&owners);
-    owners = owners_new(sources, other != NULL ? 2 : 1, sole);
+    owners = owners_new(sources, other != NULL ? 2 : 1, sole, timeout_ms);
+}
+
+static void open_owners(bool sole, const char *one, const char *other)
+{
+    open_for(PLENTY_MS, sole, one, other);
 }
 
 static int ask(const char *key, const char *mailbox)
@@ -340,18 +347,21 @@ START_TEST(test_silent)
     for (size_t i = 0; i < countof(answers); i++) {
         write_file(table, arena_printf(arena, "senders x@example.test alice@example.test\n"
                                               "senders y@example.test %s\n", answers[i]));
-        open_owners(false, socket_source(), NULL);
+        bool hangs = strcmp(answers[i], "!hang") == 0;
+        open_for(hangs ? OWNERS_TIMEOUT_MS : PLENTY_MS, false, socket_source(), NULL);
         int before = asked();
         int64_t began_ms = clock_monotonic_ms();
         ck_assert_int_eq(ask("y@example.test", ALICE), -1);
         int64_t took_ms = clock_monotonic_ms() - began_ms;
-        ck_assert_msg(i != 0 || took_ms >= OWNERS_TIMEOUT_MS, "%lld", (long long)took_ms);
+        ck_assert_msg(!hangs || took_ms >= OWNERS_TIMEOUT_MS, "%lld", (long long)took_ms);
         int tries = asked() - before;
-        ck_assert_msg(tries == 1, "%s: %d", answers[i], tries);
+        ck_assert_msg(tries == 1 || (hangs && tries == 0), "%s: %d", answers[i], tries);
         now_ms += OWNERS_AWAY_MS - 1;
         ck_assert_int_eq(ask("x@example.test", ALICE), -1);
-        ck_assert_int_eq(asked() - before, 1);
+        ck_assert(asked() - before <= 1);
         now_ms++;
+        if (hangs)
+            open_owners(false, socket_source(), NULL);
         ck_assert_int_eq(ask("x@example.test", ALICE), 1);
     }
 }
@@ -386,7 +396,7 @@ START_TEST(test_at_once)
     write_file(table, "senders a@example.test !hang\nsenders b@example.test !hang\n"
                       "senders c@example.test !hang\n");
     start_server();
-    open_owners(false, socket_source(), NULL);
+    open_for(OWNERS_TIMEOUT_MS, false, socket_source(), NULL);
     for (size_t i = 0; i < countof(threads); i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_in_thread, keys[i]), 0);
     for (size_t i = 0; i < countof(threads); i++) {
@@ -415,24 +425,15 @@ END_TEST
 
 /* ---- postmap --------------------------------------------------------------------------------- */
 
-/* A process a question: on a machine that has much else to do it may take longer than it has. */
-static int ask_patiently(const char *key, const char *mailbox)
-{
-    int answer = -1;
-    for (int tries = 0; tries < 100 && answer < 0; tries++, now_ms += OWNERS_AWAY_MS)
-        answer = ask(key, mailbox);
-    return answer;
-}
-
 START_TEST(test_postmap)
 {
     const char *source = arena_printf(arena, "postmap:texthash:%s", table);
     write_file(table, "sales@example.test alice@example.test, bob@example.test\n");
     open_owners(false, source, NULL);
-    ck_assert_int_eq(ask_patiently("sales@example.test", ALICE), 1);
-    ck_assert_int_eq(ask_patiently("-q@example.test", ALICE), 0);
-    ck_assert_int_eq(ask_patiently("@example.test", ALICE), 0);
-    ck_assert_int_eq(ask_patiently("sales@example.test", "carol@example.test"), 0);
+    ck_assert_int_eq(ask("sales@example.test", ALICE), 1);
+    ck_assert_int_eq(ask("-q@example.test", ALICE), 0);
+    ck_assert_int_eq(ask("@example.test", ALICE), 0);
+    ck_assert_int_eq(ask("sales@example.test", "carol@example.test"), 0);
     open_owners(false, arena_printf(arena, "postmap:texthash:%s/absent", folder), NULL);
     ck_assert_int_eq(ask("sales@example.test", ALICE), -1);
 }
@@ -443,7 +444,7 @@ START_TEST(test_postmap_hangs)
 {
     freed_by(free_string) char *pipe_path = xasprintf("%s/pipe", folder);
     ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
-    open_owners(false, arena_printf(arena, "postmap:texthash:%s", pipe_path), NULL);
+    open_for(OWNERS_TIMEOUT_MS, false, arena_printf(arena, "postmap:texthash:%s", pipe_path), NULL);
     int64_t began_ms = clock_monotonic_ms();
     ck_assert_int_eq(ask("sales@example.test", ALICE), -1);
     ck_assert_int_ge(clock_monotonic_ms() - began_ms, OWNERS_TIMEOUT_MS);
