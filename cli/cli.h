@@ -158,6 +158,7 @@ int cli_run_feedback(struct cli *cli);
 int cli_run_complaints(struct cli *cli);
 int cli_run_logins(struct cli *cli);
 int cli_run_lock(struct cli *cli);
+int cli_run_allow_from(struct cli *cli);
 int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);
 int cli_run_audit(struct cli *cli);

@@ -71,6 +71,11 @@ const struct command cli_commands[] = {
      "lock a mailbox so that only an administrator opens it", NULL},
     {"open", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
      "open a mailbox that is closed", NULL},
+    {"allow-from", "MAILBOX [ADDRESS|@DOMAIN]", 1, 2,
+     TAKES(OPTION_NOTE) | TAKES(OPTION_FOR) | TAKES(OPTION_END) | TAKES(OPTION_JSON), NEEDS_DESK,
+     cli_run_allow_from, "let a mailbox write as another address, or --end that",
+     "Without ADDRESS the addresses that it may write as beside its own. Without --for a permission\n"
+     "holds until somebody takes it back. What owners' tables say needs none: identity.owners.\n"},
     {"log", "[MAILBOX]", 0, 1,
      TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",

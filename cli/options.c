@@ -22,7 +22,7 @@ static const struct option_row {
                       "volume, complaints, failures, compromised, breached, terms, identity, staff"},
     [OPTION_MESSAGES] = {"messages", '\0', "N", "so many messages more"},
     [OPTION_OFF_DOMAIN] = {"off-domain", '\0', "N", "so many off-domain recipients more"},
-    [OPTION_END] = {"end", '\0', NULL, "end the exemption, or blocks of sign-ins"},
+    [OPTION_END] = {"end", '\0', NULL, "end the exemption, the permission, or blocks of sign-ins"},
     [OPTION_ROLE] = {"role", '\0', "ROLE", "viewer, support or admin; of a token also panel"},
     [OPTION_IP] = {"ip", '\0', "ADDRESS", "an IP address, for what is said above"},
     [OPTION_EXPIRES] = {"expires", '\0', "DURATION", "how long it holds, such as 90d, permanent"},

@@ -139,7 +139,8 @@ static void add_subject(struct exchange *exchange, struct json_object *view, con
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
                                           "limit",   "exempt", "note",  "answer", "both",
-                                          "lock",    "reopen", "close", "open"};
+                                          "lock",    "reopen", "close", "open",
+                                          "allow_from", "disallow_from"};
     const char *done = http_request_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
     json_add_bool(view, "of_domain", *subject == '@');
@@ -440,6 +441,10 @@ const struct route desk_routes[] = {
      desk_block_files_act},
     {METHOD_GET, "/logins", "/logins", "desk_logins", ROLE_VIEWER, logins_pages_view},
     {METHOD_POST, "/logins", "/logins", "desk_logins_end", ROLE_SUPPORT, logins_pages_end},
+    {METHOD_GET, "/mailboxes/{mailbox}/permissions", NULL, NULL, ROLE_VIEWER,
+     desk_permission_views_view},
+    {METHOD_POST, "/mailboxes/{mailbox}/permissions", "/mailboxes/{mailbox}/permissions",
+     "desk_permission", ROLE_SUPPORT, desk_permission_views_act},
     {METHOD_GET, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_VIEWER, desk_locks_view},
     {METHOD_POST, "/mailboxes/{mailbox}/lock", "/mailboxes/{mailbox}/lock", "desk_lock",
      ROLE_SUPPORT, desk_locks_act},

@@ -42,6 +42,10 @@ void desk_block_files_again(struct exchange *exchange, int status);
 int desk_block_files_act(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
 
+int desk_permission_views_view(struct exchange *exchange, struct json_object **view_r,
+                               struct problem *problem) must_check;
+int desk_permission_views_act(struct exchange *exchange, struct json_object **view_r,
+                              struct problem *problem) must_check;
 int desk_locks_view(struct exchange *exchange, struct json_object **view_r,
                     struct problem *problem) must_check;
 int desk_locks_act(struct exchange *exchange, struct json_object **view_r,

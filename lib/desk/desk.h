@@ -446,6 +446,19 @@ int desk_lock_act(const struct desk *desk, const struct person *person, const ch
 int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int64_t now_ms,
                               struct json_object **view_r, struct problem *problem) must_check;
 
+/* ---- addresses that a mailbox may write as beside its own ----------------------------------------
+ *   PERMISSION {"address":… ("@domain": all of it),"since":moment,"until":moment|null (staff takes
+ *     it back),"by":…,"note":…}
+ * {"now":moment,"mailbox":…,"permissions":[PERMISSION]}, those that hold, in order of address. */
+int desk_permissions(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                     struct json_object **view_r, struct problem *problem) must_check;
+/* Words "action" allow_from or disallow_from, "address", "note", and of the former "for" (left out:
+ * until staff takes it back). The view as it is afterwards. 404: there is no such permission; 409:
+ * there is no room for more. */
+int desk_permissions_act(const struct desk *desk, const struct person *person, const char *mailbox,
+                         struct json_object *words, int64_t now_ms, struct json_object **view_r,
+                         struct problem *problem) must_check;
+
 /* ---- the block lists ---------------------------------------------------------------------------
  *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,
  *     "hash":…|null (of a recipient that Sendguard blocked, whose subject is "(recipient) at SITE";

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "desk/desk_appeal.h"
 #include "desk/desk_lock.h"
+#include "desk/desk_permissions.h"
 #include "desk/context.h"
 #include "desk/forecast.h"
 #include "desk/input.h"
@@ -193,7 +194,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     json_add(view, "next", view_next(&next));
     if (add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0 ||
         desk_appeal_add(&context, mailbox, &forecast.account.suspensions, true, view) < 0 ||
-        desk_lock_add(&context, mailbox, &forecast.account.suspensions, view) < 0)
+        desk_lock_add(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
+        desk_permissions_add(&context, mailbox, view) < 0)
         return -1;
     *view_r = take(view);
     return 1;

@@ -157,16 +157,16 @@ int judgement_find_from(struct judgement *judgement, struct judgement_lists *lis
     if (judgement->settings->identity_mode == IDENTITY_MODE_OFF || judgement->limits.exempt ||
         !channel_is_its_users(submission->channel))
         return 1;
-    enum identity identity =
-        submission->from != NULL ? identity_judge(judgement->arena, submission->mailbox,
-                                                  submission->from, &world)
-        : submission->from_unread != NULL ? IDENTITY_UNROUTABLE
-                                          : IDENTITY_OK;
-    if (asking.fails)
-        return -1;
-    if (identity != IDENTITY_OK)
+    const char *from = submission->from;
+    enum identity identity = submission->from_unread != NULL ? IDENTITY_UNROUTABLE : IDENTITY_OK;
+    for (size_t i = 0; identity == IDENTITY_OK && i <= submission->further_from_count; i++) {
+        from = i == 0 ? submission->from : submission->further_from[i - 1];
+        if (from != NULL)
+            identity = identity_judge(judgement->arena, submission->mailbox, from, &world);
+    }
+    if (identity != IDENTITY_OK && !asking.fails)
         object(judgement, &asking, rules[identity],
-               submission->from != NULL ? submission->from : shown(judgement));
+               submission->from_unread != NULL ? shown(judgement) : from);
     return asking.fails ? -1 : 1;
 }
 

@@ -42,6 +42,8 @@ struct submission {
     const char *ip;      /* key form: IPv4 whole, IPv6 as its /64; NULL until set */
     const char *from;    /* address alone, key form; NULL when absent */
     const char *from_unread; /* CHANNEL_SMTP: a sender that is no address; NULL: there is none */
+    const char *const *further_from; /* as `from`: of several addresses in the header, the others */
+    size_t further_from_count;
     const char *lang;    /* BCP 47 tag, "en" until set */
     const char *zone;    /* the sender's time zone, "Europe/Berlin"; NULL: not known, UTC */
     struct recipient *recipients;

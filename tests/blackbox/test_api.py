@@ -184,6 +184,12 @@ def good_calls(provider):
         ("get", "/logins", {"query": {"ip": network}}),
         ("get", "/logins", {"query": {"ip": "2001:db8::7"}}),
         ("post", "/logins", {"body": {"mailbox": guessed, "note": "by telephone"}}),
+        ("post", "/mailboxes/{mailbox}/permissions", {"mailbox": guessed, "body": {
+            "action": "allow_from", "address": "@Press.test", "for": "7d", "note": "their agency"}}),
+        ("get", "/mailboxes/{mailbox}/permissions", {"mailbox": guessed}),
+        ("get", "/mailboxes/{mailbox}", {"mailbox": guessed}),
+        ("post", "/mailboxes/{mailbox}/permissions", {"mailbox": guessed, "body": {
+            "action": "disallow_from", "address": "@press.test", "note": "over"}}),
         ("post", "/mailboxes/{mailbox}/lock", {"mailbox": guessed, "body": {
             "action": "lock", "note": "spam from abroad"}}),
         ("get", "/mailboxes/{mailbox}/lock", {"mailbox": guessed}),

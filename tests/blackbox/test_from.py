@@ -89,6 +89,28 @@ def test_three_foreign_messages_suspend(both, folder):
     assert sender.send([host()], **{"from": "boss@else.test"}).json["suspension"] is None
 
 
+def test_staff_permits_an_address(both, folder):
+    user, sender = both({**ENFORCE, "on_limit": {"from_foreign": "refuse"}})("alice@example.test")
+    shell = Shell(folder, user.mta.store)
+    assert user.send([host()], sender="press@else.test").startswith("553 ")
+    assert "nothing more is permitted" in shell.ok("allow-from", user.mailbox)
+    out = shell.ok("allow-from", user.mailbox, "Press@ELSE.test", "--for", "1h", "--note", "agency")
+    assert "may also write as:\n  press@else.test, until " in out
+    assert user.send([host()], sender="press@else.test") == DUNNO
+    refused = user.send([host()], sender="boss@else.test")
+    assert "You may write as: alice@example.test, press@else.test." in refused
+    shell.ok("allow-from", user.mailbox, "@else.test", "--note", "all of it")
+    assert sender.admitted(**{"from": "boss@else.test"})
+    for address in ("@else.test", "press@else.test"):
+        shell.ok("allow-from", user.mailbox, address, "--end", "--note", "over")
+    assert user.send([host()], sender="press@else.test").startswith("553 ")
+    shell.fails(1, "allow-from", user.mailbox, "@else.test", "--end", "--note", "x")
+    shell.fails(64, "allow-from", user.mailbox, "@else.test")
+    shell.fails(64, "allow-from", user.mailbox, "--note", "x")
+    audit = shell.ok("audit", user.mailbox)
+    assert audit.count(" allow_from ") == audit.count(" disallow_from ") == 2
+
+
 def test_observe_tells_and_refuses_nothing(both, folder):
     user, sender = both({"identity": {"mode": "observe"}})()
     for _ in range(4):

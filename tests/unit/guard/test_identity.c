@@ -204,6 +204,25 @@ START_TEST(test_unread)
 }
 END_TEST
 
+/* Each of several has to be one that may be used. */
+START_TEST(test_several)
+{
+    static const char *const further[] = {"alice+x@example.test", "boss@else.test", BOB};
+    begin(_i, "", NULL);
+    struct submission submission = from("m", ALICE);
+    submission.further_from = further;
+    submission.further_from_count = 1;
+    ck_assert_int_eq(rig_ask(&submission, NOW).kind, VERDICT_ADMIT);
+    submission.further_from_count = countof(further);
+    struct verdict verdict = rig_ask(&submission, NOW);
+    ck_assert_str_eq(rig_reasons(&verdict), "from_foreign");
+    rig_check_has(verdict.message, "may not write as boss@else.test");
+    submission.from_unread = "undisclosed";
+    verdict = rig_ask(&submission, NOW);
+    rig_check_has(verdict.message, "may not write as undisclosed,");
+}
+END_TEST
+
 /* What would be refused stands in the decision, and the message passes; where another rule refuses
  * it, that one is told alone. */
 START_TEST(test_observe)
@@ -373,6 +392,7 @@ int main(void)
     tcase_add_loop_test(cases, test_permissions, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_not_refused, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_unread, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_several, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspends, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_does_not_suspend, 0, BACKEND_KINDS);
