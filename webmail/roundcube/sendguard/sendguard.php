@@ -41,6 +41,8 @@ class sendguard extends rcube_plugin
         $this->add_hook('storage_connect', [$this, 'connect']);
         $this->add_hook('login_failed', [$this, 'not_signed_in']);
         $this->add_hook('password_change', [$this, 'password_changed']);
+        $this->add_hook('identity_create', [$this, 'check_identity']);
+        $this->add_hook('identity_update', [$this, 'check_identity']);
 
         $rcmail = rcmail::get_instance();
         if ($rcmail->task === 'mail') {
@@ -208,6 +210,28 @@ class sendguard extends rcube_plugin
         if ($answer->status !== 200) {
             rcube::raise_error(['code' => 600, 'file' => __FILE__, 'line' => __LINE__,
                 'message' => 'sendguard: the guard does not know of a changed password: ' . $answer->problem()], true, false);
+        }
+        return $args;
+    }
+
+    /**
+     * Hooks identity_create, identity_update: an identity that no message could be sent as is
+     * refused when it is made, with the sentence that its first message would be refused with.
+     * Without an answer of the guard it is saved: each message is asked about again.
+     */
+    public function check_identity($args)
+    {
+        $email = (string) ($args['record']['email'] ?? '');
+        $mailbox = $this->mailbox();
+        if (!empty($args['abort']) || $email === '' || $mailbox === '') {
+            return $args;
+        }
+        $answer = $this->client()->ask($this->envelope($mailbox) + ['from' => $email, 'to' => []]);
+        $text = $answer->refused() ? $answer->reason_of_from() : '';
+        if ($text !== '') {
+            $args['abort'] = true;
+            $args['result'] = false;
+            $args['message'] = rcube::Q($text);
         }
         return $args;
     }

@@ -255,6 +255,18 @@ class sendguard_answer
         return is_array($value) ? array_values(array_filter($value, 'is_array')) : [];
     }
 
+    /** The sentence that the mailbox may not write as the address in From, or ''. */
+    public function reason_of_from()
+    {
+        foreach ($this->objects('reasons') as $reason) {
+            $rule = $reason['rule'] ?? null;
+            if (is_string($rule) && strpos($rule, 'from_') === 0 && is_string($reason['text'] ?? null)) {
+                return $reason['text'];
+            }
+        }
+        return '';
+    }
+
     /** What to show, in the words of the status page; null when this answer has nothing of it. */
     public function shown()
     {
