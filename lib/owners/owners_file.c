@@ -251,7 +251,7 @@ int owners_table_read(const char *path, struct owners_table **table_r, struct pr
         return problem_set(problem, 0, path, "it is no file");
     text_add_char(&table->texts, '\0');
     if (!read_bytes(fd, path, &bytes, problem) ||
-        !read_lines(&reading, bytes.data, bytes.length))
+        !read_lines(&reading, text_string(&bytes), bytes.length))
         return 0;
     sort(table);
     *table_r = take(table);
