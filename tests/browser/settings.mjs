@@ -104,4 +104,31 @@ export const tests = {
     await alice.page.setViewportSize({ width: 1280, height: 800 });
     assert.ok(wide <= 0, `the page is ${wide} pixels too wide`);
   },
+
+  async 'an identity with an address that may not be used is refused when it is made, with the sentence'({ stack, alice }) {
+    stack.settings('identity.mode=enforce');
+    try {
+      const form = alice.page.frameLocator('iframe');
+      const save = async (email) => {
+        await form.locator('[name=_name]').fill('Alice');
+        await form.locator('[name=_email]').fill(email);
+        await form.getByRole('button', { name: 'Save' }).click();
+      };
+      const saved = () => alice.page.locator('#identities-table tr, #identities tr').allInnerTexts();
+      await alice.go('?_task=settings&_action=identities');
+      const before = (await saved()).length;
+      await alice.page.evaluate(() => { rcmail.command('add'); });
+      await save('boss@bank.test');
+      await alice.toast('You are signed in as alice@example.test and may not write as boss@bank.test: bank.test is not one of our domains. You may write as: alice@example.test.');
+      await save('alice+shop@example.test');
+      await alice.toast('Successfully saved');
+      assert.equal((await saved()).length, before + 1);
+      await save('bob@example.test');
+      await alice.toast('may not write as bob@example.test');
+      await alice.go('?_task=settings&_action=identities');
+      assert.doesNotMatch((await saved()).join('\n'), /bob@|bank/);
+    } finally {
+      stack.settings();
+    }
+  },
 };

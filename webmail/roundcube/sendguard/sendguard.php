@@ -226,7 +226,7 @@ class sendguard extends rcube_plugin
         if (!empty($args['abort']) || $email === '' || $mailbox === '') {
             return $args;
         }
-        $answer = $this->client()->ask($this->envelope($mailbox) + ['from' => $email, 'to' => []]);
+        $answer = $this->client()->ask($this->envelope($mailbox) + ['from' => $email, 'to' => [$mailbox]]);
         $text = $answer->refused() ? $answer->reason_of_from() : '';
         if ($text !== '') {
             $args['abort'] = true;
