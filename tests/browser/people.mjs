@@ -462,4 +462,32 @@ export const tests = {
       assert.equal(await staff.page.locator('#password').count(), 1, 'signed out');
     });
   },
+
+  async 'support permits a sender address on the page of a mailbox, on a phone, and takes it back'({ stack }) {
+    await withVisitor(stack, { viewport: { width: 390, height: 844 } }, async (staff) => {
+      const { page } = staff;
+      const give = page.getByRole('button', { name: 'Permit a sender address' });
+      await staff.signIn();
+      await staff.search('dora@example.test');
+      await page.locator('details:has(#allow-address) > summary').click();
+      await page.fill('#allow-address', 'press@@agency.test');
+      await page.fill('#allow-note', 'their agency');
+      await assertKind(page, 'the form of a permission at 390');
+      await give.click();
+      await page.locator('#allow-address[aria-invalid=true]').waitFor();
+      await assertKind(page, 'the form of a permission with what is wrong');
+      await page.fill('#allow-address', 'Press@Agency.test');
+      await page.fill('#allow-for', '30d');
+      await give.click();
+      assert.match(await staff.text('[role=status]'), /may write as this address now/);
+      assert.match(await staff.text('main'), /press@agency\.test[^]*their agency/);
+      await assertKind(page, 'a mailbox with a permission at 390');
+      await page.locator('details:has(#disallow-address) > summary').click();
+      await page.fill('#disallow-note', 'the contract ended');
+      await page.getByRole('button', { name: 'Take a sender address back' }).click();
+      assert.match(await staff.text('[role=status]'), /The permission is taken back/);
+      assert.equal(await page.locator('#disallow-address').count(), 0);
+      assert.match(await staff.text('.timeline'), /sender address permitted[^]*their agency/);
+    });
+  },
 };
