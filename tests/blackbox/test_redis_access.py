@@ -201,7 +201,7 @@ def use_all(folder, store, settings, desk):
     """Everything that the programs do. desk: with the accounts of staff."""
     mailbox = new_mailbox()
     guard = Guard(folder, store, {"limits.webmail": {"messages_per_day": 3},
-                                  "store": settings}).start()
+                                  "identity": {"mode": "enforce"}, "store": settings}).start()
     mta = Mta(folder, store, {"store": settings}).start()
     with Endpoint(guard) as endpoint:
         sender = Sender(endpoint, mailbox, new_ip())
@@ -209,6 +209,10 @@ def use_all(folder, store, settings, desk):
             sender.admitted()
         for _ in range(3):
             assert sender.send(people(1, "example.com")).status in (403, 429)
+        foreign = Sender(endpoint, new_mailbox(), new_ip())
+        for number in range(3):
+            refused = foreign.send([f"r{number}@x.test"], **{"from": "boss@else.test"})
+        assert refused.json["suspension"]["cause"] == "identity"
         assert endpoint.refund("<none@test>", mailbox).status in (200, 204, 404)
     if desk:
         web = Web(folder, store, {"store": settings}).hire().start()
