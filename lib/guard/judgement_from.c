@@ -190,8 +190,10 @@ static int note_once(const struct judgement *judgement, struct store *store,
 {
     freed_by(text_free) struct text packed = {0};
     const char *mailbox = judgement->submission->mailbox;
-    const struct action action = {judgement->result.at_ms, SUSPENSION_BY_GUARD,
-                                  rule_table[RULE_FROM_FOREIGN].name};
+    const struct action action = {
+        judgement->result.at_ms, SUSPENSION_BY_GUARD,
+        arena_printf(judgement->arena, "%d messages with a foreign From within 24h",
+                     IDENTITY_MESSAGES)};
     const struct audited observed = {rule_table[RULE_FROM_FOREIGN].name, mailbox, "{}", &action};
     const struct value_suspension suspension = {
         mailbox, CAUSE_IDENTITY, &judgement->settings->durations[CAUSE_IDENTITY], &action};

@@ -277,7 +277,7 @@ START_TEST(test_suspends)
     const struct suspension *suspension = suspension_at(NOW + DAY_MS);
     ck_assert_ptr_nonnull(suspension);
     ck_assert_str_eq(suspension->by, SUSPENSION_BY_GUARD);
-    ck_assert_str_eq(suspension->note, "from_foreign");
+    ck_assert_str_eq(suspension->note, "3 messages with a foreign From within 24h");
     ck_assert_uint_eq(suspension->attempts, 0);
     ck_assert_int_eq(suspension->until_ms, NOW + 2 * DAY_MS - 1);
     verdict = judge_at("d", ALICE, NOW + DAY_MS);
