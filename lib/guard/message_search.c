@@ -67,14 +67,13 @@ int message_search_counted(const struct message_search *search, const char *mail
         if (store_decisions(search->store, search->arena, mailbox, before, search->now_ms, records,
                             &page) < 0)
             return -1;
-        for (size_t i = 0; i < page.count; i++) {
+        for (size_t i = 0; i < page.count && records[i].decision >= first; i++)
             if (records[i].outcome == OUTCOME_ADMITTED &&
                 is_of_queue_id(search, &records[i], queue_id)) {
                 *record_r = records[i];
                 return 1;
             }
-            before = records[i].decision;
-        }
+        before = page.count > 0 ? records[page.count - 1].decision : 0;
     }
     return 0;
 }
