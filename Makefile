@@ -11,6 +11,7 @@
 # make docs            write docs/settings.md and sendguard.conf.example from the table of settings
 # make install         install programs, systemd units, user, settings, plugin: PREFIX, DESTDIR
 # make uninstall       remove what `make install` installed; leaves settings and data: PREFIX, DESTDIR
+# make deb             build the Debian packages into build/deb/
 # make clean           remove build/
 # make help            print this list
 # V=1 shows the commands. SAN=address,undefined or SAN=thread builds into build/SAN/.
@@ -80,7 +81,7 @@ UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check conformance bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check conformance bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers deb deps-deb
 .SECONDARY:
 
 all: deps-build
@@ -88,7 +89,7 @@ all: deps-build
 
 programs: $(SERVICES:%=$(B)/%) $(B)/sendguard
 
-deps-build deps-run deps-test deps-bench deps-peers:
+deps-build deps-run deps-test deps-bench deps-peers deps-deb:
 	@tools/install-packages $(@:deps-%=%)
 
 help:
@@ -264,6 +265,7 @@ PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
 # systemd looks for tmpfiles.d below these two prefixes, and in /etc.
 TMPFILES = $(DESTDIR)$(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/tmpfiles.d
+UNITS ?= /etc/systemd/system
 # Everything an operator needs; the user, the settings file and the state directory only if they
 # are not there. With DESTDIR the user is not made, and the settings file belongs to who packs it.
 install: programs man
@@ -276,9 +278,9 @@ install: programs man
 		$(SHARE)/man/man$${page##*.}/$$page || exit 1; done
 	install -D -m 644 contrib/sendguard.tmpfiles $(TMPFILES)/sendguard.conf
 	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
-	mkdir -p $(DESTDIR)/etc/systemd/system $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
-	for unit in contrib/*.service; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
-		> $(DESTDIR)/etc/systemd/system/$${unit##*/} || exit 1; done
+	mkdir -p $(DESTDIR)$(UNITS) $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
+	for unit in contrib/*.service contrib/*.target; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
+		> $(DESTDIR)$(UNITS)/$${unit##*/} || exit 1; done
 	cp -r README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example docs templates \
 		$(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
@@ -296,13 +298,16 @@ uninstall:
 	@[ -n "$(DESTDIR)" ] || ! systemctl is-active -q $(SERVICES) 2>/dev/null || { \
 		echo 'uninstall: expected stopped services: systemctl disable --now $(SERVICES)' >&2; exit 1; }
 	rm -f $(SERVICES:%=$(DESTDIR)$(PREFIX)/sbin/%) $(DESTDIR)$(PREFIX)/bin/sendguard
-	rm -f $(SERVICES:%=$(DESTDIR)/etc/systemd/system/%.service) $(TMPFILES)/sendguard.conf
+	rm -f $(SERVICES:%=$(DESTDIR)$(UNITS)/%.service) $(DESTDIR)$(UNITS)/sendguard.target $(TMPFILES)/sendguard.conf
 	rm -f $(SHARE)/bash-completion/completions/sendguard $(MAN_PAGES:%=$(SHARE)/man/man?/%)
 	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
 	@for left in $(DESTDIR)/etc/sendguard $(DESTDIR)/var/lib/sendguard; do \
 		[ ! -e $$left ] || echo "left: $$left; remove it with: rm -r $$left"; done
 	@[ -n "$(DESTDIR)" ] || ! id sendguard >/dev/null 2>&1 || \
 		echo 'left: the user sendguard; remove it with: userdel sendguard'
+
+deb: deps-deb
+	@tools/deb $(VERSION)
 
 clean:
 	rm -rf build

@@ -203,6 +203,26 @@ def test_one_restarts_and_stops_while_the_others_run(unit):
     all_work()
 
 
+def test_the_target_acts_on_those_that_run_or_are_enabled():
+    def states():
+        return [show(unit, "ActiveState")[0] for unit in UNITS]
+
+    fcgi, web, mta = UNITS
+    start(fcgi, mta)
+    before = {unit: show(unit, "MainPID") for unit in (fcgi, mta)}
+    systemctl("restart", "sendguard.target")
+    eventually(lambda: states() == ["active", "inactive", "active"], "those that ran run again")
+    for unit in (fcgi, mta):
+        assert show(unit, "MainPID") != before[unit]
+    all_work((fcgi, mta))
+    systemctl("stop", "sendguard.target")
+    eventually(lambda: states() == ["inactive"] * 3, "all stop")
+    systemctl("enable", web)
+    systemctl("start", "sendguard.target")
+    eventually(lambda: states() == ["inactive", "active", "inactive"], "those that are enabled start")
+    systemctl("disable", web)
+
+
 def test_all_start_together_again_after_all_were_stopped():
     for _ in range(2):
         start(*UNITS)
