@@ -13,6 +13,37 @@ static void print_done(struct cli *cli, struct json_object *view)
     views_print_lock(cli, view);
 }
 
+static void print_many(struct cli *cli, struct json_object *view)
+{
+    struct json_object *one;
+    each_of(one, view, "mailboxes")
+    {
+        const char *was = json_string(one, "was", "");
+        bool already = strcmp(was, "none") != 0 && strcmp(was, "reopened") != 0;
+        printf("  %s%s%s\n", print_member(cli->arena, one, "mailbox", "?"),
+               already ? ", locked already" : "",
+               json_is_true(one, "seen") ? "" : ", not seen here lately");
+    }
+    printf("%s %lld, and %lld locked already; %lld of them not seen here lately\n",
+           cli->given[OPTION_PREVIEW] != NULL ? "nothing is done yet: would lock" : "locked",
+           (long long)json_int(view, "locked", 0), (long long)json_int(view, "already", 0),
+           (long long)json_int(view, "unseen", 0));
+}
+
+static int run_many(struct cli *cli, struct json_object *words, bool preview)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    struct json_object *names = json_object_new_array();
+    struct problem problem = {0};
+    for (size_t i = 0; i < cli->subject_count; i++)
+        json_object_array_add(names, json_object_new_string(cli->subjects[i].name));
+    json_object_object_add(words, "mailboxes", names);
+    int answer = desk_lock_many(&cli->desk, &cli->person, words, preview, cli->now_ms, &view,
+                                &problem);
+    int status = cli_answer(cli, answer, &problem);
+    return status >= 0 ? status : views_show(cli, view, print_many);
+}
+
 static int run(struct cli *cli)
 {
     freed_by(json_put) struct json_object *words = json_object_new_object(), *view = NULL;
@@ -23,13 +54,15 @@ static int run(struct cli *cli)
     const char *name = cli->command->name;
     if (note == NULL && !preview)
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
-    json_add_string(words, "action",
-                    strcmp(name, "password-changed") == 0 ? "password_changed" : name);
     json_add_string(words, "note", note != NULL ? note : "preview");
     if (scope != NULL)
         json_add_string(words, "scope", scope);
     if (cause != NULL)
         json_add_string(words, "cause", cause);
+    if (cli->subject_count > 1 || cli->given[OPTION_FROM] != NULL)
+        return run_many(cli, words, preview);
+    json_add_string(words, "action",
+                    strcmp(name, "password-changed") == 0 ? "password_changed" : name);
     int answer = desk_lock_act(&cli->desk, &cli->person, cli->words[0], words, preview,
                                cli->now_ms, &view, &problem);
     int status = cli_answer(cli, answer, &problem);

@@ -55,7 +55,7 @@ const struct command cli_commands[] = {
      "Of a mailbox also where it signed in, and where an old password is still used.\n"
      "--end, with a --note why, opens it again: ends all blocks of the mailbox, or of the network;\n"
      "with --preview it says which.\n"},
-    {"lock", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_SCOPE) | TAKES(OPTION_CAUSE),
+    {"lock", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_SCOPE) | TAKES(OPTION_CAUSE),
      NEEDS_DESK, cli_run_lock, "keep everybody out of a mailbox whose password a stranger has",
      "Nobody signs in, and nothing is sent; with --scope sending only that. It holds until the\n"
      "password was changed (password-changed, reopen). A second time within 365 days closes the\n"

@@ -131,6 +131,27 @@ static int act_on_lock(struct exchange *exchange, const char *action, struct jso
     return 1;
 }
 
+int desk_locks_act_many(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem)
+{
+    freed_by(json_put) struct json_object *words = json_object_new_object();
+    struct json_object *asked = json_member(exchange->request->params, "preview");
+    if (asked != NULL && !json_object_is_type(asked, json_type_boolean))
+        return problem_set(problem, 400, "preview", "true or false was expected");
+    json_object_object_foreach(exchange->request->params, name, value)
+    {
+        if (strcmp(name, "preview") != 0)
+            json_object_object_add(words, name, json_object_get(value));
+    }
+    bool preview = json_object_get_boolean(asked);
+    int answer = desk_lock_many(&exchange->web->desk, &exchange->person, words, preview,
+                                exchange->now_ms, view_r, problem);
+    if (answer >= 0 || preview)
+        return answer;
+    reply_not_known(exchange);
+    return 1;
+}
+
 int desk_locks_act(struct exchange *exchange, struct json_object **view_r,
                    struct problem *problem)
 {

@@ -448,6 +448,7 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_VIEWER, desk_locks_view},
     {METHOD_POST, "/mailboxes/{mailbox}/lock", "/mailboxes/{mailbox}/lock", "desk_lock",
      ROLE_SUPPORT, desk_locks_act},
+    {METHOD_POST, "/locks", NULL, NULL, ROLE_SUPPORT, desk_locks_act_many},
     {METHOD_POST, "/mailboxes/{mailbox}/password-changed", NULL, NULL, ROLE_PANEL,
      desk_locks_tell_password},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},

@@ -50,6 +50,8 @@ int desk_locks_view(struct exchange *exchange, struct json_object **view_r,
                     struct problem *problem) must_check;
 int desk_locks_act(struct exchange *exchange, struct json_object **view_r,
                    struct problem *problem) must_check;
+int desk_locks_act_many(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
 int desk_locks_tell_password(struct exchange *exchange, struct json_object **view_r,
                              struct problem *problem) must_check;
 /* For the page of a mailbox: "reopen_as":"reopen"|"open", what ends its lock. */

@@ -446,6 +446,16 @@ int desk_lock_act(const struct desk *desk, const struct person *person, const ch
 int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int64_t now_ms,
                               struct json_object **view_r, struct problem *problem) must_check;
 
+/* Locks several: words as for lock, without "action", and "mailboxes":["alice@example.test"…], of
+ * which one that comes twice counts once. {"now":…,"mailboxes":[{"mailbox":…,"was":…,"seen":…,
+ * "done":…}…] in order,"locked":9 (that were not locked),"already":2 (that were: what desk_lock_act
+ * makes of them),"unseen":1 of all,"done":false of a preview}. 400: nothing is done where a name is
+ * none, too. After -1, or 409, some may be locked: the same again locks the rest. */
+enum { DESK_LOCKS_MAX = 1000 };
+int desk_lock_many(const struct desk *desk, const struct person *person, struct json_object *words,
+                   bool preview, int64_t now_ms, struct json_object **view_r,
+                   struct problem *problem) must_check;
+
 /* ---- addresses that a mailbox may write as beside its own ----------------------------------------
  *   PERMISSION {"address":… ("@domain": all of it),"since":moment,"until":moment|null (staff takes
  *     it back),"by":…,"note":…}

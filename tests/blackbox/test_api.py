@@ -196,6 +196,8 @@ def good_calls(provider):
         ("get", "/mailboxes/{mailbox}", {"mailbox": guessed}),
         ("post", "/mailboxes/{mailbox}/lock", {"mailbox": guessed, "body": {
             "action": "reopen", "note": "x", "preview": True}}),
+        ("post", "/locks", {"body": {"mailboxes": [guessed], "cause": "breached", "scope": "sending",
+                                     "note": "a list", "preview": True}}),
         ("post", "/mailboxes/{mailbox}/password-changed", {"mailbox": guessed, "body": {
             "note": "by telephone"}}),
         ("get", "/feedback", {}),

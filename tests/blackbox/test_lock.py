@@ -148,6 +148,25 @@ def test_in_a_list_of_stolen_passwords(place):
     assert wrong.returncode == 64 and "expected compromised or breached" in wrong.stderr
 
 
+def test_a_list_of_mailboxes(place, folder):
+    """All of a file, each with its entry in the audit log, or none where a name is none."""
+    place.signs_in()
+    names = folder / "names"
+    names.write_text(f"# from the domain search\n{BOB}\n\n{ALICE}\nnobody@example.test\n")
+    told = place.shell("lock", "--from", names, "--cause", "breached", "--preview")
+    assert "would lock 3, and 0 locked already; 2 of them not seen here lately" in told
+    place.is_answered("")
+    wrong = place.run("lock", "no-domain", "--from", names, "--cause", "breached", "--note", "x")
+    assert wrong.returncode == 64 and '"no-domain": ' in wrong.stderr and "(1 of 4 are wrong)" in wrong.stderr
+    assert "breached" not in place.shell("suspended")
+    place.shell("lock", BOB, "--note", "spam")
+    told = place.shell("lock", "--from", names, "--cause", "breached", "--note", "a list")
+    assert f"{BOB}, locked already" in told and "locked 2, and 1 locked already" in told
+    place.is_answered(BREACHED)
+    place.is_answered(LOCKED, BOB)
+    assert "a list" in place.shell("audit", ALICE) and "a list" not in place.shell("audit", BOB)
+
+
 def test_sending_alone(place):
     place.shell("lock", ALICE, "--scope", "sending", "--note", "may read on")
     assert "compromised" in place.shell("suspended")

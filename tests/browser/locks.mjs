@@ -20,8 +20,10 @@ export const tests = {
       await staff.search(mailbox);
       await page.getByText('Lock: a stranger has the password').focus();
       await page.keyboard.press('Enter');
-      await page.keyboard.press('Tab');
-      assert.equal(await page.locator('#lock-scope').evaluate((one) => one === document.activeElement), true);
+      for (const field of ['cause', 'scope']) {
+        await page.keyboard.press('Tab');
+        assert.equal(await page.locator(`#lock-${field}`).evaluate((one) => one === document.activeElement), true);
+      }
       await page.keyboard.press('Tab');
       await page.keyboard.type('spam from abroad');
       await assertKind(page, 'the form of a lock at 390');

@@ -188,6 +188,58 @@ START_TEST(test_breached)
 }
 END_TEST
 
+static struct json_object *lock_many(const char *words, bool preview, int64_t now_ms)
+{
+    struct json_object *view = VIEW(desk_lock_many(rig_desk(), &supporter, words_of(words), preview,
+                                                   now_ms, &made, &fault));
+    exchange(now_ms);
+    return view;
+}
+
+/* Several: who is locked already, or was not seen lately, is told before and afterwards. */
+START_TEST(test_many)
+{
+    static const char three[] =
+        "{'mailboxes':['carol@example.test','Alice@EXAMPLE.test','bob@example.test',"
+        "'carol@example.test'],'cause':'breached','note':'a list'}";
+    static const char *const wrong_ones[] = {
+        "{'cause':'breached','note':'x'}", "{'mailboxes':[],'note':'x'}",
+        "{'mailboxes':'alice@example.test','note':'x'}", "{'mailboxes':['alice@example.test']}",
+        "{'mailboxes':['alice@example.test','no-domain',7],'note':'x'}",
+        "{'mailboxes':['alice@example.test'],'note':'x','cause':'terms'}",
+        "{'mailboxes':['alice@example.test'],'note':'x','action':'close'}"};
+    begin(_i);
+    report(STOLEN, true, NOW - DAY_MS);
+    exchange(NOW - DAY_MS);
+    for (size_t i = 0; i < countof(wrong_ones); i++) {
+        struct json_object *made = NULL;
+        struct problem problem = {0};
+        ck_assert_int_eq(desk_lock_many(rig_desk(), &supporter, words_of(wrong_ones[i]), false, NOW,
+                                        &made, &problem), 0);
+        ck_assert_int_eq(problem.status, 400);
+        ck_assert_msg(i != 4 || strstr(problem.text, "\"no-domain\": ") != NULL, "%s", problem.text);
+    }
+    ck_assert(!is_suspended(NOW));
+    struct json_object *view = lock_many(three, true, NOW);
+    check_member(view, "done", "false");
+    check_member(view, "locked", "3");
+    check_member(view, "already", "0");
+    check_member(view, "unseen", "2");
+    check_member(view, "mailboxes.0.mailbox", ALICE);
+    check_member(view, "mailboxes.0.seen", "true");
+    check_member(view, "mailboxes.2.mailbox", "carol@example.test");
+    ck_assert(!is_suspended(NOW));
+    view = lock_many(three, false, NOW + 1);
+    check_member(view, "done", "true");
+    check_member(view, "mailboxes.1.done", "true");
+    ck_assert(!may_enter(STOLEN, NOW + 1) && lock.breached);
+    check_member(view_mailbox("carol@example.test", NOW + 1), "suspension.cause", "breached");
+    view = lock_many(three, true, NOW + 2);
+    check_member(view, "locked", "0");
+    check_member(view, "already", "3");
+}
+END_TEST
+
 /* The second within a year is closed, for all but an administrator; one after that is not. */
 START_TEST(test_second)
 {
@@ -453,6 +505,7 @@ int main(void)
     tcase_add_loop_test(cases, test_first, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_second, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mistake, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lift_tells, 0, BACKEND_KINDS);
