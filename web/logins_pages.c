@@ -71,8 +71,6 @@ int logins_pages_add(struct exchange *exchange, const char *mailbox, const char 
     return 1;
 }
 
-/* ---- the page -------------------------------------------------------------------------------- */
-
 void logins_pages_add_to_home(struct json_object *view)
 {
     struct json_object *logins = json_member(view, "logins");
@@ -80,9 +78,14 @@ void logins_pages_add_to_home(struct json_object *view)
                                      json_int(logins, "closed_networks", 0) > 0);
 }
 
+/* ---- the page -------------------------------------------------------------------------------- */
+
 /* What was typed into its field: the page of that mailbox or network. */
-static void go_to(struct exchange *exchange, const char *query)
+static void go_to(struct exchange *exchange, const char *typed)
 {
+    static const char blanks[] = " \t";
+    const char *begin = typed + strspn(typed, blanks);
+    const char *query = arena_strndup(exchange->request->arena, begin, strcspn(begin, blanks));
     const char *folder = query[0] == '\0'             ? "/logins"
                          : strchr(query, '@') != NULL ? "/logins?mailbox="
                                                       : "/logins?ip=";
@@ -110,13 +113,13 @@ static int view_closed(struct exchange *exchange, struct json_object **view_r)
 
 static int view_page(struct exchange *exchange, struct json_object **view_r)
 {
-    const char *query = http_request_param(exchange->request, "q"), *spaces = " \t";
+    const char *query = http_request_param(exchange->request, "q");
     const char *mailbox = http_request_param(exchange->request, "mailbox");
     const char *ip = http_request_param(exchange->request, "ip");
     const char *asked = mailbox != NULL ? mailbox : ip;
     struct problem problem = {0};
     if (query != NULL) {
-        go_to(exchange, query + strspn(query, spaces));
+        go_to(exchange, query);
         return 1;
     }
     if (asked == NULL)

@@ -287,8 +287,11 @@ def test_staff_looks_and_opens(logins):
     assert {one["rule"]: one["count"] for one in network["counts"]} == {
         "mailboxes_per_ip": 1, "wrong_passwords_per_ip": 10}
     assert shell(auth, "logins", ELSEWHERE)["known_mailboxes"] == 1
+    preview = shell(auth, "logins", "alice@example.test", "--end", "--preview", "--note", "by telephone")
+    assert (preview["done"], preview["ended"], preview["blocks"]) == (False, [block], [])
+    assert "try again after" in dovecot.sign_in("alice@example.test", RIGHT, HERE)
     opened = shell(auth, "logins", "alice@example.test", "--end", "--note", "by telephone")
-    assert opened["blocks"] == []
+    assert (opened["done"], opened["ended"], opened["blocks"]) == (True, [block], [])
     eventually(lambda: dovecot.sign_in("alice@example.test", RIGHT, HERE) == "", "it is open", 1)
     entry = shell(auth, "audit", "alice@example.test")["actions"][0]
     assert (entry["action"], entry["note"]) == ("logins_end", "by telephone")
@@ -297,7 +300,7 @@ def test_staff_looks_and_opens(logins):
     assert again.returncode == 1 and "no block of sign-ins holds" in again.stderr
     told = subprocess.run([CLI, "-c", auth.config_path, "logins", "alice@example.test"],
                           env=environment(clock), capture_output=True, text=True, check=True).stdout
-    assert "Nothing is closed." in told and ELSEWHERE in told
+    assert "Nothing is closed." in told and re.search(rf"{re.escape(ELSEWHERE)} .* imap", told), told
 
 
 def test_a_network_is_opened(logins):
@@ -308,6 +311,7 @@ def test_a_network_is_opened(logins):
     assert "try again after" in dovecot.sign_in("alice@example.test", RIGHT, HERE)
     shown = shell(auth, "logins", HERE, until=lambda view: view["blocks"])
     assert shown["blocks"][0]["rule"] == "mailboxes_per_ip"
+    assert shown["mode"] == "enforce" and shown["seen_since"] < shown["ready_at"]
     assert shell(auth, "logins", HERE, "--end", "--note", "an office")["blocks"] == []
     eventually(lambda: dovecot.sign_in("alice@example.test", RIGHT, HERE) == "", "it is open", 1)
 

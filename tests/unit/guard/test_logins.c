@@ -582,6 +582,32 @@ END_TEST
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* Against a plain array. */
+/* What is closed stands in one value, the last LOGIN_VALUES_CLOSED_MAX; what ends leaves it. */
+START_TEST(test_closed)
+{
+    enum { MOST = LOGIN_VALUES_CLOSED_MAX, ALL = MOST + 2 };
+    struct value value = login_values_closed();
+    struct login_closed all[ALL], *read;
+    for (int i = 0; i < ALL; i++)
+        all[i] = (struct login_closed){(uint64_t)i, NOW + HOUR_MS + i, i % 2 == 1};
+    struct value_change change = login_values_closed_change(arena, &value, all, ALL, NOW);
+    ck_assert_int_eq(change.value.until_ms, NOW + HOUR_MS + ALL - 1);
+    ck_assert_uint_eq(login_values_closed_read(arena, &change.value, NOW, &read), MOST);
+    ck_assert_uint_eq(read[0].id, 2);
+    ck_assert(read[1].is_network && !read[2].is_network);
+    ck_assert_uint_eq(login_values_closed_read(arena, &change.value, NOW + HOUR_MS + 2, &read),
+                      MOST - 1);
+    const struct login_closed changed[] = {{.id = 3, .is_network = true},
+                                           {.id = 4, .is_network = true, .until_ms = NOW + 1}};
+    change = login_values_closed_change(arena, &change.value, changed, 2, NOW);
+    ck_assert_uint_eq(login_values_closed_read(arena, &change.value, NOW, &read), MOST);
+    ck_assert(read[1].id == 4 && !read[1].is_network && read[MOST - 1].is_network);
+    ck_assert_int_eq(read[MOST - 1].until_ms, NOW + 1);
+    change = login_values_closed_change(arena, &change.value, NULL, 0, NOW + 2 * HOUR_MS);
+    ck_assert_uint_eq(change.value.length, 0);
+}
+END_TEST
+
 START_TEST(test_table)
 {
     enum { IDS = 500, STEPS = 20000 };
@@ -636,6 +662,7 @@ int main(void)
     tcase_add_loop_test(alone, test_broken_passdb, 0, 2);
     tcase_add_test(alone, test_fingerprints);
     tcase_add_test(alone, test_bound);
+    tcase_add_test(alone, test_closed);
     tcase_add_test(alone, test_table);
     return backends_run(suite);
 }

@@ -469,7 +469,7 @@ START_TEST(test_signins)
     rig_check_has(get("/mailboxes/" BOB), "to all networks that are not known");
     rig_check_has(get("/"), "Closed now for wrong passwords: 2 mailboxes, 0 networks.");
     rig_check_has(get("/logins"), "Closed now for wrong passwords: 2 mailboxes, 0 networks.");
-    check_leads_to("/logins?q=+Alice@Example.test",
+    check_leads_to("/logins?q=+Alice@Example.test+",
                    "/sending/desk/logins?mailbox=Alice%40Example.test");
     check_leads_to("/logins?q=2001:db8::1", "/sending/desk/logins?ip=2001%3Adb8%3A%3A1");
     check_leads_to("/logins?q=", "/sending/desk/logins");
