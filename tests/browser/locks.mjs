@@ -1,6 +1,6 @@
 // A stranger has the password of a mailbox: what staff see and do at the desk, and what its user reads.
 import assert from 'node:assert/strict';
-import { assertKind, withVisitor } from './desk.mjs';
+import { assertKind, tooWide, violations, withVisitor } from './desk.mjs';
 import { until } from './stack.mjs';
 
 const mailbox = 'dora@example.test';
@@ -159,6 +159,30 @@ export const tests = {
         await user.page.goto(link);
         assert.match(await user.text(), why);
         await assertKind(user.page, `the status page of one locked for sending, ${locale}`);
+      });
+    }
+    stack.sendguard('lift', carols, ...because);
+  },
+
+  async 'who signs in to a locked mailbox reads why on the login page, with the right password alone'({ stack }) {
+    const carols = 'carol@example.test';
+    stack.sendguard('lock', carols, ...because);
+    for (const [locale, words] of [['en-GB', /^This mailbox is locked[^]*nothing is lost[^]*support@example\.test/],
+      ['de-DE', /^Dieses Postfach ist gesperrt[^]*support@example\.test/], ['fr-FR', /^Cette boîte est verrouillée[^]*support@example\.test/],
+      ['es-ES', /^Este buzón está bloqueado[^]*support@example\.test/]]) {
+      await withVisitor(stack, { locale, viewport: { width: 320, height: 640 } }, async ({ page }) => {
+        const signIn = async (password) => {
+          await page.goto(`${stack.url}?_task=login`);
+          await page.fill('#rcmloginuser', carols);
+          await page.fill('#rcmloginpwd', password);
+          await Promise.all([page.waitForNavigation(), page.click('#rcmloginsubmit')]);
+          await page.waitForSelector('#messagestack [role=alert]');
+          return page.locator('#messagestack [role=alert]').allInnerTexts();
+        };
+        assert.ok(!(await signIn('a guess')).some((text) => words.test(text)), 'a stranger learns nothing');
+        assert.ok((await signIn('secret')).some((text) => words.test(text)), locale);
+        assert.deepEqual(await violations(page, '#messagestack'), [], locale);
+        await shown({ page }, `login-${locale}`);
       });
     }
     stack.sendguard('lift', carols, ...because);

@@ -210,6 +210,10 @@ export const tests = {
     const hostile = '<script>hacked=1</script>" onload="hacked=1';
     assert.equal(say(`AUTHENTICATE PLAIN: ${hostile}`), '&lt;script&gt;hacked=1&lt;/script&gt;&quot; onload=&quot;hacked=1');
     assert.equal(say(closed('25:00')), 'Too many wrong passwords; try again after 25:00 UTC');
+    const locked = (more, contact) => say(`LOGIN: This mailbox is locked, since others may know its password; ${more}ask ${contact}`);
+    assert.match(locked('to set a new one, ', 'your support'), />This mailbox is locked[^]*ask our support\.</);
+    assert.match(locked('', 'help@example.test'), />This mailbox is closed[^]*Ask help@example\.test\.</);
+    assert.match(locked('', hostile), /&lt;script&gt;[^]*&quot; onload/);
     assert.ok(say('x'.repeat(100000)).length < 1000);
     for (const [error, code] of [[closed('00:12'), null], [closed('00:12'), 'AUTHENTICATIONFAILED'], ['', 'ALERT'], [null, 'ALERT'], [['x'], 'ALERT']]) {
       assert.equal(say(error, { code }), '', `${code} ${error}`);

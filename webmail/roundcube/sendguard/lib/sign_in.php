@@ -2,7 +2,7 @@
 
 /**
  * Signing in: the mail server hears where the browser is, and who is kept out after wrong passwords
- * reads until when (docs/logins.md).
+ * reads until when, or that the mailbox is locked (docs/logins.md).
  *
  * @license GPL-3.0-or-later
  */
@@ -10,6 +10,8 @@ class sendguard_sign_in
 {
     // What sendguard-auth answers.
     const CLOSED = '~^Too many wrong passwords; try again after ((?:[01]\d|2[0-3]):[0-5]\d) UTC$~';
+    const LOCKED = '~^This mailbox is locked, since others may know its password; (to set a new one, )?ask (.+)$~';
+    const SUPPORT = 'your support'; // no contact is set
     const MAX_BYTES = 512;
 
     private $texts;
@@ -48,6 +50,11 @@ class sendguard_sign_in
         $text = is_string($error) ? trim(preg_replace('~^[A-Z0-9 -]+: ~', '', substr($error, 0, self::MAX_BYTES))) : '';
         if ($code !== 'ALERT' || $text === '') {
             return '';
+        }
+        if (preg_match(self::LOCKED, $text, $match)) {
+            $contact = $match[2] === self::SUPPORT ? $this->texts->html('oursupport') : rcube::Q($match[2]);
+            return html::span('sendguard-locked', $this->texts->html(
+                $match[1] === '' ? 'signinlockedagain' : 'signinlocked', ['contact' => $contact]));
         }
         return preg_match(self::CLOSED, $text, $match) ? $this->closed($match[1], $zone, $now) : rcube::Q($text);
     }
