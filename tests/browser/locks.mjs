@@ -147,7 +147,7 @@ export const tests = {
     await carol.compose({ to: 'bob@example.test', subject: 'locked' });
     await carol.pressSend();
     const { box, text } = await carol.refusal();
-    assert.match(text, /Somebody else may know the password of this mailbox[^]*Change the password[^]*nothing is lost/);
+    assert.match(text, /Somebody else may know the password of this mailbox[^]*Change the password[^]*Mail still arrives/);
     assert.doesNotMatch(text, /Receiving, reading/);
     if (process.env.PICTURES) await carol.page.screenshot({ path: `${process.env.PICTURES}/lock-roundcube.png` });
     await carol.dismiss(box);
