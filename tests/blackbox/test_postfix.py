@@ -113,6 +113,23 @@ def test_600_messages_a_day_and_not_601(stack, mailbox):
     assert suspended(stack, mailbox)
 
 
+def test_a_sender_address_that_is_not_the_mailboxs(stack, mailbox, other_settings):
+    other_settings("identity.mode=enforce", "on_limit.from_foreign=refuse")
+    with MailProgram(stack, mailbox) as program:
+        program.send(sender=mailbox.replace("@", "+shop@"))
+        program.send(sender="")  # a read receipt
+        for sender, why in (("boss@bank.test", "bank.test is not one of our domains."),
+                            ("root@localhost", "Set the sender address"),
+                            ("bob@example.test", "To write as another address, ask")):
+            refusal = program.refused(sender=sender)
+            line = f"{refusal.code} {refusal.text}"
+            assert line.startswith("553 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: "), line
+            assert len(line) <= 510 and line.isascii() and line.isprintable(), line
+            assert f"You are signed in as {mailbox} and may not write as {sender}" in line
+            assert f"You may write as: {mailbox}." in line and why in line
+        assert stack.used(mailbox) == 2, "a refused message counts nowhere"
+
+
 def test_nothing_that_postfix_logs_is_a_key(stack, mailbox):
     """Who reads mail.log reads state, end and rule; no names behind the link, no numbers, no lock."""
     before = stack.log("mailer.postfix")
