@@ -55,6 +55,8 @@ bool judgement_is_rejected(const struct judgement *judgement);
  * the store did not answer, and nothing is added. */
 int judgement_find_from(struct judgement *judgement, struct judgement_lists *lists, int64_t now_ms)
     must_check;
+/* Whether From refuses it. A ticket changes nothing: the webmail endpoint may not have known From. */
+bool judgement_refuses_from(const struct judgement *judgement);
 /* With judgement->result, of a message that is refused for a foreign From: notes it, and makes of
  * the last of so many one that has brought a suspension. */
 void judgement_note_from(struct judgement *judgement, struct store *store);

@@ -170,6 +170,13 @@ int judgement_find_from(struct judgement *judgement, struct judgement_lists *lis
     return asking.fails ? -1 : 1;
 }
 
+bool judgement_refuses_from(const struct judgement *judgement)
+{
+    const struct objection *first = judgement->objections;
+    return judgement->objection_count > 0 && first->from != NULL && objection_refuses(first) &&
+           judgement->settings->guard_mode != MODE_OBSERVE;
+}
+
 /* ---- what a foreign one brings --------------------------------------------------------------- */
 
 static bool is_refused_as_foreign(const struct judgement *judgement)

@@ -104,7 +104,8 @@ static void prepare_tickets(const struct judgement *judgement, struct judge_requ
     const struct submission *submission = judgement->submission;
     bool leaves = submission->channel == CHANNEL_WEBMAIL &&
                   judgement->settings->mta_webmail_hosts.count > 0;
-    if (!leaves && (!submission->webmail_host || submission->by_header))
+    if (!leaves && (!submission->webmail_host || submission->by_header ||
+                    judgement_refuses_from(judgement)))
         return;
     uint32_t count = facts_handed_over(judgement->arena, submission);
     if (count > SUBMISSION_MAX_RECIPIENTS) /* no channel admits so many in one message */

@@ -226,7 +226,7 @@ static int64_t when_passes(const struct judgement *judgement)
 }
 
 /* A message of a webmail host without a ticket was not judged by the webmail endpoint. Where the
- * mailbox was suspended before, nobody looked for one. */
+ * mailbox was suspended before, or From refuses it, nobody looked for one. */
 static bool has_bypassed(const struct judgement *judgement)
 {
     const struct judge_result *result = &judgement->result;
@@ -234,7 +234,7 @@ static bool has_bypassed(const struct judgement *judgement)
                    (result->outcome == OUTCOME_SUSPENDED && !result->brought);
     const struct submission *submission = judgement->submission;
     return submission->webmail_host && !submission->by_header &&
-           result->outcome != OUTCOME_REDEEMED && !unknown;
+           !judgement_refuses_from(judgement) && result->outcome != OUTCOME_REDEEMED && !unknown;
 }
 
 /* Of a message that the objections refuse. */

@@ -192,6 +192,25 @@ START_TEST(test_not_refused)
 }
 END_TEST
 
+/* In gate mode the endpoint sees the number of an identity: its ticket excuses no From. */
+START_TEST(test_ticket)
+{
+    rig_begin(_i, WITH("identity.mode=enforce", "mta.webmail_hosts=127.0.0.0/8"));
+    struct submission at_endpoint = rig_message("<1>", 1);
+    ck_assert_int_eq(rig_judge(&at_endpoint, NOW).kind, VERDICT_ADMIT);
+    struct submission handed_over = from("smtp-1", BOB);
+    handed_over.channel = CHANNEL_SMTP;
+    handed_over.webmail_host = true;
+    struct verdict verdict = rig_judge(&handed_over, NOW + 1);
+    ck_assert_int_eq(verdict.kind, VERDICT_IDENTITY);
+    ck_assert(!verdict.bypassed);
+    handed_over = from("smtp-2", ALICE);
+    handed_over.channel = CHANNEL_SMTP;
+    handed_over.webmail_host = true;
+    ck_assert(rig_judge(&handed_over, NOW + 2).redeemed);
+}
+END_TEST
+
 /* A sender that cannot be read is none that may be used. */
 START_TEST(test_unread)
 {
@@ -392,6 +411,7 @@ int main(void)
     tcase_add_loop_test(cases, test_permissions, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_not_refused, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_unread, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ticket, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_several, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspends, 0, BACKEND_KINDS);
