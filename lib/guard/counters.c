@@ -58,6 +58,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
      {&by_channel}},
     {"bypassed", "Messages of the webmail's host that its own endpoint had not judged.",
      OF(bypassed), {&by_channel}},
+    {"from_unknown", "Messages with a sender address that no source of owners answered for.",
+     OF(from_unknown), {&by_channel}},
     {"suspensions", "Suspensions that messages and complaints brought.", OF(suspensions), {&by_cause}},
     {"user_locks", "Mailboxes that their own users locked on the status page.", OF(user_locks),
      {NULL}},

@@ -39,6 +39,7 @@ struct counts {
     uint64_t judge_us_sum[CHANNEL_COUNT];
     uint64_t store_failures[CHANNEL_COUNT];
     uint64_t bypassed[CHANNEL_COUNT]; /* of the decisions, those on what bypassed the webmail endpoint */
+    uint64_t from_unknown[CHANNEL_COUNT]; /* of the decisions, those where nobody knew whose From is */
     uint64_t suspensions[CAUSE_COUNT]; /* those that messages and reports brought */
     uint64_t user_locks;
     uint64_t reports[REPORT_RESULTS];
@@ -65,7 +66,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 16 };
+enum { COUNTER_ROWS = 17 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

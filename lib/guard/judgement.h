@@ -39,6 +39,7 @@ struct judgement {
     struct facts facts;
     const struct objection *objections; /* of the rules of one message, what is blocked included */
     size_t objection_count;
+    bool from_unknown; /* whose From is did not answer, and it passes */
     struct block_probe *probes; /* entries behind their end, which this message may try */
     size_t probe_count;
     bool probing; /* they are claimed: others wait for what becomes of this message */

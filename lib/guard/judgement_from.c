@@ -159,12 +159,13 @@ int judgement_find_from(struct judgement *judgement, struct judgement_lists *lis
         return 1;
     const char *from = submission->from;
     enum identity identity = submission->from_unread != NULL ? IDENTITY_UNROUTABLE : IDENTITY_OK;
-    for (size_t i = 0; identity == IDENTITY_OK && i <= submission->further_from_count; i++) {
+    for (size_t i = 0; identity <= IDENTITY_UNKNOWN && i <= submission->further_from_count; i++) {
         from = i == 0 ? submission->from : submission->further_from[i - 1];
         if (from != NULL)
             identity = identity_judge(judgement->arena, submission->mailbox, from, &world);
+        judgement->from_unknown = judgement->from_unknown || identity == IDENTITY_UNKNOWN;
     }
-    if (identity != IDENTITY_OK && !asking.fails)
+    if (identity > IDENTITY_UNKNOWN && !asking.fails)
         object(judgement, &asking, rules[identity],
                submission->from_unread != NULL ? shown(judgement) : from);
     return asking.fails ? -1 : 1;

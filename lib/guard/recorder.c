@@ -211,6 +211,7 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     count_time(counts, channel, took_us);
     if (verdict->bypassed)
         count_bypassed(recorder, verdict);
+    counts->from_unknown[channel] += verdict->from_unknown;
     if (verdict->kind != VERDICT_ADMIT)
         count_refusal(counts->refusals[channel], verdict);
     if (verdict->kind == VERDICT_SUSPENDED && verdict->brought)

@@ -73,6 +73,7 @@ struct verdict {
     bool repeated; /* counted before; not counted again */
     bool redeemed; /* admitted on another channel a moment ago; not counted again */
     bool bypassed; /* came from a webmail host without a ticket: it bypassed the webmail endpoint */
+    bool from_unknown; /* nobody who answered knew whether From is the account's: it passed */
     bool unjudged; /* admitted because the store did not answer and on_failure = allow */
     int64_t now_ms;
     uint64_t decision; /* 0: none was kept (dry run, no store) */

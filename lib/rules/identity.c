@@ -52,7 +52,7 @@ enum identity identity_judge(struct arena *arena, const char *mailbox, const cha
             return IDENTITY_OK;
         silent = silent || may < 0;
     }
-    return silent ? IDENTITY_OK : why_not(keys.of[keys.count - 1] + 1, world);
+    return silent ? IDENTITY_UNKNOWN : why_not(keys.of[keys.count - 1] + 1, world);
 }
 
 /* ---- messages with a foreign From ------------------------------------------------------------ */

@@ -10,6 +10,7 @@
 
 enum identity {
     IDENTITY_OK,
+    IDENTITY_UNKNOWN,    /* passes: who might say yes does not answer, and nobody else does */
     IDENTITY_NOT_YOURS,  /* at a domain whose addresses are somebody's here */
     IDENTITY_FOREIGN,    /* at any other domain */
     IDENTITY_UNROUTABLE, /* at a domain of one label, to which no answer leads */
@@ -35,8 +36,8 @@ struct identity_world {
 };
 
 /* Whether `mailbox` may write as `address`, both in key form. Its own address it always may, with
- * any tag, whatever owners say. Where somebody does not answer, and nobody else says yes, it may:
- * nobody is refused from ignorance. Source: docs/identity.md, "Which addresses". */
+ * any tag, whatever owners say. Nobody is refused from ignorance. Source: docs/identity.md, "Which
+ * addresses". */
 enum identity identity_judge(struct arena *arena, const char *mailbox, const char *address,
                              const struct identity_world *world);
 

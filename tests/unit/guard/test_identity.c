@@ -188,7 +188,10 @@ START_TEST(test_not_refused)
     forwarded.id = "b";
     ck_assert_int_eq(rig_judge(&forwarded, NOW).kind, VERDICT_ADMIT);
     rig_reload(WITH("identity.mode=enforce", "identity.owners=file:/nonexistent/owners"));
-    ck_assert_str_eq(refused_for("c", "boss@else.test"), "");
+    struct verdict verdict = judge_at("c", "boss@else.test", NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    ck_assert(verdict.from_unknown && !verdict.observed);
+    ck_assert(!judge_at("d", ALICE, NOW).from_unknown);
 }
 END_TEST
 

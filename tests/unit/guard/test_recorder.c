@@ -105,8 +105,9 @@ START_TEST(test_bypassed)
     submission.webmail_host = true;
     struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     verdict.now_ms = INT64_C(1763855999999); /* 2025-11-22T23:59:59.999Z */
-    verdict.bypassed = true;
+    verdict.bypassed = verdict.from_unknown = true;
     saw(&verdict);
+    verdict.from_unknown = false;
     verdict.kind = VERDICT_MESSAGE;
     saw(&verdict);
     verdict.now_ms++;
@@ -117,6 +118,7 @@ START_TEST(test_bypassed)
     saw(&verdict);
     tell();
     ck_assert_uint_eq(counted("bypassed channel=smtp"), 3);
+    ck_assert_uint_eq(counted("from_unknown channel=smtp"), 1);
     ck_assert_uint_eq(counted("bypassed day=2025-11-22"), 2);
     ck_assert_uint_eq(counted("bypassed day=2025-11-23"), 1);
     ck_assert_uint_eq(counted("decisions channel=smtp verdict=admit"), 1);

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 43);
+    ck_assert_uint_eq(families, 44);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -172,6 +172,7 @@ START_TEST(test_counters)
     count("login_questions stage=after", 14);
     count("session_ends result=failed", 12);
     count("bypassed channel=smtp", 8);
+    count("from_unknown channel=smtp", 15);
     count("bypassed day=2025-11-22", 8);
     count("something=else altogether", 7);
     ck_assert_int_eq(get("/metrics"), 200);
@@ -192,6 +193,7 @@ START_TEST(test_counters)
     check_series("sendguard_session_ends_total{result=\"ended\"}", "0");
     check_series("sendguard_bypassed_total{channel=\"smtp\"}", "8");
     check_series("sendguard_bypassed_total{channel=\"webmail\"}", "0");
+    check_series("sendguard_from_unknown_total{channel=\"smtp\"}", "15");
     check_series("sendguard_decisions_total{channel=\"smtp\",verdict=\"redeemed\"}", "0");
     end_web();
 }
