@@ -234,13 +234,14 @@ void views_print_decision(struct cli *cli, const char *mailbox, struct json_obje
     if (mailbox != NULL)
         printf("%s  ", print_member(cli->arena, entry, "mailbox",
                                     print_plain(cli->arena, mailbox)));
-    printf("%s  %s recipient%s  %s  %s%s\n", print_member(cli->arena, entry, "ip", "-"),
+    printf("%s  %s recipient%s  %s  %s%s%s\n", print_member(cli->arena, entry, "ip", "-"),
            print_number(cli->arena, entry, "recipients", "?"),
            json_int(entry, "recipients", 0) == 1 ? "" : "s", rules_text(cli, entry),
            print_member(cli->arena, entry, "decision", "?"),
            json_is_true(entry, "bypassed")    ? "  bypassed"
            : json_is_true(entry, "by_header") ? "  by its header"
-                                              : "");
+                                              : "",
+           json_is_true(entry, "unusual") ? "  unusual" : "");
 }
 
 static void add_flat(struct text *text, const char *name, struct json_object *tree)

@@ -114,6 +114,7 @@ static void set_id(struct endpoint_exchange *exchange)
 static void log_verdict(const struct verdict *verdict, int status)
 {
     char decision[DECISION_TEXT_SIZE], recipients[TEXT_DIGITS_SIZE], code[TEXT_DIGITS_SIZE];
+    char unusual[TEXT_DIGITS_SIZE];
     if (verdict->dry_run || verdict->decision == 0)
         return;
     decision_format(verdict->decision, decision);
@@ -122,7 +123,9 @@ static void log_verdict(const struct verdict *verdict, int status)
              text_digits(code, status), "mailbox", verdict->submission->mailbox, "ip",
              verdict->submission->ip, "recipients",
              text_digits(recipients, (int64_t)verdict->submission->recipient_count), "rule",
-             verdict_rule(verdict),
+             verdict_rule(verdict), "unusual",
+             unusual_is(&verdict->unusual) ? text_digits(unusual, verdict->unusual.new_recipients)
+                                           : NULL,
              NULL);
 }
 

@@ -91,6 +91,7 @@ static void log_unnamed(struct policy_service *service, const struct policy_requ
 static void log_verdict(const struct verdict *verdict, const char *answer)
 {
     char decision[DECISION_TEXT_SIZE], recipients[TEXT_DIGITS_SIZE], unnamed[TEXT_DIGITS_SIZE];
+    char unusual[TEXT_DIGITS_SIZE];
     const struct submission *submission = verdict->submission;
     if (verdict->decision == 0)
         return;
@@ -106,6 +107,9 @@ static void log_verdict(const struct verdict *verdict, const char *answer)
              "unnamed", submission->unnamed > 0 ? text_digits(unnamed, submission->unnamed) : NULL,
              "rule",
              verdict_rule(verdict),
+             "unusual",
+             unusual_is(&verdict->unusual) ? text_digits(unusual, verdict->unusual.new_recipients)
+                                           : NULL,
              "bypassed", verdict->bypassed ? "1" : NULL, NULL);
 }
 

@@ -155,7 +155,8 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
- *       "rejected"|"over"|"suspended"|"blocked","bypassed":true|absent,"by_header":true|absent,"channel":…,"ip":…,"recipients":12,
+ *       "rejected"|"over"|"suspended"|"blocked","bypassed":true|absent,"by_header":true|absent,
+ *       "unusual":true|absent,"channel":…,"ip":…,"recipients":12,
  *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
@@ -171,6 +172,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
  *  "mailbox":…,"ip":…,"channel":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
  *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
  *  "mode":"enforce","exempt":bool,
+ *  "unusual":{"new_recipients":140,"new_domains":90,"busiest_hour":12,"history_days":200,"new_network":bool,
+ *     "many_domains":bool,"no_history":bool,"limit":40,"factor":3,"domains_limit":20}|null (rules/unusual.h),
  *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
  *     "count":57|null,"field":…|absent,"domain":…|absent,      of one message: the worst field or domain
  *     "used_before":412|null,"cost":98|null,"used_after":510|null,   over time; after = before when refused

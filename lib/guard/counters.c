@@ -60,6 +60,7 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
      OF(bypassed), {&by_channel}},
     {"from_unknown", "Messages with a sender address that no source of owners answered for.",
      OF(from_unknown), {&by_channel}},
+    {"unusual", "Messages that passed though they are unusual.", OF(unusual), {&by_channel}},
     {"suspensions", "Suspensions that messages and complaints brought.", OF(suspensions), {&by_cause}},
     {"user_locks", "Mailboxes that their own users locked on the status page.", OF(user_locks),
      {NULL}},

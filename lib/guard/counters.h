@@ -38,6 +38,7 @@ struct counts {
     uint64_t judge_us_le[CHANNEL_COUNT][JUDGE_BOUNDS + 1]; /* took so long or less; the last: all */
     uint64_t judge_us_sum[CHANNEL_COUNT];
     uint64_t store_failures[CHANNEL_COUNT];
+    uint64_t unusual[CHANNEL_COUNT];  /* of the decisions, those on messages that are unusual */
     uint64_t bypassed[CHANNEL_COUNT]; /* of the decisions, those on what bypassed the webmail endpoint */
     uint64_t from_unknown[CHANNEL_COUNT]; /* of the decisions, those where nobody knew whose From is */
     uint64_t suspensions[CAUSE_COUNT]; /* those that messages and reports brought */
@@ -66,7 +67,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 17 };
+enum { COUNTER_ROWS = 18 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

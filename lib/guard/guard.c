@@ -329,6 +329,7 @@ static struct judgement_lists lists_of(struct guard *guard, int64_t now_ms)
         keyed_hash_recipient(&guard->keys, "", now_ms);
     }
     keyed_hash_counted(&guard->keys, "");
+    keyed_hash_profiled_network(&guard->keys, "");
     lists.keys = guard->keys;
     pthread_mutex_unlock(&guard->hashing);
     return lists;

@@ -208,6 +208,60 @@ static void prepare_recipients(struct judgement *judgement, struct judgement_lis
     request->recipient_count = kept;
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+    const uint64_t *one = a, *other = b;
+    return (*one > *other) - (*one < *other);
+}
+
+/* Of each off-domain recipient once, rising. */
+static uint64_t *profiled_recipients(const struct judgement *judgement,
+                                     struct judgement_lists *lists, size_t *count_r)
+{
+    const struct submission *submission = judgement->submission;
+    const struct recipient_classes classes = guard_recipient_classes(judgement->settings);
+    uint64_t *hashes = arena_alloc(judgement->arena,
+                                   (submission->recipient_count + 1) * sizeof hashes[0]);
+    size_t count = 0;
+    for (size_t i = 0; i < submission->recipient_count; i++) {
+        const char *target = recipient_target(judgement->arena, submission->recipients[i].address,
+                                              submission->domain, &classes);
+        if (!settings_own_domain(judgement->settings, submission->domain,
+                                 strrchr(target, '@') + 1) &&
+            !settings_exempt_recipient(judgement->settings, target))
+            hashes[count++] = keyed_hash_profiled(&lists->keys, target);
+    }
+    qsort(hashes, count, sizeof hashes[0], compare_numbers);
+    *count_r = 0;
+    for (size_t i = 0; i < count; i++)
+        if (*count_r == 0 || hashes[*count_r - 1] != hashes[i])
+            hashes[(*count_r)++] = hashes[i];
+    return hashes;
+}
+
+/* What enters the profile of its mailbox. The address of a webmail host is all its users'. */
+static void prepare_profile(struct judgement *judgement, struct judgement_lists *lists,
+                            struct judge_request *request)
+{
+    const struct settings *settings = judgement->settings;
+    const struct submission *submission = judgement->submission;
+    if (settings->unusual_mode == UNUSUAL_MODE_OFF || judgement->limits.exempt ||
+        request->dry_run || lists->keys.key == NULL ||
+        !channel_is_its_users(submission->channel))
+        return;
+    struct judge_profile *profile = arena_alloc(judgement->arena, sizeof *profile);
+    *profile = (struct judge_profile){
+        .network = submission->ip != NULL && !submission->webmail_host
+                       ? keyed_hash_profiled_network(&lists->keys, submission->ip)
+                       : 0,
+        .limits = {.new_recipients = (uint32_t)settings->unusual_new_recipients,
+                   .factor = (uint32_t)settings->unusual_factor,
+                   .new_domains = (uint32_t)settings->unusual_new_domains},
+    };
+    profile->recipients = profiled_recipients(judgement, lists, &profile->recipient_count);
+    request->profile = profile;
+}
+
 /* Whether the message counts where a rule over time looks. */
 static bool has_subject(const struct judge_request *request, enum rule rule)
 {
@@ -302,6 +356,7 @@ void judgement_prepare(struct judgement *judgement, struct judgement_lists *list
         .arena = judgement->arena,
     };
     prepare_recipients(judgement, lists, request);
+    prepare_profile(judgement, lists, request);
     prepare_windows(judgement, request);
     prepare_tickets(judgement, request);
     if (!dry_run)

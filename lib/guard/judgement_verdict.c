@@ -295,6 +295,7 @@ void judgement_fill_verdict(struct judgement *judgement)
     verdict->ahead_ms = result->ahead_ms;
     verdict->block_damaged = result->block_damaged;
     verdict->from_unknown = judgement->from_unknown;
+    verdict->unusual = result->unusual;
     if (result->suspensions.count > 0) {
         verdict->suspensions = result->suspensions;
         verdict->sentence = verdict_provider_sentence(judgement->arena, judgement->catalogue,

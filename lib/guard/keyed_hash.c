@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "rules/profile.h"
+
 _Static_assert(sizeof ((struct keyed_hash_keys *)0)->message_ids == crypto_shorthash_KEYBYTES,
                "a key of a hash");
 _Static_assert(crypto_shorthash_KEYBYTES <= SEAL_KEY_BYTES, "a key for it");
@@ -72,6 +74,28 @@ uint64_t keyed_hash_counted(struct keyed_hash_keys *keys, const char *address)
         derive(keys->key, "sendguard counted recipients", keys->counted);
     keys->has_counted = true;
     return hash(keys->counted, address, strlen(address));
+}
+
+static uint64_t hash_for_profile(struct keyed_hash_keys *keys, const char *text, int bits)
+{
+    if (!keys->has_profiles)
+        derive(keys->key, "sendguard profiles", keys->profiles);
+    keys->has_profiles = true;
+    return hash(keys->profiles, text, strlen(text)) >> (64 - bits);
+}
+
+uint64_t keyed_hash_profiled(struct keyed_hash_keys *keys, const char *address)
+{
+    enum { HALF = PROFILE_HASH_BITS / 2 };
+    const char *at = strrchr(address, '@');
+    return hash_for_profile(keys, at != NULL ? at : address, HALF) << HALF |
+           hash_for_profile(keys, address, HALF);
+}
+
+uint64_t keyed_hash_profiled_network(struct keyed_hash_keys *keys, const char *ip)
+{
+    uint64_t number = hash_for_profile(keys, ip, PROFILE_HASH_BITS);
+    return number != 0 ? number : 1;
 }
 
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length)

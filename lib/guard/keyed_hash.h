@@ -1,7 +1,7 @@
 /* Keyed hashes: what stands for a recipient, a Message-ID, who complains or who signs in in the
  * store, so that nobody can read who got mail, nor try addresses, without the secret
  * (web.secret_file). The key of recipients changes with the year (UTC), where its hashes are kept
- * for longer than a day. */
+ * for longer than a day, but not in profiles, which forget after 97 days. */
 #ifndef SENDGUARD_KEYED_HASH_H
 #define SENDGUARD_KEYED_HASH_H
 
@@ -15,8 +15,9 @@ struct keyed_hash_keys {
         int64_t begin_ms, end_ms; /* both 0: none yet */
         unsigned char bytes[16];
     } years[2]; /* one year and the one before */
-    bool has_message_ids, has_reporters, has_logins, has_counted;
-    unsigned char message_ids[16], reporters[16], logins[16], fingerprints[16], counted[16];
+    bool has_message_ids, has_reporters, has_logins, has_counted, has_profiles;
+    unsigned char message_ids[16], reporters[16], logins[16], fingerprints[16], counted[16],
+        profiles[16];
 };
 void keyed_hash_forget(struct keyed_hash_keys *keys);
 
@@ -29,6 +30,10 @@ bool keyed_hash_same_year(struct keyed_hash_keys *keys, int64_t one_ms, int64_t 
 uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms);
 /* The same by a key that does not change: of a recipient that messages of a day are counted for. */
 uint64_t keyed_hash_counted(struct keyed_hash_keys *keys, const char *address);
+/* For a profile (rules/profile.h), by a key that does not change: of a recipient, with that of its
+ * domain in the upper half; of a network, never 0. */
+uint64_t keyed_hash_profiled(struct keyed_hash_keys *keys, const char *address);
+uint64_t keyed_hash_profiled_network(struct keyed_hash_keys *keys, const char *ip);
 /* Never 0. With its angle brackets or without them. */
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
 /* Never 0. Of the domain that a complaint comes from. */

@@ -209,6 +209,8 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     counts->decisions[channel][verdict_label(verdict)]++;
     counts->store_failures[channel] += answered < 0;
     count_time(counts, channel, took_us);
+    if (unusual_is(&verdict->unusual))
+        counts->unusual[channel]++;
     if (verdict->bypassed)
         count_bypassed(recorder, verdict);
     counts->from_unknown[channel] += verdict->from_unknown;

@@ -9,6 +9,7 @@
 #include "base/json_write.h"
 #include "rules/failure_in_force.h"
 #include "rules/rules.h"
+#include "rules/unusual.h"
 #include "store/suspensions.h"
 
 /* What kind of answer it is; the webmail endpoint's status is in the comment. */
@@ -86,6 +87,7 @@ struct verdict {
     struct suspensions suspensions; /* that hold; told is the first */
     struct verdict_block block;
     bool block_damaged; /* as struct judge_result has it */
+    struct unusual unusual; /* the same */
     bool brought;                 /* the suspension began with this message */
     uint32_t retries_before_restart;
     enum can_send can_send;

@@ -18,6 +18,7 @@ enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
 enum mode { MODE_ENFORCE, MODE_OBSERVE };
 enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
 enum durability { DURABILITY_NORMAL, DURABILITY_FULL };
+enum unusual_mode { UNUSUAL_MODE_OFF, UNUSUAL_MODE_NOTE };
 enum spf_mode { SPF_MODE_OFF, SPF_MODE_OBSERVE, SPF_MODE_WARN, SPF_MODE_BLOCK };
 enum identity_mode { IDENTITY_MODE_OFF, IDENTITY_MODE_OBSERVE, IDENTITY_MODE_ENFORCE };
 enum identity_owner { IDENTITY_OWNER_ANY, IDENTITY_OWNER_SOLE };
@@ -123,6 +124,9 @@ struct settings {
     int identity_mode;                /* enum identity_mode */
     struct text_list identity_owners; /* as owner_source_read takes them */
     int identity_owner;               /* enum identity_owner */
+    /* [unusual] */
+    int unusual_mode; /* enum unusual_mode */
+    int64_t unusual_new_recipients, unusual_factor, unusual_new_domains;
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; sorted, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */

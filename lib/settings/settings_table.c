@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "rules/unusual.h"
+
 static const char *const web_urls[] = {"http://", "https://", NULL};
 static const char *const on_failure_names[] = {
     [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
@@ -18,6 +20,8 @@ static const char *const on_domain_limit_names[] = {[ON_LIMIT_REFUSE] = "refuse"
 
 static const char *const no_yes_names[] = {"no", "yes", NULL};
 static const char *const off_on_names[] = {"off", "on", NULL};
+static const char *const unusual_mode_names[] = {
+    [UNUSUAL_MODE_OFF] = "off", [UNUSUAL_MODE_NOTE] = "note", NULL};
 static const char *const spf_mode_names[] = {
     [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn",
     [SPF_MODE_BLOCK] = "block", NULL};
@@ -430,6 +434,26 @@ const struct setting settings_table[] = {
      .standard = "any", .choices = identity_owner_names,
      .sentence = "Who may write as an address that several mailboxes have, such as `team@`: each of "
                  "them, or, with `sole`, nobody but its only owner."},
+
+    {NAMED("unusual", "mode"), .type = &settings_type_choice, MEMBER(unusual_mode),
+     .standard = "note", .choices = unusual_mode_names,
+     .sentence = "What is done about a message that brings its mailbox over the numbers below while "
+                 "it comes from a network first seen less than 24 hours ago, goes to many new "
+                 "domains, or the mailbox is known for less than 7 days. `note` passes it, and staff "
+                 "reads why it is unusual. `off` keeps nothing of what is usual."},
+    {NAMED("unusual", "new_recipients"), .type = &settings_type_integer,
+     MEMBER(unusual_new_recipients), .min = 1, .max = UNUSUAL_NUMBER_MAX, .standard = "40",
+     .unit = "recipients",
+     .sentence = "It writes to more recipients than these, outside the own domains and not written "
+                 "to in 90 days, in any 60 minutes."},
+    {NAMED("unusual", "factor"), .type = &settings_type_integer, MEMBER(unusual_factor),
+     .min = 1, .max = UNUSUAL_FACTOR_MAX, .standard = "3", .unit = "times",
+     .sentence = "And to more than so many times as many as in its busiest hour on the 28 days "
+                 "before."},
+    {NAMED("unusual", "new_domains"), .type = &settings_type_integer, MEMBER(unusual_new_domains),
+     .min = 0, .max = UNUSUAL_NUMBER_MAX, .standard = "20", .unit = "domains",
+     .sentence = "Many new domains are more than these, in the same 60 minutes and not written to in "
+                 "90 days."},
 
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},

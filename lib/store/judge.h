@@ -7,6 +7,7 @@
 #include "message/channel.h"
 #include "rules/failure_in_force.h"
 #include "rules/outcome.h"
+#include "rules/profile.h"
 #include "rules/rule.h"
 #include "rules/suspension.h"
 #include "rules/window.h"
@@ -20,6 +21,14 @@ struct judge_window {
     enum rule rule;
     int32_t limit; /* LIMIT_OFF: shown, not checked */
     bool suspends; /* exceeding it suspends the mailbox, unless the message could never fit */
+};
+
+/* What of a message enters the profile of its mailbox. */
+struct judge_profile {
+    const uint64_t *recipients; /* hashes as struct profile_message has them, rising */
+    size_t recipient_count;     /* up to SUBMISSION_MAX_RECIPIENTS */
+    uint64_t network;           /* 0: not known */
+    struct unusual_limits limits;
 };
 
 /* What the record keeps of the message, as bytes that the store does not read (guard/packing.h). */
@@ -51,6 +60,7 @@ struct judge_request {
                                    its mailbox and one of them */
     size_t recipient_count; /* 0: it counts for no pair, and a window of recipients is not checked; up
                                to SUBMISSION_MAX_RECIPIENTS; not of a channel that forwards */
+    const struct judge_profile *profile; /* NULL: it changes no profile, and is never unusual */
     uint32_t off_domain;  /* recipients outside the sender's own domains,
                              0..SUBMISSION_MAX_RECIPIENTS */
     bool no_attempt;      /* a suspension refuses it, but does not count it as an attempt */
@@ -102,6 +112,7 @@ struct judge_result {
     struct failure_in_force block; /* that holds, of the domain or the mailbox; of both the one that
                                       ends later; zeroed: none */
     bool block_damaged; /* what is kept of a block is damaged, and blocks nobody */
+    struct unusual unusual; /* of a message that is counted; zeroed: it is not unusual */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
     size_t window_count;          /* A window of recipients is that of the one which has room last; or,
@@ -128,8 +139,9 @@ struct judge_result {
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
  *   5. else counted in the histories of the mailbox (24 h), the IP and the domain (1 h), and for each
- *      of its recipients (24 h): ADMITTED.
- * The decision record (facts, outcome, windows before, moment) is kept in the
+ *      of its recipients (24 h): ADMITTED. It enters the profile of its mailbox, which says whether
+ *      it is unusual; a refund does not take it out of there.
+ * The decision record (facts, outcome, windows before, moment, what is unusual) is kept in the
  * same step. With `observe`, 2 to 4 count the message all the same and the
  * outcome is ADMITTED.
  * Returns 1; or -1, *result_r undefined: the outcome is unknown, and the message stays uncounted

@@ -87,11 +87,12 @@ void packed_record_block(const struct failure_in_force *block, char link_r[RECOR
 
 void packed_record_put(struct text *out, const struct judge_request *request,
                        enum outcome outcome, int64_t at_ms,
-                       const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name)
+                       const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name,
+                       const struct unusual *unusual)
 {
-    bool passes = outcome_passes(outcome);
+    bool passes = outcome_passes(outcome), noted = unusual != NULL && unusual_is(unusual);
     packed_add_fixed(out, RECORD_FORMAT, 1);
-    packed_add_fixed(out, outcome, 1);
+    packed_add_fixed(out, outcome | (noted ? RECORD_UNUSUAL : 0u), 1);
     packed_add_fixed(out, (uint64_t)at_ms, 6);
     packed_add_fixed(
         out, packed_record_keep(passes ? request->keep_admitted_ms : request->keep_refused_ms), 4);
@@ -108,6 +109,11 @@ void packed_record_put(struct text *out, const struct judge_request *request,
                              RECORD_OFF_DOMAIN_BYTES);
         }
     packed_record_tail(out, request, ip_name, passes);
+    if (noted) {
+        uint8_t bytes[UNUSUAL_BYTES];
+        unusual_put(bytes, unusual);
+        text_add_bytes(out, (const char *)bytes, sizeof bytes);
+    }
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -170,6 +176,8 @@ int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
     if (!packed_record_until(bytes, length, until_ms_r))
         return 0;
     uint64_t outcome = packed_get(&next, 1);
+    bool noted = (outcome & RECORD_UNUSUAL) != 0;
+    outcome &= ~(uint64_t)RECORD_UNUSUAL;
     int64_t at_ms = (int64_t)packed_get(&next, 6);
     next += 4;
     uint64_t shape = packed_get(&next, 1);
@@ -191,6 +199,12 @@ int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
     next += ip_length;
     if (read_link(*ip_name_r, record_r))
         *ip_name_r = "";
+    if (noted && end - next < UNUSUAL_BYTES)
+        return 0;
+    if (noted) {
+        end -= UNUSUAL_BYTES;
+        unusual_get(end, &record_r->unusual);
+    }
     record_r->facts_length = (size_t)(end - next);
     record_r->facts = arena_strndup(arena, (const char *)next, record_r->facts_length);
     return 1;

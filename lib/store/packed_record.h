@@ -1,6 +1,7 @@
 /* A decision record as both databases keep it under the decision's id, most significant byte first:
  *
- *   1 format, 1 outcome, 6 moment, 4 lifetime in seconds;
+ *   1 format, 1 outcome, and RECORD_UNUSUAL where the message was unusual, 6 moment, 4 lifetime in
+ *   seconds;
  *   1 spans: how many totals follow of the mailbox (upper four bits), and of the IP, the sender
  *   domain and, where the message was held against that window, one recipient behind it (lower
  *   four);
@@ -12,7 +13,8 @@
  *   counts in none has in its place: a redeemed one '#' and in base 16 the hash of the id
  *   (packed_entry.h) under which the message counts that left the ticket; a blocked one '!' where
  *   its domain was, '?' where its mailbox was, and in base 16 the block (rules/failure_in_force.h);
- *   the facts, up to the end.
+ *   the facts, up to the end, or up to the last UNUSUAL_BYTES (rules/unusual.h) where the message
+ *   was unusual.
  *
  * SQLite writes it by packed_record_put. In Redis judge.lua does, from what packed_record_tail made. */
 #ifndef SENDGUARD_PACKED_RECORD_H
@@ -26,6 +28,7 @@
 enum {
     RECORD_FORMAT = 1,
     RECORD_OUTCOME_AT = 1, /* places of what the scripts write */
+    RECORD_UNUSUAL = 0x80,
     RECORD_HEAD_BYTES = 13, /* up to the totals */
     RECORD_MESSAGES_BYTES = 3,
     RECORD_OFF_DOMAIN_BYTES = 4,
@@ -69,10 +72,11 @@ void packed_record_link(uint32_t id_hash, char link_r[RECORD_LINK_SIZE]);
 void packed_record_block(const struct failure_in_force *block, char link_r[RECORD_LINK_SIZE]);
 
 /* Adds the record of a message that was judged so. ip_name: of packed_record_names, what stands
- * in their place, or NULL. */
+ * in their place, or NULL. unusual: NULL as one of zeros. */
 void packed_record_put(struct text *out, const struct judge_request *request,
                        enum outcome outcome, int64_t at_ms,
-                       const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name);
+                       const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name,
+                       const struct unusual *unusual);
 
 /* The number that stands for a lifetime: whole seconds, rounded up. */
 uint32_t packed_record_keep(int64_t keep_ms);

@@ -7,6 +7,7 @@
 #include "rules/failure_in_force.h"
 #include "rules/outcome.h"
 #include "rules/rule.h"
+#include "rules/unusual.h"
 #include "rules/window.h"
 #include "store/audit.h"
 #include "store/store.h"
@@ -27,6 +28,7 @@ struct record {
     uint32_t redeemed; /* of one that was redeemed: names the message that had left the ticket, for
                           a refund (values.h); 0: not known */
     struct failure_in_force block; /* of one that was blocked; zeroed: not known */
+    struct unusual unusual; /* zeroed: it was not */
 };
 /* The record of a decision. Returns 1; 0 there is none, or it is past its lifetime; -1. */
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,

@@ -229,7 +229,7 @@ void transfer_items_pack(struct arena *arena, const struct record *record, int64
         set_total(totals, record->windows[i].rule, record->windows[i].used_before);
         request.windows[request.window_count++].rule = record->windows[i].rule;
     }
-    packed_record_put(&out, &request, record->outcome, record->at_ms, totals, NULL);
+    packed_record_put(&out, &request, record->outcome, record->at_ms, totals, NULL, NULL);
     item_r->of.record.decision = record->decision;
     item_r->of.record.bytes = (uint8_t *)arena_strndup(arena, out.data, out.length);
     item_r->of.record.length = out.length;

@@ -116,11 +116,12 @@ def test_what_users_did(guarded, sender_at):
     assert not any(rule["broken"] for rule in view["rules"])
 
     lines = guarded.ok("log").splitlines()
-    assert [line.split()[-1] for line in lines] == [refused, admitted]
+    assert [line.split("  ")[-1] for line in lines] == [refused, "unusual"]
+    assert admitted in lines[1]
     assert [line.split()[2] for line in lines] == ["rejected", "admitted"]
     assert guarded.ok("log", "--max", "1").splitlines() == lines[1:]
-    assert [line.split()[-1] for line in guarded.ok("log", sender.mailbox).splitlines()] == \
-        [refused, admitted]
+    assert [line.split("  ")[-1] for line in guarded.ok("log", sender.mailbox).splitlines()] == \
+        [refused, "unusual"]
     assert guarded.ok("log", "nobody@example.test") == ""
     found = guarded.json("log", sender.mailbox)["decisions"]
     assert [entry["decision"] for entry in found] == [admitted, refused]

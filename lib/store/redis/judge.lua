@@ -11,7 +11,7 @@
 -- writes what is done with each. A table, or a variable that a function has from outside, costs
 -- more than most of what is done, so there are few; what the usual message, one that is simply
 -- admitted, does not need is in other files.
-local sub, find, protected_call = string.sub, string.find, redis.pcall
+local sub, find, byte, protected_call = string.sub, string.find, string.byte, redis.pcall
 -- where a record was late: which stream takes those of its kind, and from when on
 local streams = {[ADMITTED] = ADMITTED, [REFUSED] = REFUSED}
 local floors = {[ADMITTED] = 0, [REFUSED] = 0}
@@ -53,27 +53,77 @@ local function stamped(entry, at, stamp, number)
         .. pack(TAG_FORM, tag)
 end
 
--- Where no block is wanted, the suspension is asked for twice.
-local function load(key, suspension_key, block_key, own_block_key, ip_key, group_key)
-    local third, state = block_key ~= '' and block_key or suspension_key
-    if ip_key == '' then
-        state = call('MGET', key, suspension_key, third)
+-- Where no block or no profile is wanted, the suspension is asked for again.
+local function load(key, suspension_key, block_key, own_block_key, ip_key, group_key, profile_key)
+    local third, fourth, state = block_key ~= '' and block_key or suspension_key,
+        profile_key ~= '' and profile_key or suspension_key
+    if ip_key ~= '' then
+        state = call('MGET', key, suspension_key, third, fourth, ip_key)
+    elseif fourth == profile_key then
+        state = call('MGET', key, suspension_key, third, fourth)
     else
-        state = call('MGET', key, suspension_key, third, ip_key)
+        state = call('MGET', key, suspension_key, third)
     end
     return state[1] or MAILBOX_EMPTY, state[2], block_key ~= '' and state[3],
-        own_block_key ~= '' and call('GET', own_block_key), state[4] or IP_EMPTY,
-        group_key ~= '' and call('GET', group_key) or DOMAIN_EMPTY
+        own_block_key ~= '' and call('GET', own_block_key), state[5] or IP_EMPTY,
+        group_key ~= '' and call('GET', group_key) or DOMAIN_EMPTY, state[4]
+end
+
+-- The day behind a hash that ends before that place.
+local function day_at(profile, place)
+    local upper, lower = byte(profile, place, place + 1)
+    return upper * 256 + lower
+end
+
+-- Whether a message leaves the profile of its mailbox as it is: all its recipients and its network
+-- are known, and were kept as known within a week.
+local function is_usual(profile, now, at, network, names)
+    if not profile or #profile < VALUE_HEAD_BYTES + PROFILE_TAIL_BYTES then
+        return false
+    end
+    local _, ends = unpack_bytes(VALUE_FORM, profile)
+    local bytes, format =
+        unpack_bytes(PROFILE_TAIL_FORM, profile, #profile - PROFILE_TAIL_BYTES + 1)
+    local head, today, place, day = #profile - bytes + 1, math.floor(at / DAY)
+    if ends <= now or format ~= PROFILE_FORMAT then
+        return false
+    end
+    for i = 1, #names, PROFILE_HASH_BYTES do
+        local name = sub(names, i, i + PROFILE_HASH_BYTES - 1)
+        place = find(profile, name, VALUE_HEAD_BYTES + 1, true)
+        while place and (place - VALUE_HEAD_BYTES - 1) % PROFILE_RECIPIENT_BYTES > 0 do
+            place = find(profile, name, place + 1, true)
+        end
+        if not place or place >= head then
+            return false
+        end
+        day = day_at(profile, place + PROFILE_HASH_BYTES)
+        if day <= today - PROFILE_RENEW_DAYS or day > today + 1 then
+            return false
+        end
+    end
+    if network == '' then
+        return true
+    end
+    place = find(profile, network, head + 1, true)
+    if not place or (place - head - 1) % PROFILE_NETWORK_BYTES > 0
+        or place > head + PROFILE_NETWORK_BYTES * byte(profile, head) then
+        return false
+    end
+    day = day_at(profile, place + PROFILE_NETWORK_BYTES - 2)
+    return day > today - PROFILE_RENEW_DAYS and day <= today + 1
 end
 
 local function judge(given)
     -- load
     local now, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
-        key, suspension_key, block_key, own_block_key, ip_key, group_key, stamp_id, tail, place =
+        key, suspension_key, block_key, own_block_key, ip_key, group_key, stamp_id, tail, profile_key,
+        profile_network, profile_limits, profile_names, place =
         unpack_bytes(GIVEN_FORM, given)
     local at, ahead, stamp, m, kind, counts = now, 0, asked, nil, ADMITTED, true
-    local text, suspended, block, own_block, network, group =
-        load(key, suspension_key, block_key, own_block_key, ip_key, group_key)
+    local unusual_bytes, keep_profile = ''
+    local text, suspended, block, own_block, network, group, profile =
+        load(key, suspension_key, block_key, own_block_key, ip_key, group_key, profile_key)
     if mode >= MODE_EARLIER then
         text, network = unusual().earlier(given, place, mode, key, text, ip_key, network, id, entry)
     end
@@ -110,11 +160,26 @@ local function judge(given)
         text = m.text
     end
 
+    if counts and profile_key ~= ''
+        and not is_usual(profile, now, at, profile_network, profile_names) then
+        unusual_bytes, keep_profile = profiles().add(profile_key, profile, now, at, profile_network,
+            profile_names, profile_limits, unpack_bytes(NUMBER_FORM, number))
+        if unusual_bytes ~= '' then
+            record_head = sub(record_head, 1, RECORD_OUTCOME_AT)
+                .. string.char(byte(record_head, RECORD_OUTCOME_AT + 1) + RECORD_UNUSUAL)
+                .. sub(record_head, RECORD_OUTCOME_AT + 2)
+            tail = tail .. unusual_bytes
+        end
+    end
+
     -- apply
     if not m or not m.dry then
         stamp = keep_record(kind, asked, stamp_id, now, number,
             pack(RECORD_FORM, record_head, RECORD_TOTALS, tail))
         if counts then
+            if keep_profile then
+                keep_profile()
+            end
             if at > now or stamp ~= asked then
                 entry = stamped(entry, at, stamp, number)
                 ip_entry = sub(entry, 1, IP_EACH)
@@ -136,7 +201,7 @@ local function judge(given)
             end
         end
     end
-    local told = pack(TOLD_FORM, at, stamp, ALL_HELD)
+    local told = pack(TOLD_FORM, at, stamp, ALL_HELD) .. unusual_bytes
     return m and unusual().answer(m, told, stamp) or told
 end
 

@@ -42,6 +42,7 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 #define REDIS_SUSPENSION_KEY "sg:suspension:"
 #define REDIS_VALUE_KEY "sg:value:" /* KIND:KEY */
 #define REDIS_BLOCK_KEY REDIS_VALUE_KEY "block:" /* of a domain or a mailbox */
+#define REDIS_PROFILE_KEY REDIS_VALUE_KEY "profile:" /* of a mailbox */
 #define REDIS_VALUE_KEYS "sg:value_keys:"
 #define REDIS_VALUE_ENDS "sg:value_ends"
 

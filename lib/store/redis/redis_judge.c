@@ -154,6 +154,22 @@ static void put_tail(struct text *given, const struct judge_request *request, co
     packed_put((uint8_t *)given->data + before, given->length - before - 3, 3);
 }
 
+/* What enters the profile of its mailbox. */
+static void put_profile(struct text *given, const struct judge_request *request)
+{
+    static const struct judge_profile none;
+    const struct judge_profile *profile = request->profile != NULL ? request->profile : &none;
+    uint8_t network[PROFILE_HASH_BITS / 8], limits[UNUSUAL_LIMITS_BYTES];
+    packed_put(network, profile->network, sizeof network);
+    unusual_put_limits(limits, &profile->limits);
+    put_key(given, REDIS_PROFILE_KEY, request->profile != NULL ? request->mailbox : NULL);
+    put_string(given, network, profile->network != 0 ? sizeof network : 0, 1);
+    text_add_bytes(given, (const char *)limits, sizeof limits);
+    packed_add_fixed(given, profile->recipient_count * sizeof network, 3);
+    for (size_t i = 0; i < profile->recipient_count; i++)
+        packed_add_fixed(given, profile->recipients[i], sizeof network);
+}
+
 static void charge_key(const char *mailbox, const char *id, uint8_t key_r[EARLIER_CHARGE_BYTES])
 {
     crypto_generichash_state state;
@@ -248,6 +264,7 @@ static void add_message(struct redis_backend *backend, const struct judge_reques
     put_ends(given, request);
     put_names(given, request, ip, domain);
     put_tail(given, request, ip, domain);
+    put_profile(given, request);
     put_unusual(backend, given, request);
     redis_add_argument(backend, &(struct argument){given->data, given->length});
 }
@@ -287,15 +304,18 @@ static void read_totals(const uint8_t *bytes, enum channel channel, struct held 
 }
 
 /* What every answer has: when it was counted, the millisecond of its decision's id, what the
- * windows held before. 1, or 0 when it has another form. */
+ * windows held before, and, where the message is unusual, that. 1, or 0 when it has another form. */
 static int read_told(const redisReply *reply, const struct judge_task *task)
 {
     const struct judge_request *request = task->request;
     struct judge_result *result = task->result_r;
     struct held held;
-    if (reply->type != REDIS_REPLY_STRING || reply->len != told_bytes())
+    bool noted = reply->len == told_bytes() + UNUSUAL_BYTES;
+    if (reply->type != REDIS_REPLY_STRING || (!noted && reply->len != told_bytes()))
         return 0;
     const uint8_t *bytes = (const uint8_t *)reply->str;
+    if (noted)
+        unusual_get(bytes + told_bytes(), &result->unusual);
     uint64_t number = request->decision & ((1 << COUNTED_ID_BITS) - 1);
     result->at_ms = (int64_t)packed_get(&bytes, TIME_BYTES);
     uint64_t floor = decision_floor((int64_t)packed_get(&bytes, TIME_BYTES));
@@ -406,6 +426,7 @@ static int read_answer(struct redis_backend *backend, const redisReply *reply,
     result->brought = false;
     result->block = (struct failure_in_force){0};
     result->block_damaged = false;
+    result->unusual = (struct unusual){0};
     suspension_clear(&result->suspensions);
     memset(result->histories, 0, sizeof result->histories);
     if (reply->type == REDIS_REPLY_ERROR)
@@ -425,9 +446,11 @@ static int check(struct redis_backend *backend, const struct judge_request *requ
 {
     if (redis_check_time(backend, request->now_ms) < 0)
         return -1;
-    if (request->recipient_count > SUBMISSION_MAX_RECIPIENTS)
-        return backend_fail(&backend->base, "%zu recipients: expected at most %d",
-                            request->recipient_count, SUBMISSION_MAX_RECIPIENTS);
+    size_t profiled = request->profile != NULL ? request->profile->recipient_count : 0;
+    size_t recipients = request->recipient_count > profiled ? request->recipient_count : profiled;
+    if (recipients > SUBMISSION_MAX_RECIPIENTS)
+        return backend_fail(&backend->base, "%zu recipients: expected at most %d", recipients,
+                            SUBMISSION_MAX_RECIPIENTS);
     if (request->off_domain > SUBMISSION_MAX_RECIPIENTS ||
         request->ticket > SUBMISSION_MAX_RECIPIENTS ||
         request->redeem > SUBMISSION_MAX_RECIPIENTS ||

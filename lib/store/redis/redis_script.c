@@ -20,6 +20,7 @@
 #include "store/redis/history.lua.h"
 #include "store/redis/judge.lua.h"
 #include "store/redis/observe.lua.h"
+#include "store/redis/profile.lua.h"
 #include "store/redis/read.lua.h"
 #include "store/redis/recipient.lua.h"
 #include "store/redis/record.lua.h"
@@ -65,6 +66,7 @@ static const struct {
     {"refunds", redis_refund_lua, {[SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
     {"refusals", redis_refusal_lua, {[SCRIPT_JUDGE] = true}},
     {"unusual", redis_unusual_lua, {[SCRIPT_JUDGE] = true}},
+    {"profiles", redis_profile_lua, {[SCRIPT_JUDGE] = true}},
     {NULL, redis_audit_lua,
      {[SCRIPT_ACTION] = true, [SCRIPT_DESK] = true, [SCRIPT_VALUES] = true}},
     {NULL, redis_suspend_lua, {[SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
@@ -152,6 +154,15 @@ static const struct script_name names[] = {
     {"RECIPIENT_FORM", ">I" DIGITS(MESSAGES_BYTES) "I" DIGITS(MESSAGES_BYTES)}, /* used; by channel */
     {"OVER_FORM", ">" WEIGHT_FORM "I" DIGITS(MESSAGES_BYTES) TIME_FORM}, /* place, used, fits */
     {"RECORD_TOTAL_FORM", ">" TOTAL_FORM},
+    /* rules/profile.h, rules/unusual.h */
+    {"PROFILE_TIMES_FORM", ">" TIME_FORM TIME_FORM},
+    {"PROFILE_NETWORK_FORM", ">" TIME_FORM "I2"}, /* behind its hash */
+    {"PROFILE_DAY_OF_FORM", ">I2"}, /* of a recipient, behind its hash */
+    {"PROFILE_DAY_FORM", ">I2I2"},
+    {"PROFILE_ENTRY_FORM", ">" TIME_FORM "I2I2I2"},
+    {"PROFILE_TAIL_FORM", ">I2B"},
+    {"PROFILE_SEEN_FORM", ">I2I2I2BB"},
+    {"PROFILE_LIMITS_FORM", ">I2BI2"},
     {"BY_GUARD", SUSPENSION_BY_GUARD},
 };
 
@@ -176,6 +187,31 @@ static const struct {
     {"PAIR_WINDOW", DAY_MS},
     {"PAIR_SLACK", DAY_MS / 12},
     {"PAIR_LIFETIME", PAIR_LIFETIME_MS},
+    {"PROFILE_FORMAT", PROFILE_FORMAT},
+    {"PROFILE_HASH_BYTES", PROFILE_HASH_BITS / 8},
+    {"PROFILE_RECIPIENT_BYTES", PROFILE_RECIPIENT_BYTES},
+    {"PROFILE_RECIPIENTS_MAX", PROFILE_RECIPIENTS_MAX},
+    {"PROFILE_RECIPIENTS_LEFT", PROFILE_RECIPIENTS_LEFT},
+    {"PROFILE_RECIPIENT_DAYS", PROFILE_RECIPIENT_DAYS},
+    {"PROFILE_NETWORK_BYTES", PROFILE_NETWORK_BYTES},
+    {"PROFILE_NETWORKS_MAX", PROFILE_NETWORKS_MAX},
+    {"PROFILE_NETWORK_DAYS", PROFILE_NETWORK_DAYS},
+    {"PROFILE_RENEW_DAYS", PROFILE_RENEW_DAYS},
+    {"PROFILE_BUSY_DAYS", PROFILE_BUSY_DAYS},
+    {"PROFILE_DAYS_MAX", PROFILE_BUSY_DAYS + 1},
+    {"PROFILE_DAY_BYTES", PROFILE_DAY_BYTES},
+    {"PROFILE_ENTRY_BYTES", PROFILE_ENTRY_BYTES},
+    {"PROFILE_ENTRIES_MAX", PROFILE_ENTRIES_MAX},
+    {"PROFILE_TAIL_BYTES", PROFILE_TAIL_BYTES},
+    {"PROFILE_NUMBER_MAX", PROFILE_NUMBER_MAX},
+    {"PROFILE_KEPT", PROFILE_KEPT_MS},
+    {"PROFILE_WHOLE_BYTES", 2048}, /* so long a one is written at once */
+    {"UNUSUAL_HISTORY_DAYS", UNUSUAL_HISTORY_DAYS},
+    {"UNUSUAL_NETWORK_NEW", UNUSUAL_NETWORK_NEW},
+    {"UNUSUAL_FIRST", UNUSUAL_FIRST},
+    {"RECORD_UNUSUAL", RECORD_UNUSUAL},
+    {"DAY", DAY_MS},
+    {"HOUR", HOUR_MS},
     {"WINDOW_TOLD", WINDOW_TOLD},
     {"WINDOW_SUSPENDS", WINDOW_SUSPENDS},
     {"NO_END", REDIS_NO_END},
@@ -190,6 +226,7 @@ static const struct {
     {"RECORD_FORMAT", RECORD_FORMAT},
     {"RECORD_HEAD_BYTES", RECORD_HEAD_BYTES},
     {"RECORD_TIME_PLACE", RECORD_OUTCOME_AT + 2},
+    {"RECORD_OUTCOME_AT", RECORD_OUTCOME_AT},
     {"RECORD_STREAMS", RECORD_STREAMS},
     {"SECOND", SECOND_MS},
     {"EARLIER_HEAD_BYTES", EARLIER_HEAD_BYTES},
@@ -489,7 +526,7 @@ static void add_given_form(struct text *out)
               "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
     add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
     add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
-    text_add(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0'");
+    text_addf(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0I2c0Bc0c%dI3c0'", UNUSUAL_LIMITS_BYTES);
 }
 
 static void add_record_totals(struct text *out)

@@ -530,6 +530,7 @@ static void sqlite_free(struct backend *backend)
     close_database(self);
     text_free(&self->record);
     text_free(&self->pair);
+    text_free(&self->profile);
     sqlite_heads_free(&self->heads);
     free(self->path);
     free(self);

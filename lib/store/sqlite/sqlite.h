@@ -233,6 +233,7 @@ struct sqlite_backend {
     sqlite3_stmt *statements[SQL_COUNT];
     struct text record; /* scratch */
     struct text pair;   /* the same: what is kept of a pair */
+    struct text profile; /* the same */
     struct sqlite_heads *heads;
     int64_t next_step_us; /* of values: the next one begins no earlier; clock_monotonic_us */
     size_t judged_since_sweep, histories_since_sweep; /* messages; new rows of histories */
@@ -318,6 +319,10 @@ int sqlite_values_put(struct sqlite_backend *backend, const struct value *value,
  * *damaged_r says when what is kept is damaged; -1. */
 int sqlite_values_block(struct sqlite_backend *backend, const char *key, int64_t now_ms,
                         struct failure_in_force *block_r, bool *damaged_r) must_check;
+/* Adds a message that is counted at at_ms to the profile of its mailbox, and says whether it is
+ * unusual. 1 or -1. */
+int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
+                          int64_t at_ms, struct unusual *unusual_r) must_check;
 /* Remove values of the rows behind `after` up to `last` that are past at past_ms. 1 or -1. */
 int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,
                         int64_t past_ms) must_check;

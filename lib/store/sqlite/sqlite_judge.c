@@ -286,7 +286,10 @@ static int count_message(struct judging *judging)
     if ((ip->key != NULL && sqlite_history_add(ip, &counted) < 0) ||
         (domain->key != NULL && sqlite_history_add(domain, &counted) < 0) ||
         sqlite_history_add(mailbox, &counted) < 0 ||
-        sqlite_pairs_count(judging->backend, mailbox->id, request, &counted) < 0)
+        sqlite_pairs_count(judging->backend, mailbox->id, request, &counted) < 0 ||
+        (request->profile != NULL &&
+         sqlite_values_profile(judging->backend, request, result->at_ms,
+                               &judging->result->unusual) < 0))
         return -1;
     return request->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
                                                       result->at_ms) : 1;
@@ -312,7 +315,7 @@ static int keep_record(struct judging *judging)
     }
     text_clear(record);
     packed_record_put(record, request, result->outcome, result->at_ms, judging->totals,
-                      ip_name);
+                      ip_name, &result->unusual);
     sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
     sqlite3_bind_int64(put, 1, (sqlite3_int64)request->decision);
     sqlite3_bind_blob(put, 2, record->data, (int)record->length, SQLITE_STATIC);
@@ -486,6 +489,7 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
     task->result_r->outcome = judged.outcome;
     task->result_r->brought = judged.brought;
     task->result_r->decision = task->request->decision;
+    task->result_r->unusual = (struct unusual){0};
     if (take_effect(&judging, &judged) < 0)
         return -1;
     return fill_histories(&judging);

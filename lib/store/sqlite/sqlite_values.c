@@ -168,6 +168,44 @@ static int change_value(struct sqlite_backend *backend, const struct value_chang
                        : replace_value(backend, &value, before, now_ms);
 }
 
+/* ---- profiles -------------------------------------------------------------------------- */
+
+/* Where another value has the hash of the profile there is none. */
+static int put_profile(struct sqlite_backend *backend, const struct value *value)
+{
+    sqlite3_stmt *put = take_to_write(backend, SQL_VALUE_PUT, value);
+    sqlite3_bind_int64(put, 7, UNTIL_LIFTED);
+    return sqlite_do(backend, put);
+}
+
+int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
+                          int64_t at_ms, struct unusual *unusual_r)
+{
+    const struct profile_message message = {at_ms, request->profile->recipients,
+                                            request->profile->recipient_count,
+                                            request->profile->network};
+    struct value value = {.kind = VALUE_PROFILE, .key = request->mailbox};
+    struct text *profile = &backend->profile;
+    sqlite3_stmt *row;
+    int found = get_row(backend, &value, request->now_ms, &row);
+    if (found < 0)
+        return -1;
+    text_clear(profile);
+    if (found > 0) {
+        value.version = (uint32_t)sqlite3_column_int64(row, 1);
+        text_add_bytes(profile, sqlite3_column_blob(row, 3), (size_t)sqlite3_column_bytes(row, 3));
+        sqlite3_reset(row);
+    }
+    if (!profile_add(profile, &message, &request->profile->limits, unusual_r))
+        return 1;
+    value.bytes = profile->data;
+    value.length = profile->length;
+    value.until_ms = at_ms + PROFILE_KEPT_MS;
+    value.version = backend_next_version(value.version,
+                                         (uint32_t)(request->decision % (VALUE_ANY - 1)) + 1);
+    return put_profile(backend, &value);
+}
+
 /* ---- removing what is past ------------------------------------------------------------ */
 
 int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,

@@ -96,6 +96,25 @@ START_TEST(test_words)
 }
 END_TEST
 
+/* Beside what came of them. */
+START_TEST(test_unusual)
+{
+    begin(_i);
+    struct submission submission = rig_submission("many");
+    submission.channel = CHANNEL_SMTP;
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
+    saw(&verdict);
+    verdict.unusual.new_recipients = 41;
+    saw(&verdict);
+    saw(&verdict);
+    tell();
+    ck_assert_uint_eq(counted("unusual channel=smtp"), 2);
+    ck_assert_uint_eq(counted("unusual channel=webmail"), 0);
+    ck_assert_uint_eq(counted("decisions channel=smtp verdict=admit"), 3);
+    end();
+}
+END_TEST
+
 /* What bypassed the webmail endpoint counts by channel and by day, whatever came of it. */
 START_TEST(test_bypassed)
 {
@@ -431,6 +450,7 @@ int main(void)
     TCase *cases = backends_case(suite, "recorder");
     tcase_add_loop_test(cases, test_words, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_unusual, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_bypassed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_webmail_host_is_no_sender, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_rules, 0, BACKEND_KINDS);

@@ -82,6 +82,10 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(settings->identity_owners.count, 0);
     ck_assert_int_eq(settings->identity_owner, IDENTITY_OWNER_ANY);
     ck_assert_int_eq(settings->on_from_foreign, ON_LIMIT_SUSPEND);
+    ck_assert_int_eq(settings->unusual_mode, UNUSUAL_MODE_NOTE);
+    ck_assert_int_eq(settings->unusual_new_recipients, 40);
+    ck_assert_int_eq(settings->unusual_factor, 3);
+    ck_assert_int_eq(settings->unusual_new_domains, 20);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->spf_resolver.count, 0);
     ck_assert_uint_eq(settings->blocks_unroutable.count, 4);
@@ -483,6 +487,10 @@ static const struct {
     {"identity.owners=file:/etc/owners, postmap:/x", "\"postmap:/x\": is no postmap:TYPE:TABLE"},
     {"identity.owners=file:/etc/owners none", "\"none\": is none of"},
     {"on_limit.from_foreign=3", "expected refuse or suspend"},
+    {"unusual.mode=hold", "\"hold\" is no choice; expected off or note"},
+    {"unusual.new_recipients=0", "\"0\" is out of range; expected 1 to 65535"},
+    {"unusual.factor=0", "\"0\" is out of range; expected 1 to 255"},
+    {"unusual.new_domains=65536", "\"65536\" is out of range; expected 0 to 65535"},
     {"spf.mode=refuse", "\"refuse\" is no choice; expected off, observe, warn or block"},
     {"spf.resolver=", "is empty; expected IP addresses as ADDRESS or ADDRESS@PORT, or system"},
     {"spf.resolver=192.0.2.53@", "has no port behind @"},

@@ -1,0 +1,54 @@
+/* What is usual of a mailbox: the recipients that it wrote to and the networks that it wrote from
+ * lately, and to how many new recipients in its busiest hours. Pure. Keyed hashes alone. Both
+ * databases keep it as one value (VALUE_PROFILE), which judging reads and changes; inside Redis
+ * profile.lua does what is here. Source: docs/unusual.md.
+ *
+ * Packed, most significant byte first: of each known recipient 3 bytes of a hash of its domain, 3 of
+ * its own and 2 of the day (UTC, since 1970) on which mail went there; then the head:
+ *   1 networks; of each 6 hash, 6 moment when it was first seen, 2 day when it was last;
+ *   6 moment of the first message; 6 of the last one that was unusual, 0: none was;
+ *   1 days; of each, in their order, 2 day, 2 new recipients of its busiest hour that is over;
+ *   1 entries; of each message of the last hour that had new recipients, the oldest first, 6 moment,
+ *   2 new recipients, 2 new domains, 2 new recipients of the hour up to it;
+ *   2 bytes of the head with these and the next one; 1 format. */
+#ifndef SENDGUARD_PROFILE_H
+#define SENDGUARD_PROFILE_H
+
+#include "base/text.h"
+#include "rules/unusual.h"
+
+enum {
+    PROFILE_FORMAT = 1,
+    PROFILE_RECIPIENTS_MAX = 1000, /* then the oldest go, so many that there is room again: */
+    PROFILE_RECIPIENTS_LEFT = 900,
+    PROFILE_NETWORKS_MAX = 16, /* then the one that was not used for the longest goes */
+    PROFILE_ENTRIES_MAX = 40, /* then two neighbours become one, at the moment of the later */
+    PROFILE_BUSY_DAYS = 28,
+    /* A day is kept anew when it is a week old, so that most messages write nothing: */
+    PROFILE_RENEW_DAYS = 7,
+    PROFILE_RECIPIENT_DAYS = 90 + PROFILE_RENEW_DAYS,
+    PROFILE_NETWORK_DAYS = 30 + PROFILE_RENEW_DAYS,
+    PROFILE_NUMBER_MAX = 65535, /* of what is counted; more count as so many */
+    PROFILE_HASH_BITS = 48, /* of a recipient and a network; the upper half of a recipient's is of its
+                               domain */
+    PROFILE_RECIPIENT_BYTES = 8, PROFILE_NETWORK_BYTES = 14, PROFILE_DAY_BYTES = 4,
+    PROFILE_ENTRY_BYTES = 12, PROFILE_TAIL_BYTES = 3,
+};
+/* Who sends nothing for so long is not known any longer; each change moves it. */
+#define PROFILE_KEPT_MS (PROFILE_RECIPIENT_DAYS * DAY_MS)
+
+struct profile_message {
+    int64_t at_ms; /* what is ahead of it in a profile was written by a clock that is ahead, and
+                      counts as of it */
+    const uint64_t *recipients; /* off-domain, each once, rising */
+    size_t count;
+    uint64_t network; /* 0: not known */
+};
+
+/* Adds a message that is counted to a profile (empty, or what cannot be read: there is none yet),
+ * and says whether it is unusual; else *unusual_r is zeroed. True: `profile` has changed, and is to be
+ * kept. */
+bool profile_add(struct text *profile, const struct profile_message *message,
+                 const struct unusual_limits *limits, struct unusual *unusual_r);
+
+#endif
