@@ -9,7 +9,8 @@
 #include "base/text.h"
 
 struct kept_field {
-    enum field field;
+    bool is_from;
+    enum field field; /* else */
     const char *text; /* unfolded */
     size_t length;
 };
@@ -17,6 +18,7 @@ struct kept_field {
 struct header_message {
     struct arena *arena;
     struct submission submission;
+    struct header_matters matters;
     struct kept_field fields[HEADER_FIELDS_MAX];
     size_t field_count, kept_bytes;
     const char **envelope; /* key forms */
@@ -32,8 +34,7 @@ static bool passes(const struct settings *settings, const struct header_sender *
 {
     return sender->user[0] == '\0' ||
            (settings->mta_exempt_networks.count > 0 &&
-            settings_network_holds(&settings->mta_exempt_networks, sender->client)) ||
-           (settings->mta_null_sender == NULL_SENDER_PASS && strcmp(sender->address, "<>") == 0);
+            settings_network_holds(&settings->mta_exempt_networks, sender->client));
 }
 
 /* 1; 0 the user's name is no mailbox, which the policy service tells. */
@@ -67,8 +68,12 @@ int header_message_begin(struct header_service *service, const struct header_sen
     message->arena = arena_new();
     message->began_ms = now_ms;
     submission_init(&message->submission, message->arena, CHANNEL_SMTP);
-    if (take_sender(settings, sender, &message->submission) < 1 ||
-        !guard_header_matters(service->guard, &message->submission, now_ms))
+    if (take_sender(settings, sender, &message->submission) < 1)
+        return 0;
+    message->matters = guard_header_matters(service->guard, &message->submission, now_ms);
+    if (settings->mta_null_sender == NULL_SENDER_PASS && strcmp(sender->address, "<>") == 0)
+        message->matters.fields = false;
+    if (!message->matters.fields && !message->matters.from)
         return 0;
     *message_r = message;
     message = NULL;
@@ -124,8 +129,9 @@ static size_t unfold(const char *value, char *text)
 void header_message_add_field(struct header_message *message, const char *name, const char *value)
 {
     size_t length = strlen(value);
-    bool is_to = strcasecmp(name, "To") == 0;
-    if (!is_to && strcasecmp(name, "Cc") != 0)
+    bool is_from = strcasecmp(name, "From") == 0, is_to = strcasecmp(name, "To") == 0;
+    if (is_from ? !message->matters.from
+                : !message->matters.fields || (!is_to && strcasecmp(name, "Cc") != 0))
         return;
     if (message->field_count == HEADER_FIELDS_MAX ||
         length > HEADER_KEPT_MAX_BYTES - message->kept_bytes) {
@@ -135,10 +141,11 @@ void header_message_add_field(struct header_message *message, const char *name, 
     char *text = arena_alloc(message->arena, length + 1);
     message->kept_bytes += length;
     message->fields[message->field_count++] = (struct kept_field){
-        .field = is_to ? FIELD_TO : FIELD_CC, .text = text, .length = unfold(value, text)};
+        .is_from = is_from, .field = is_to ? FIELD_TO : FIELD_CC, .text = text,
+        .length = unfold(value, text)};
 }
 
-/* ---- the recipients of the header ------------------------------------------------------------ */
+/* ---- the addresses of the header ------------------------------------------------------------ */
 
 static int compare_keys(const void *left, const void *right)
 {
@@ -161,18 +168,39 @@ static int add_blind_copies(struct header_message *message, struct problem *prob
     return 1;
 }
 
-static int read_fields(struct header_message *message, struct problem *problem)
+static int read_recipients(struct header_message *message, struct problem *problem)
 {
     if (message->too_much)
         return problem_set(problem, 413, "header", "expected at most %d fields and %d bytes",
                            HEADER_FIELDS_MAX, HEADER_KEPT_MAX_BYTES);
     for (size_t i = 0; i < message->field_count; i++) {
         const struct kept_field *field = &message->fields[i];
-        if (submission_add_recipients(&message->submission, field->field, field->text,
+        if (!field->is_from &&
+            submission_add_recipients(&message->submission, field->field, field->text,
                                       field->length, problem) < 1)
             return 0;
     }
     return add_blind_copies(message, problem);
+}
+
+/* Where the header has From, it takes the place of the envelope's sender, which the policy service
+ * has judged. */
+static int read_from(struct header_message *message, struct problem *problem)
+{
+    struct submission *submission = &message->submission;
+    const char *of_envelope = submission->from;
+    submission->from = NULL;
+    for (size_t i = 0; i < message->field_count; i++)
+        if (message->fields[i].is_from &&
+            submission_add_from(submission, message->fields[i].text, message->fields[i].length,
+                                problem) < 1) {
+            submission->from = of_envelope;
+            submission->further_from_count = 0;
+            return 0;
+        }
+    if (submission->from == NULL)
+        submission->from = of_envelope;
+    return 1;
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -182,14 +210,16 @@ static enum header_answer refuse_unreadable(struct header_service *service,
                                             struct header_message *message,
                                             const struct snapshot *snapshot,
                                             const struct mail_transaction *transaction,
-                                            const struct problem *problem, int64_t now_ms,
+                                            const struct problem *problem, bool observes,
+                                            int64_t now_ms,
                                             struct smtp_reply_lines *lines_r)
 {
     const struct catalogue *catalogue = snapshot_catalogue(snapshot);
     const struct settings *settings = snapshot_settings(snapshot);
-    bool observes = settings->guard_mode == MODE_OBSERVE;
+    observes = observes || settings->guard_mode == MODE_OBSERVE;
+    bool ticket_excuses = !message->too_much && strcmp(problem->where, "from") != 0;
     int taken = observes ? 1 : guard_take_back(service->guard, &message->submission,
-                                               transaction, now_ms);
+                                               transaction, ticket_excuses, now_ms);
     store_watch_saw(&service->store_watch, service->store, taken);
     if (taken == 0)
         return HEADER_PASS;
@@ -199,7 +229,7 @@ static enum header_answer refuse_unreadable(struct header_service *service,
     const char *not_sent = catalogue_text(catalogue, message->arena, "en", "message.not_sent",
                                           NULL);
     const char *text = arena_printf(message->arena,
-                                    "%s The recipients in its header cannot be read: %s: %s.",
+                                    "%s Its header cannot be read: %s: %s.",
                                     not_sent != NULL ? not_sent : "", problem->where,
                                     problem->text);
     *lines_r = (struct smtp_reply_lines){
@@ -232,10 +262,16 @@ enum header_answer header_message_judge(struct header_service *service,
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(service->guard);
     const struct mail_transaction transaction = {queue_id, message->began_ms};
     const char *id = arena_printf(message->arena, "%s/header", queue_id);
-    if (submission_set_id(submission, id, strlen(id), &problem) < 1 ||
-        read_fields(message, &problem) < 1)
-        return refuse_unreadable(service, message, snapshot, &transaction, &problem, now_ms,
-                                 lines_r);
+    if (submission_set_id(submission, id, strlen(id), &problem) < 1)
+        submission_make_id(submission);
+    if (read_recipients(message, &problem) < 1 &&
+        refuse_unreadable(service, message, snapshot, &transaction, &problem, false, now_ms,
+                          lines_r) == HEADER_REFUSE)
+        return HEADER_REFUSE;
+    if (read_from(message, &problem) < 1 &&
+        refuse_unreadable(service, message, snapshot, &transaction, &problem,
+                          !message->matters.from_refuses, now_ms, lines_r) == HEADER_REFUSE)
+        return HEADER_REFUSE;
     int64_t began_us = clock_monotonic_us();
     int answered = guard_judge_header(service->guard, submission, &transaction, now_ms, &verdict);
     if (verdict.kind == VERDICT_ADMIT && !verdict.observed)

@@ -11,7 +11,7 @@
 #include "guard/store_watch.h"
 
 enum {
-    HEADER_FIELDS_MAX = 100,              /* To and Cc lines */
+    HEADER_FIELDS_MAX = 100,              /* From, To and Cc lines */
     HEADER_KEPT_MAX_BYTES = 1024 * 1024,  /* of them; Postfix hands on 100 KB of a header */
     HEADER_ENVELOPE_MAX = SUBMISSION_MAX_RECIPIENTS,
     HEADER_REPLY_MAX_BYTES = 480, /* of a line, beside "550-5.7.1 " in an SMTP line of 512 */

@@ -3,6 +3,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
+#include "guard/from_check.h"
 #include "milter/filter.h"
 
 static const char *listens_on(const struct settings *settings, mode_t *mode_r)
@@ -21,6 +22,7 @@ static int requires_listen(const struct settings *settings, struct problem *prob
 
 static void warnings(const struct settings *settings, struct faults *warnings)
 {
+    from_check_owners(settings, warnings);
     if (settings->milter_listen[0] != '\0' && !listen_is_path(settings->milter_listen) &&
         !listen_is_on_loopback(settings->milter_listen))
         settings_warn(warnings, "milter.listen",

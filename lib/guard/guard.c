@@ -388,16 +388,20 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
 
 /* ---- the header of a message that was counted ----------------------------------------- */
 
-bool guard_header_matters(struct guard *guard, const struct submission *submission,
-                          int64_t now_ms)
+struct header_matters guard_header_matters(struct guard *guard,
+                                           const struct submission *submission, int64_t now_ms)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     int unimportant = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
     (void)unimportant; /* silent: by the limits that were read last */
-    const struct limits limits =
-        limits_for(guard, snapshot_settings(snapshot), submission, now_ms).limits;
-    return limits.of[RULE_RECIPIENTS_PER_FIELD] != LIMIT_OFF ||
-           limits.of[RULE_HEADER_CHARS_PER_DOMAIN] != LIMIT_OFF;
+    const struct settings *settings = snapshot_settings(snapshot);
+    const struct effective_limits limits = limits_for(guard, settings, submission, now_ms);
+    bool from = settings->identity_mode != IDENTITY_MODE_OFF && !limits.exempt;
+    return (struct header_matters){
+        .fields = limits.limits.of[RULE_RECIPIENTS_PER_FIELD] != LIMIT_OFF ||
+                  limits.limits.of[RULE_HEADER_CHARS_PER_DOMAIN] != LIMIT_OFF,
+        .from = from,
+        .from_refuses = from && settings->identity_mode == IDENTITY_MODE_ENFORCE};
 }
 
 /* What was counted for a ticket is not among what counts for the mailbox. */
@@ -415,8 +419,18 @@ static int find_passed(struct guard *guard, const struct submission *submission,
                : found;
 }
 
+/* What the webmail endpoint had counted, for a ticket that was redeemed. 1 or -1. */
+static int take_redeemed_back(struct guard *guard, const char *mailbox, uint32_t redeemed,
+                              int64_t now_ms)
+{
+    const struct value_refund refund = {.mailbox = mailbox, .redeemed = redeemed};
+    const struct values_step step = {.refunds = &refund, .refund_count = 1, .now_ms = now_ms};
+    return redeemed == 0 ? 1 : store_values_change(guard->store, &step, NULL);
+}
+
 int guard_take_back(struct guard *guard, const struct submission *submission,
-                    const struct mail_transaction *transaction, int64_t now_ms)
+                    const struct mail_transaction *transaction, bool ticket_excuses,
+                    int64_t now_ms)
 {
     struct record record;
     struct packed_identity identity;
@@ -424,7 +438,9 @@ int guard_take_back(struct guard *guard, const struct submission *submission,
     if (found < 1)
         return found < 0 ? -1 : 1;
     if (record.outcome == OUTCOME_REDEEMED)
-        return 0;
+        return ticket_excuses ? 0
+                              : take_redeemed_back(guard, submission->mailbox, record.redeemed,
+                                                   now_ms);
     if (!packing_identity(submission->arena, &record, &identity))
         return 1;
     return store_refund(guard->store, submission->mailbox,
@@ -438,7 +454,8 @@ static int refuse_by_header(struct judgement *judgement, struct guard *guard,
                             const struct mail_transaction *transaction, int64_t now_ms)
 {
     struct judgement_lists none = {0};
-    int taken = guard_take_back(guard, judgement->submission, transaction, now_ms);
+    int taken = guard_take_back(guard, judgement->submission, transaction,
+                                !judgement_refuses_from(judgement), now_ms);
     if (taken < 1)
         return taken;
     if (find_terms(judgement, guard, now_ms) < 0)
@@ -455,18 +472,19 @@ int guard_judge_header(struct guard *guard, const struct submission *submission,
     struct judgement *judgement = arena_alloc(submission->arena, sizeof *judgement);
     int result = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
     begin_judgement(judgement, guard, snapshot, submission, false, now_ms, verdict_r);
-    bool observes = judgement->settings->guard_mode == MODE_OBSERVE;
-    bool refuses = judgement->objection_count > 0 && !observes;
+    freed_by(forget_lists) struct judgement_lists lists = lists_of(guard, now_ms);
+    if (judgement_find_from(judgement, &lists, now_ms) < 0)
+        result = -1; /* nobody is refused from ignorance */
+    judgement->request.observe = judgement->settings->guard_mode == MODE_OBSERVE;
+    bool refuses = judgement_is_rejected(judgement) && !judgement->request.observe;
     if (refuses && result > 0)
         result = refuse_by_header(judgement, guard, transaction, now_ms);
     if (refuses && result != 0) {
         end_judgement(judgement, guard, result);
         return result;
     }
-    verdict_r->kind = VERDICT_ADMIT;
-    verdict_r->redeemed = refuses;
-    if (observes)
-        judgement_without_store(judgement);
+    judgement->result.outcome = refuses ? OUTCOME_REDEEMED : OUTCOME_ADMITTED;
+    judgement_fill_verdict(judgement);
     verdict_r->unjudged = false;
     verdict_r->message = "";
     return 1;

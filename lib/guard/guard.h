@@ -78,23 +78,30 @@ struct mail_transaction {
 
 /* The header of a message of CHANNEL_SMTP, which comes when the policy service has counted the
  * message already: the rules of one message that need its fields (recipients_per_field and
- * header_chars_per_domain), as the limits in force are. The submission is `by_header`.
- * guard_header_matters: whether any of them is set for its mailbox; of the submission channel,
- * mailbox and webmail_host are read. Where the store is silent: as it was when it last answered.
+ * header_chars_per_domain), as the limits in force are; and whether the mailbox may write as each
+ * address in From. The submission is `by_header`.
+ * guard_header_matters: what of it is judged for its mailbox; of the submission channel, mailbox and
+ * webmail_host are read. Where the store is silent: as it was when it last answered.
  * guard_judge_header always fills *verdict_r. Before a refusal is recorded, what the policy
  * service counted of the transaction is taken back, once; a message that the webmail endpoint had
- * admitted is redeemed, and refused by nothing. Records no message that passes; mode observe
+ * admitted is redeemed, and refused for its From alone. Records no message that passes; mode observe
  * refuses and records nothing. 1; or -1 the store did not answer: what breaks a rule is refused
  * all the same, without record, and stays counted. */
-bool guard_header_matters(struct guard *guard, const struct submission *submission,
-                          int64_t now_ms);
+struct header_matters {
+    bool fields; /* To, Cc, and with them the envelope */
+    bool from, from_refuses; /* From; and whether it is refused, not observed alone */
+};
+struct header_matters guard_header_matters(struct guard *guard,
+                                           const struct submission *submission, int64_t now_ms);
 int guard_judge_header(struct guard *guard, const struct submission *submission,
                        const struct mail_transaction *transaction, int64_t now_ms,
                        struct verdict *verdict_r) must_check;
-/* The same step alone, for a header that cannot be read: 1 nothing of the transaction is
- * counted any longer, 0 the webmail endpoint had admitted it, -1 the store did not answer. */
+/* The same step alone, for a header that cannot be read: 1 nothing of the transaction is counted
+ * any longer; 0 the webmail endpoint had admitted it, and `ticket_excuses` it; -1 the store did not
+ * answer. */
 int guard_take_back(struct guard *guard, const struct submission *submission,
-                    const struct mail_transaction *transaction, int64_t now_ms) must_check;
+                    const struct mail_transaction *transaction, bool ticket_excuses,
+                    int64_t now_ms) must_check;
 
 /* Before a message is judged, of its only recipient so far: 1 it is blocked, *reason_r is why, as
  * an objection has it, and *text_r says so to its sender, both in the submission's arena; 0; -1 the

@@ -124,6 +124,47 @@ int submission_set_from(struct submission *submission, const char *text, size_t 
     return 1;
 }
 
+static int keep_from(struct submission *submission, const char *address, struct problem *problem)
+{
+    size_t count = submission->further_from_count;
+    if (submission->from == NULL) {
+        submission->from = address;
+        return 1;
+    }
+    if (count + 1 == SUBMISSION_MAX_FROM)
+        return problem_set(problem, 413, "from", "a message has at most %d addresses in From",
+                           SUBMISSION_MAX_FROM);
+    const char **all = arena_alloc(submission->arena, (count + 1) * sizeof *all);
+    if (count > 0)
+        memcpy(all, submission->further_from, count * sizeof *all);
+    all[count] = address;
+    submission->further_from = all;
+    submission->further_from_count++;
+    return 1;
+}
+
+int submission_add_from(struct submission *submission, const char *text, size_t length,
+                        struct problem *problem)
+{
+    struct address_list list = {.text = text, .length = length};
+    struct address_entry entry;
+    const char *fault = address_text_fault(text, length);
+    int found, kept = 1;
+    if (fault != NULL)
+        return problem_set(problem, 400, "from", "expected addresses, but %s", fault);
+    while (kept && (found = address_list_next(&list, &entry, &fault)) != 0) {
+        struct address address;
+        uint32_t unused = 0;
+        if (found > 0)
+            fault = address_entry_read(entry, &address, &unused);
+        if (fault != NULL)
+            return refuse_entry(problem, "from", entry, fault);
+        kept = keep_from(submission,
+                         arena_strndup(submission->arena, address.text, address.length), problem);
+    }
+    return kept;
+}
+
 int submission_set_lang(struct submission *submission, const char *text, size_t length,
                         struct problem *problem)
 {

@@ -19,6 +19,7 @@ extern const char *const field_names[FIELD_COUNT]; /* "to", "cc", "bcc" */
 enum {
     SUBMISSION_MAX_RECIPIENTS = 10000,
     SUBMISSION_MAX_ADDRESS_BYTES = 1024 * 1024, /* of all recipients as written */
+    SUBMISSION_MAX_FROM = 100,                   /* addresses of a From header */
     SUBMISSION_MAX_ID_BYTES = 998,              /* one header line, RFC 5322 section 2.1.1 */
     ADDRESS_MAX_BYTES = 254,                    /* of a path of 256, RFC 5321 section 4.5.3.1.3 */
 };
@@ -78,6 +79,10 @@ int submission_set_ip(struct submission *submission, const char *text, size_t le
                       struct problem *problem) must_check;
 /* `Name <addr>` or `addr`; empty or "<>" (read receipts) leaves from NULL. */
 int submission_set_from(struct submission *submission, const char *text, size_t length,
+                        struct problem *problem) must_check;
+/* Adds the addresses of a From header: the first one of the message is `from`, which has to be NULL
+ * before, the others are further_from. More than SUBMISSION_MAX_FROM: 413. */
+int submission_add_from(struct submission *submission, const char *text, size_t length,
                         struct problem *problem) must_check;
 int submission_set_lang(struct submission *submission, const char *text, size_t length,
                         struct problem *problem) must_check;

@@ -281,7 +281,7 @@ def test_two_programs_could_read_it_differently(through):
         answer = writer.write(["a@x.test"], To=value)
         assert isinstance(answer, list), name
         assert answer[0].startswith(
-            f"{NOT_SENT} The recipients in its header cannot be read: to"), answer
+            f"{NOT_SENT} Its header cannot be read: to"), answer
     assert webmail.used() == 0
     assert writer.milter.log.text().count("a header cannot be read") == len(UNREADABLE)
     assert "@x.test" not in writer.milter.log.text(), "no recipient in the log"
@@ -306,6 +306,111 @@ def test_a_header_of_100_kilobytes(through):
     assert len(", ".join(crowd)) > 80_000
     answer = writer.header(crowd[:10], [("To", ", ".join(crowd))], "4jXnone")
     assert answer == ACCEPT
+
+
+# ---- From ---------------------------------------------------------------------------------------
+
+
+ENFORCE = {"identity": {"mode": "enforce"}}
+
+
+def from_refused(answer, address, mailbox):
+    text, place = answer
+    assert f"You are signed in as {mailbox} and may not write as {address}." in text, text
+    assert mailbox in text.split("You may write as: ")[1], text
+    assert "/sending/r/" in place
+    return place.rpartition("/")[2]
+
+
+def test_every_address_in_from_must_be_the_accounts(through, folder):
+    owners = folder / "owners"
+    new_writer = through({"identity": {"mode": "enforce", "owners": f"file:{owners}"}})
+    writer, webmail = new_writer()
+    mailbox = writer.mailbox
+    owners.write_text(f"sales@example.test {mailbox}\nboard@example.test bob@example.test\n")
+    eventually(lambda: writer.write(["a@x.test"], From="sales@example.test") == ACCEPT,
+               "the file has been read")
+    used = webmail.used()
+    good = [mailbox, f"Me <{mailbox.upper()}>", f"{mailbox}, \"Sales\" <sales+x@example.test>",
+            f"=?utf-8?q?b=C3=B6ss?= <{mailbox}>", f"\"boss@else.test\" <{mailbox}>", f"Us: {mailbox};"]
+    for value in good:
+        assert writer.write(["a@x.test"], From=value) == ACCEPT, value
+    assert writer.write(["a@x.test"], To="a@x.test") == ACCEPT, "without From"
+    used += len(good) + 1
+    assert webmail.used() == used
+    for value in ("board@example.test", f"{mailbox}, board@example.test",
+                  f"board@example.test, {mailbox}", f"\"{mailbox}\" <board@example.test>",
+                  f"Us: {mailbox}, board@example.test;"):
+        from_refused(writer.write(["a@x.test"], From=value), "board@example.test", mailbox)
+    fields = [("From", mailbox), ("from", "board@example.test"), ("Sender", mailbox)]
+    writer.write(["a@x.test"], From=mailbox)
+    from_refused(writer.header(["a@x.test"], fields), "board@example.test", mailbox)
+    assert webmail.used() == used, "refused messages count nowhere"
+
+
+def test_sender_does_not_help(through):
+    writer, _ = through(ENFORCE)()
+    from_refused(writer.write(["a@x.test"], Sender=writer.mailbox, From="bob@example.test"),
+                 "bob@example.test", writer.mailbox)
+
+
+def test_an_empty_envelope_sender_does_not_either(through):
+    writer, _ = through({**ENFORCE, "mta": {"null_sender": "pass"}})()
+    answer = writer.header(["a@x.test"], [("From", "bob@example.test")], "4jXnone", sender="")
+    from_refused(answer, "bob@example.test", writer.mailbox)
+
+
+def test_a_from_that_cannot_be_read(through):
+    writer, webmail = through(ENFORCE)()
+    for value in ("root", f"{writer.mailbox} bob@example.test", f"<{writer.mailbox}", ">"):
+        text, *_ = writer.write(["a@x.test"], From=value)
+        assert text.startswith(f"{NOT_SENT} Its header cannot be read: from: "), text
+    assert webmail.used() == 0
+    assert writer.write(["a@x.test"], From=writer.mailbox, To="nobody reads To: here") == ACCEPT
+
+
+def test_from_is_observed(through, folder, store):
+    writer, webmail = through({"identity": {"mode": "observe"}})()
+    assert writer.write(["a@x.test"], From="bob@example.test") == ACCEPT
+    writer.milter.log.wait("verdict=observed .*rule=from_not_yours")
+    assert writer.write(["a@x.test"], From="no address") == ACCEPT
+    writer.milter.log.wait("a header cannot be read.* where=from observed=1")
+    assert webmail.used() == 2
+
+
+def test_three_foreign_ones_suspend(through, folder, store):
+    writer, webmail = through({**ENFORCE, "domains": {"hosted": "example.test"}})()
+    for number in range(3):
+        text, place = writer.write([f"r{number}@x.test"], From="boss@else.test")
+        assert ("has been suspended" in text) == (number == 2), text
+    decision = Shell(folder, store).json("explain", place.rpartition("/")[2])
+    assert decision["by_header"] is True
+    assert Shell(folder, store).json("show", writer.mailbox)["suspension"]["cause"] == "identity"
+
+
+def test_from_and_fields_are_judged_together(through, folder, store):
+    writer, _ = through({**ENFORCE, **FIELD})()
+    answer = writer.write(spread(4), To=", ".join(spread(4)), From="bob@example.test")
+    reference = from_refused(answer, "bob@example.test", writer.mailbox)
+    rules = Shell(folder, store).json("explain", reference)["rules"]
+    assert {one["rule"] for one in rules if one["broken"]} == {"from_not_yours", "recipients_per_field"}
+
+
+def test_a_ticket_of_the_webmail_excuses_no_from(through):
+    """In gate mode the endpoint sees the number of an identity. Its count is taken back, once."""
+    settings = {"mta": {"webmail_hosts": HOST}, "limits.webmail": {"recipients_per_field": 5}}
+    writer, webmail = through({**ENFORCE, **settings})(ip=HOST)
+    for to, value in (("no address", writer.mailbox), ("a@x.test", "bob@example.test"),
+                      ("no address", "bob@example.test"), ("a@x.test", "no address")):
+        webmail.admitted(["a@x.test"])
+        answer = writer.write(["a@x.test"], To=to, From=value)
+        assert (answer == ACCEPT) == (value == writer.mailbox), answer
+        assert webmail.used() == 1
+    writer.header(["a@x.test"], [("From", "bob@example.test")])
+    assert webmail.used() == 1
+    from_refused(writer.write(["a@x.test"], From="bob@example.test"), "bob@example.test",
+                 writer.mailbox)
+    assert webmail.used() == 1
 
 
 # ---- trouble --------------------------------------------------------------------------------------------

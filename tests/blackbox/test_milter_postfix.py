@@ -108,6 +108,20 @@ def test_two_readers(stack, mailbox):
     assert stack.used(mailbox) == 1
 
 
+def test_a_foreign_from_behind_an_own_envelope(stack, mailbox):
+    stack.settings(*stack.first_settings, "identity.mode=enforce")
+    try:
+        with MailProgram(stack, mailbox) as program:
+            code, text = hand_in(program, people(1), f"From: {mailbox}, Boss <boss@else.test>")
+            assert code == 550 and "may not write as boss@else.test: " in text, text
+            assert f"You may write as: {mailbox}." in text
+            assert hand_in(program, people(1), f"From: Me <{mailbox}>")[0] == 250
+            assert hand_in(program, people(1), "Sender: boss@else.test")[0] == 250, "Postfix adds From"
+    finally:
+        stack.settings()
+    assert stack.used(mailbox) == 2
+
+
 def test_a_header_of_80_kilobytes(stack, mailbox):
     """Postfix hands it on in one piece."""
     crowd = people(3) * 1300

@@ -20,6 +20,7 @@ static struct header_service *the_service(void)
     static struct header_service service;
     static const char *const overrides[] = {"limits.smtp.recipients_per_field=3",
                                             "limits.smtp.header_chars_per_domain=200",
+                                            "identity.mode=enforce",
                                             "support.contact=support@example.test"};
     struct settings *settings = NULL;
     struct catalogue *catalogue = NULL;

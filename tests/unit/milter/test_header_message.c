@@ -1,4 +1,5 @@
-/* One message by its header, over both stores: what is read of it, and what a refusal takes back. */
+/* One message by its header, over both stores: what is read of it, and what a refusal takes back.
+ * */
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,12 +60,13 @@ START_TEST(test_two_lines)
                                           "Remove 1. Questions: help@example.test");
     rig_check_begins(lines.place, "Details: http");
     ck_assert_int_eq(judge_to("a@x.test b@x.test", "Q", NOW, NOW), HEADER_REFUSE);
-    rig_check_begins(lines.text, NOT_SENT " The recipients in its header cannot be read: to[0]: ");
+    rig_check_begins(lines.text, NOT_SENT " Its header cannot be read: to[0]: ");
     ck_assert_str_eq(lines.place, "Questions: help@example.test");
 }
 END_TEST
 
-/* The message is in the store under the mailbox, its queue id and the instance of its connection. */
+/* The message is in the store under the mailbox, its queue id and the instance of its connection.
+ * */
 START_TEST(test_taken_back_by_its_queue_id)
 {
     begin_service(_i, THREE);
