@@ -432,6 +432,9 @@ int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
  *   lock: with "scope" login (left out: login) or sending, and "cause" compromised (left out) or
  *   breached, which changes nothing of a lock for the other cause; it suspends for that cause too
  *   reopen, and password_changed, which where nothing can be opened is no error: end both
+ *   password_changed: with "by" owner it was changed by who knew the old one, and so perhaps by a
+ *   stranger (left out: staff): it ends a lock of cause breached, any other only where settings
+ *   lock_reopen_by_webmail says so, and none of those that keep people from signing in; it goes to the audit log in any case
  *   close: as a second offence does; open: ends that, by an administrator
  *   reopen and open: with "checked" true, the points of the desk's list were confirmed; it goes to
  *   the audit log too
@@ -442,10 +445,7 @@ int desk_lock_act(const struct desk *desk, const struct person *person, const ch
                   struct json_object *words, bool preview, int64_t now_ms,
                   struct json_object **view_r, struct problem *problem) must_check;
 
-/* The same of password_changed by the webmail, whose user did it. A stranger may be signed in there: so
- * it opens a mailbox only where settings lock_reopen_by_webmail says so, and never one that keeps
- * people from signing in. Where that or a suspension holds it goes to the audit log in any case. The
- * view has nothing but "done". */
+/* The webmail tells of its user: password_changed by owner. The view has nothing but "done". */
 int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int64_t now_ms,
                               struct json_object **view_r, struct problem *problem) must_check;
 

@@ -31,7 +31,7 @@ struct locking {
     bool keeps_out;
     enum cause cause; /* of what is locked */
     const char *note;
-    bool by_webmail; /* password_changed: its user says so */
+    bool by_owner; /* password_changed: by who knew the old one, and may be a stranger */
     bool checked; /* who reopens has looked at the points of the desk's list */
     struct value value, newest;
     struct login_mailbox state;
@@ -267,9 +267,9 @@ static int reopen(struct locking *locking)
 static bool is_believed(const struct locking *locking)
 {
     const struct login_lock *lock = &locking->state.lock;
-    return !locking->by_webmail || (login_lock_holds(lock) && lock->breached) ||
+    return !locking->by_owner || (login_lock_holds(lock) && lock->breached) ||
            (locking->context->settings->lock_reopen_by_webmail &&
-                                    !(login_lock_holds(lock) && lock->keeps_out));
+            !(login_lock_holds(lock) && lock->keeps_out));
 }
 
 static int decide(struct locking *locking, struct problem *problem)
@@ -357,7 +357,7 @@ static int carry_out(const struct locking *locking, const struct action *action)
     const struct audited audited = {act_names[locking->act], locking->mailbox, detail_of(locking),
                                     action};
     bool is_told = locking->changes || locking->lifts != 0 || locking->before == LOGIN_CLOSED ||
-                   (locking->by_webmail &&
+                   (locking->by_owner &&
                     (locking->suspended != 0 || login_lock_holds(&locking->state.lock)));
     int done = locking->changes ? write_lock(locking, &audited)
                : is_told        ? store_write_audit(store, &audited)
@@ -406,7 +406,7 @@ int desk_lock_tell_by_webmail(const struct desk *desk, const char *mailbox, int6
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *whole = NULL;
     freed_by(free_locking) struct locking locking = {
-        .context = &context, .mailbox = mailbox, .act = ACT_PASSWORD_CHANGED, .by_webmail = true,
+        .context = &context, .mailbox = mailbox, .act = ACT_PASSWORD_CHANGED, .by_owner = true,
         .note = "The user changed the password in the webmail."};
     if (!check_key(&context, problem))
         return 0;
@@ -505,9 +505,18 @@ static int read_checked(struct json_object *value, struct locking *locking,
            problem_set(problem, 400, "checked", "expected true, or nothing");
 }
 
+static int read_by(const char *by, struct locking *locking, struct problem *problem)
+{
+    locking->by_owner = by != NULL && strcmp(by, "owner") == 0;
+    if (by != NULL && locking->act != ACT_PASSWORD_CHANGED)
+        return problem_set(problem, 400, "by", "%s does not take it", act_names[locking->act]);
+    return by == NULL || locking->by_owner || strcmp(by, "staff") == 0 ||
+           problem_set(problem, 400, "by", "expected staff or owner");
+}
+
 static int read_words(struct json_object *words, struct locking *locking, struct problem *problem)
 {
-    const char *scope = NULL, *cause = NULL, *name_of_act = NULL;
+    const char *scope = NULL, *by = NULL, *cause = NULL, *name_of_act = NULL;
     json_object_object_foreach(words, name, value)
     {
         if (strcmp(name, "checked") == 0) {
@@ -518,6 +527,7 @@ static int read_words(struct json_object *words, struct locking *locking, struct
         const char **word_r = strcmp(name, "action") == 0 ? &name_of_act
                               : strcmp(name, "scope") == 0 ? &scope
                               : strcmp(name, "cause") == 0 ? &cause
+                              : strcmp(name, "by") == 0    ? &by
                               : strcmp(name, "note") == 0  ? &locking->note
                                                            : NULL;
         if (word_r == NULL)
@@ -534,7 +544,8 @@ static int read_words(struct json_object *words, struct locking *locking, struct
         return problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
     if (locking->checked && locking->act != ACT_REOPEN && locking->act != ACT_OPEN)
         return problem_set(problem, 400, "checked", "%s does not take it", name_of_act);
-    return read_scope(scope, locking, problem) && read_cause(cause, locking, problem);
+    return read_by(by, locking, problem) && read_scope(scope, locking, problem) &&
+           read_cause(cause, locking, problem);
 }
 
 int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,

@@ -263,8 +263,9 @@ const struct setting settings_table[] = {
 
     {NAMED("lock", "reopen_by_webmail"), .type = &settings_type_choice,
      MEMBER(lock_reopen_by_webmail), .standard = "no", .choices = no_yes_names,
-     .sentence = "Whether a password that was changed in the webmail opens a mailbox that may only "
-                 "not send. A stranger who knows the password can change it there too."},
+     .sentence = "Whether a password that was changed in the webmail, or in a panel by who knew the "
+                 "old one, opens a mailbox that may only not send. A stranger who knows the password "
+                 "can change it there too."},
     {NAMED("dovecot", "doveadm_url"), .type = &settings_type_may_url, MEMBER(dovecot_doveadm_url),
      .max = 1024, .standard = "", .choices = web_urls,
      .sentence = "Where Dovecot's `service doveadm` listens by HTTP, such as "

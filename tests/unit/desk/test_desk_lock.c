@@ -107,6 +107,23 @@ START_TEST(test_first)
 }
 END_TEST
 
+/* By who knew the old password: staff see it, and nothing is opened that keeps people out. */
+START_TEST(test_changed_by_its_owner)
+{
+    begin_locked(_i);
+    struct json_object *view =
+        act(&panel, "{'action':'password_changed','by':'owner','note':'in the panel'}", NOW + 1);
+    check_member(view, "done", "false");
+    check_member(view, "phase", "locked");
+    ck_assert(!may_enter(NEW, NOW + 2) && is_suspended(NOW + 2));
+    view = view_mailbox(ALICE, NOW + 2);
+    check_member(view, "timeline.0.action", "password_changed");
+    check_member(view, "timeline.0.note", "in the panel");
+    view = act(&panel, "{'action':'password_changed','by':'staff','note':'by telephone'}", NOW + 3);
+    check_member(view, "phase", "reopened");
+}
+END_TEST
+
 /* The password of the offence works on: locked again, also by another process, and no offence. */
 START_TEST(test_again)
 {
@@ -485,6 +502,8 @@ static const struct {
     {&supporter, "{'action':'lock','scope':'all','note':'x'}", 400},
     {&supporter, "{'action':'close','scope':'login','note':'x'}", 400},
     {&supporter, "{'action':'lock','for':'1h','note':'x'}", 400},
+    {&panel, "{'action':'password_changed','by':'thief','note':'x'}", 400},
+    {&supporter, "{'action':'reopen','by':'owner','note':'x'}", 400},
 };
 START_TEST(test_wrong)
 {
@@ -503,6 +522,7 @@ int main(void)
     TCase *cases = desk_case(suite, "locks");
     tcase_add_checked_fixture(cases, NULL, end);
     tcase_add_loop_test(cases, test_first, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_changed_by_its_owner, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many, 0, BACKEND_KINDS);
