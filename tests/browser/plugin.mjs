@@ -213,6 +213,8 @@ export const tests = {
     const locked = (more, contact) => say(`LOGIN: This mailbox is locked, since others may know its password; ${more}ask ${contact}`);
     assert.match(locked('to set a new one, ', 'your support'), />This mailbox is locked[^]*ask our support\.</);
     assert.match(locked('', 'help@example.test'), />This mailbox is closed[^]*Ask help@example\.test\.</);
+    assert.match(say('LOGIN: This mailbox is locked, since its password is in a list of stolen passwords; to set a new one, ask help@example.test'),
+      />This mailbox is locked, since its password is in a list[^]*ask help@example\.test\.</);
     assert.match(locked('', hostile), /&lt;script&gt;[^]*&quot; onload/);
     assert.ok(say('x'.repeat(100000)).length < 1000);
     for (const [error, code] of [[closed('00:12'), null], [closed('00:12'), 'AUTHENTICATIONFAILED'], ['', 'ALERT'], [null, 'ALERT'], [['x'], 'ALERT']]) {

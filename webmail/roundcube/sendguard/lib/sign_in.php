@@ -10,7 +10,8 @@ class sendguard_sign_in
 {
     // What sendguard-auth answers.
     const CLOSED = '~^Too many wrong passwords; try again after ((?:[01]\d|2[0-3]):[0-5]\d) UTC$~';
-    const LOCKED = '~^This mailbox is locked, since others may know its password; (to set a new one, )?ask (.+)$~';
+    const LOCKED = '~^This mailbox is locked, since (others may know its password|its password is in a list of stolen passwords); (to set a new one, )?ask (.+)$~';
+    const OTHERS = 'others may know its password';
     const SUPPORT = 'your support'; // no contact is set
     const MAX_BYTES = 512;
 
@@ -52,9 +53,10 @@ class sendguard_sign_in
             return '';
         }
         if (preg_match(self::LOCKED, $text, $match)) {
-            $contact = $match[2] === self::SUPPORT ? $this->texts->html('oursupport') : rcube::Q($match[2]);
-            return html::span('sendguard-locked', $this->texts->html(
-                $match[1] === '' ? 'signinlockedagain' : 'signinlocked', ['contact' => $contact]));
+            [, $why, $how, $who] = $match;
+            $name = $why !== self::OTHERS ? 'signinbreached' : ($how === '' ? 'signinlockedagain' : 'signinlocked');
+            $contact = $who === self::SUPPORT ? $this->texts->html('oursupport') : rcube::Q($who);
+            return html::span('sendguard-locked', $this->texts->html($name, ['contact' => $contact]));
         }
         return preg_match(self::CLOSED, $text, $match) ? $this->closed($match[1], $zone, $now) : rcube::Q($text);
     }
