@@ -118,7 +118,8 @@ static void log_verdict(const struct verdict *verdict, int status)
     if (verdict->dry_run || verdict->decision == 0)
         return;
     decision_format(verdict->decision, decision);
-    log_line(verdict->kind == VERDICT_ADMIT ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
+    bool ordinary = verdict->kind == VERDICT_ADMIT && !verdict->unusual.first;
+    log_line(ordinary ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
              "decision", decision, "verdict", verdict_labels[verdict_label(verdict)], "status",
              text_digits(code, status), "mailbox", verdict->submission->mailbox, "ip",
              verdict->submission->ip, "recipients",

@@ -98,9 +98,9 @@ static void log_verdict(const struct verdict *verdict, const char *answer)
     decision_format(verdict->decision, decision);
     const char *action = answer + strlen("action=");
     action = arena_strndup(submission->arena, action, strcspn(action, " \n"));
-    log_line(verdict->kind == VERDICT_ADMIT && !verdict->bypassed ? LOG_INFO_LEVEL
-                                                                    : LOG_WARNING_LEVEL,
-             "decision", "channel", channel_names[submission->channel], "decision", decision, "verdict",
+    bool ordinary = verdict->kind == VERDICT_ADMIT && !verdict->bypassed && !verdict->unusual.first;
+    log_line(ordinary ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision", "channel",
+             channel_names[submission->channel], "decision", decision, "verdict",
              verdict_labels[verdict_label(verdict)], "action", action, "mailbox",
              submission->mailbox, "ip", submission->ip, "recipients",
              text_digits(recipients, (int64_t)submission->recipient_count + submission->unnamed),

@@ -47,6 +47,14 @@ def test_noted_by_both_services(both, folder, store, web_of):  # noqa: F811
     assert Metrics(metrics).of("unusual_total", channel="webmail") == 1
 
 
+def test_one_warning_an_hour(both):  # noqa: F811
+    smtp, _ = both()()
+    assert smtp.send(strangers(41, "a")) == DUNNO
+    assert smtp.send(strangers(1, "b")) == DUNNO
+    smtp.mta.log.wait("level=info msg=decision .* unusual=42")
+    smtp.mta.log.wait("level=warning msg=decision .* unusual=41")
+
+
 def test_off(both, folder, store):  # noqa: F811
     smtp, webmail = both({"unusual": {"mode": "off"}})()
     assert smtp.send(strangers(60, "a")) == DUNNO
