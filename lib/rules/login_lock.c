@@ -67,7 +67,7 @@ bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerpr
 {
     bool offends = is_free(lock);
     enum login_lock_phase next = login_lock_next(lock, at_ms);
-    lock->keeps_out = keeps_out;
+    lock->keeps_out = keeps_out || (lock->phase == LOGIN_CLOSED && lock->keeps_out);
     if (offends) {
         offend(lock, fingerprint, at_ms);
         begin_phase(lock, next, at_ms);

@@ -42,8 +42,9 @@ bool login_lock_holds(const struct login_lock *lock);
 /* The mailbox's own user asks for it: it holds, but is no offence until login_lock_begin. None may
  * hold. */
 void login_lock_ask(struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
-/* Locks it. One that holds for an offence gets the scope alone. Else it is an offence: true, it is
- * the second and closes the mailbox. */
+/* Locks it. One that holds for an offence gets the scope alone, and a closed one that keeps people
+ * out goes on doing so: that is not opened by locking it. Else it is an offence: true, it is the
+ * second and closes the mailbox. */
 bool login_lock_begin(struct login_lock *lock, bool keeps_out, uint16_t fingerprint,
                       int64_t at_ms);
 /* Locks it as breached; one that is so already gets the scope alone. False: another one holds, and

@@ -24,6 +24,8 @@ START_TEST(test_offences)
     struct login_lock later = lock;
     ck_assert(login_lock_begin(&lock, true, NEW, NOON + LOGIN_OFFENCES_MS - 1));
     ck_assert_int_eq(lock.phase, LOGIN_CLOSED);
+    ck_assert(!login_lock_begin(&lock, false, NEW, NOON + LOGIN_OFFENCES_MS));
+    ck_assert(lock.keeps_out && lock.phase == LOGIN_CLOSED); /* locking it opens nothing */
     ck_assert(!login_lock_begin(&later, true, NEW, NOON + LOGIN_OFFENCES_MS));
     ck_assert_int_eq(later.phase, LOGIN_LOCKED);
 }
