@@ -95,6 +95,15 @@ static void log_block(enum login_rule rule, const struct logins_try *attempt,
              text_string(&until), NULL);
 }
 
+/* Dovecot did not say, and so did not ask, when this password was right: no lock was in its way. */
+static void tell_unasked(struct login_policy *policy, const struct login_request *request,
+                         int64_t now_ms)
+{
+    if (request->right && !request->after && log_is_due(&policy->told_stage_ms, now_ms))
+        log_line(LOG_WARNING_LEVEL, "a passdb of Dovecot lacks sendguard=1: a lock keeps nobody "
+                 "out who signs in by it", "mailbox", request->mailbox, NULL);
+}
+
 static void take_report(struct login_policy *policy, const struct settings *settings,
                         const struct login_request *request, const struct logins_try *attempt,
                         int64_t now_ms)
@@ -102,6 +111,7 @@ static void take_report(struct login_policy *policy, const struct settings *sett
     struct logins_taken taken;
     if (!request->right && !request->counts)
         return;
+    tell_unasked(policy, request, now_ms);
     if (logins_report(policy->logins, attempt, request->right, &settings->login_limits, now_ms,
                       &taken) < 1)
         return;

@@ -21,7 +21,7 @@ struct login_policy {
     struct guard *guard; /* for its settings */
     struct recorder *recorder; /* or NULL */
     struct login_key key;
-    _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms,
+    _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms, told_stage_ms,
         told_range_ms; /* when the log had it last */
 };
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from clock import DAY, Clock
-from logins import RIGHT, Auth, Dovecot, Postfix
+from logins import RIGHT, VERSION_23, Auth, Dovecot, Postfix
 from programs import BUILD, PATIENCE, Guard, eventually
 from web import Client, Web
 
@@ -94,6 +94,26 @@ def test_locked_and_opened(place):
     eventually(lambda: place.dovecot.sign_in(ALICE) == LOCKED and
                place.auth.log.matching("is locked again, since the old password is right"), "it is seen", 1)
     eventually(lambda: "compromised" in place.shell("suspended"), "sending is suspended again")
+
+
+@pytest.mark.skipif(not VERSION_23, reason="it is written in the language of Dovecot 2.3")
+def test_a_passdb_that_was_forgotten(place):
+    """Who signs in by a passdb without sendguard=1 is let in, and the log says why; once, and not of those that
+    have it."""
+    place.signs_in()
+    assert not place.auth.log.matching("lacks sendguard=1")
+    place.dovecot.stop()
+    passwords = place.dovecot.folder / "app-passwords"
+    passwords.write_text(f"{ALICE}:{{PLAIN}}of-an-app::::::\n")
+    with (place.dovecot.folder / "dovecot.conf").open("a") as file:
+        file.write(f"passdb {{\n  driver = passwd-file\n  args = scheme=PLAIN username_format=%u {passwords}\n}}\n")
+    place.dovecot.start()
+    place.shell("lock", ALICE, "--note", "stolen")
+    place.is_answered(LOCKED)
+    for _ in range(2):
+        assert place.dovecot.sign_in(ALICE, "of-an-app") == ""
+    assert f"mailbox={ALICE}" in place.auth.log.wait("a passdb of Dovecot lacks sendguard=1")[0]
+    assert len(place.auth.log.matching("lacks sendguard=1")) == 1
 
 
 def test_the_password_is_changed(place):
