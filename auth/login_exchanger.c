@@ -114,5 +114,6 @@ void login_exchanger_tell(struct login_exchanger *exchanger)
     tell_count(state.unwritten_lost, &exchanger->told_lost,
                "too many tries wait for the store: further ones count in this program alone");
     tell_count(state.no_room, &exchanger->told_no_room,
-               "too many mailboxes or networks are tried: further ones do not count");
+               "too many mailboxes or networks are tried: a further mailbox does not count, and of a "
+               "further network wrong_passwords_per_mailbox alone");
 }

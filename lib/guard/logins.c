@@ -135,22 +135,36 @@ static void take_over(struct logins *logins, struct logins_event *event,
                       event->at_ms);
 }
 
+/* Where there is no room for its network, it is taken as one from a webmail host, so that who makes
+ * networks by the hundred thousand cannot guess on from the next: the mailbox counts it still. */
+static struct logins_entry *network_of(struct logins *logins, struct login_from *from)
+{
+    struct logins_entry *found = logins_table_get(&logins->networks, from->network, LOGINS_MAX);
+    if (found != NULL)
+        return found;
+    logins->no_room++;
+    from->network = 0;
+    from->webmail_host = true;
+    return logins_table_get(&logins->networks, 0, SIZE_MAX);
+}
+
 int logins_report(struct logins *logins, const struct logins_try *attempt, bool right,
                   const struct login_limits *limits, int64_t now_ms,
                   struct logins_taken *taken_r)
 {
-    const struct login_from from = from_of(logins, attempt);
+    struct login_from from = from_of(logins, attempt);
     *taken_r = (struct logins_taken){.taken = LOGIN_COUNTED};
     if (from.network != 0)
         login_network_text(from.network, taken_r->network);
     pthread_mutex_lock(&logins->lock);
+    struct logins_entry *network = network_of(logins, &from);
     struct logins_event event = {
         .mailbox = logins_table_get(&logins->mailboxes, from.mailbox, LOGINS_MAX),
-        .network = logins_table_get(&logins->networks, from.network, LOGINS_MAX),
+        .network = network,
         .at_ms = now_ms, .right = right,
         .fingerprint = keyed_hash_fingerprint(&logins->keys, from.mailbox, attempt->fingerprint),
         .webmail_host = from.webmail_host, .protocol = (uint8_t)from.protocol};
-    bool has_room = event.mailbox != NULL && event.network != NULL;
+    bool has_room = event.mailbox != NULL;
     if (has_room)
         take_over(logins, &event, limits, taken_r);
     else

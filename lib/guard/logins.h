@@ -16,7 +16,8 @@
 #include "store/store.h"
 
 enum {
-    LOGINS_MAX = 500 * 1000, /* mailboxes, and networks; what is beyond counts nowhere */
+    LOGINS_MAX = 500 * 1000, /* mailboxes, and networks. A mailbox beyond counts nowhere, a network
+                                as a webmail host's */
     LOGINS_UNWRITTEN_MAX = 100 * 1000,
 };
 
@@ -73,7 +74,7 @@ struct logins_taken {
     int64_t until_ms;
     char network[LOGIN_NETWORK_SIZE]; /* "" where it is not known */
 };
-/* A right or wrong password, that nothing kept out. 1; 0: there is no room for it. */
+/* A right or wrong password, that nothing kept out. 1; 0: there is no room for its mailbox. */
 int logins_report(struct logins *logins, const struct logins_try *attempt, bool right,
                   const struct login_limits *limits, int64_t now_ms,
                   struct logins_taken *taken_r) must_check;

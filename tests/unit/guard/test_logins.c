@@ -638,6 +638,27 @@ START_TEST(test_table)
 }
 END_TEST
 
+/* Who makes more networks than there is room for guesses no further at one mailbox. */
+START_TEST(test_too_many_networks)
+{
+    char ip[sizeof "2001:db80:ffff::1"];
+    right(one, ALICE, HERE, 1, NOW);
+    for (unsigned i = 0; i < LOGINS_MAX; i++) {
+        snprintf(ip, sizeof ip, "2001:%x:%x::1", 0xdb80 + (i >> 16), i & 0xffff);
+        wrong(one, "nobody@example.test", ip, 2, NOW);
+    }
+    ck_assert_uint_eq(logins_state(one, NOW).networks, LOGINS_MAX + 1);
+    ck_assert_uint_eq(logins_state(one, NOW).no_room, 1);
+    for (int i = 0; i < 99; i++)
+        wrong(one, ALICE, ELSEWHERE, 10 + i, NOW);
+    ck_assert_int_eq(blocked(one, ALICE, ELSEWHERE, NOW), 0);
+    ck_assert_uint_eq(wrong(one, ALICE, "198.51.100.8", 9, NOW).begun, 1U << LOGIN_WRONG_PER_MAILBOX);
+    ck_assert_int_eq(blocked(one, ALICE, ELSEWHERE, NOW), NOW + HOUR_MS);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW), 0);
+    ck_assert_uint_eq(logins_state(one, NOW).networks, LOGINS_MAX + 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("logins");
@@ -664,5 +685,6 @@ int main(void)
     tcase_add_test(alone, test_bound);
     tcase_add_test(alone, test_closed);
     tcase_add_test(alone, test_table);
+    tcase_add_test(alone, test_too_many_networks);
     return backends_run(suite);
 }
