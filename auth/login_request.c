@@ -34,18 +34,21 @@ static int read_command(const char *query, struct login_request *request, struct
 
 /* ---- what it says ---------------------------------------------------------------------------- */
 
-/* As the desk looks it up: a name that is no address is one of a system's own users. */
-static const char *key_of(struct arena *arena, const char *login)
+/* As the desk looks it up: a name that is no address is one of a system's own users. Such a one can be
+ * kept out for an hour, but not be locked: nobody could name it to open it again. */
+static int read_name(struct arena *arena, const char *login, struct login_request *request,
+                     struct problem *problem)
 {
-    struct problem problem;
-    const char *key;
-    if (address_key(arena, login, strlen(login), &key, &problem) > 0)
-        return key;
+    if (address_key(arena, login, strlen(login), &request->mailbox, problem) > 0)
+        return 1;
+    if (request->command == LOGIN_BREACHED)
+        return problem_set(problem, 400, "login", "a name that is no address cannot be locked");
     char *name = arena_strdup(arena, login);
     for (char *next = name; *next != '\0'; next++)
         if (*next >= 'A' && *next <= 'Z')
             *next = (char)(*next | 0x20);
-    return name;
+    request->mailbox = name;
+    return 1;
 }
 
 static int read_login(struct json_object *object, struct arena *arena,
@@ -57,8 +60,7 @@ static int read_login(struct json_object *object, struct arena *arena,
     const char *name = json_object_get_string(login);
     if (strlen(name) != (size_t)json_object_get_string_len(login))
         return problem_set(problem, 400, "login", "holds a NUL");
-    request->mailbox = key_of(arena, name);
-    return 1;
+    return read_name(arena, name, request, problem);
 }
 
 static int digit_of(char character)

@@ -250,9 +250,10 @@ static const struct {
     {"POST", "command=allow", "{\"login\":\"a\",\"remote\":\"no address\"}", 200},
     {"POST", "command=allow", "{\"login\":\"a\",\"remote\":null,\"pwhash\":null}", 200},
     {"POST", "command=report", "{\"login\":\"a\"}", 400},
-    {"POST", "command=breached", "{\"login\":\"a\"}", 200},
-    {"POST", "command=breached", "{\"login\":\"a\",\"scope\":\"sending\"}", 200},
-    {"POST", "command=breached", "{\"login\":\"a\",\"scope\":\"all\"}", 400},
+    {"POST", "command=breached", "{\"login\":\"a@b.test\"}", 200},
+    {"POST", "command=breached", "{\"login\":\"a@b.test\",\"scope\":\"sending\"}", 200},
+    {"POST", "command=breached", "{\"login\":\"a@b.test\",\"scope\":\"all\"}", 400},
+    {"POST", "command=breached", "{\"login\":\"a\"}", 400}, /* who could open it again? */
     {"POST", "command=breached", "{}", 400},
     {"POST", "command=report", "{\"login\":\"a\",\"success\":false}", 200},
     {"POST", "command=allow",
