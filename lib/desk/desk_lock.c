@@ -250,32 +250,36 @@ static int begin(struct locking *locking)
     return 1;
 }
 
-/* The lock, or a suspension without one. */
-static int reopen(struct locking *locking)
+/* The lock, or a suspension without one; of these, those of `causes`. */
+static int reopen(struct locking *locking, unsigned causes)
 {
     struct login_lock *lock = &locking->state.lock;
     if (login_lock_holds(lock)) {
         login_lock_reopen(lock, locking->context->now_ms);
         locking->changes = true;
     }
-    locking->lifts = locking->suspended;
-    locking->suspended = 0;
+    locking->lifts = locking->suspended & causes;
+    locking->suspended &= ~causes;
     return 1;
 }
 
-/* Whether what is told is enough to open what holds. */
-static bool is_believed(const struct locking *locking)
+/* The causes that end by what is told; 0: it is not enough to open what holds. A stranger who knows
+ * the password ends with a new one that it is in a list, and not what was stopped since he has it. */
+static unsigned believed(const struct locking *locking)
 {
     const struct login_lock *lock = &locking->state.lock;
-    return !locking->by_owner || (login_lock_holds(lock) && lock->breached) ||
-           (locking->context->settings->lock_reopen_by_webmail &&
-            !(login_lock_holds(lock) && lock->keeps_out));
+    bool holds = login_lock_holds(lock);
+    if (!locking->by_owner || (locking->context->settings->lock_reopen_by_webmail &&
+                               !(holds && lock->keeps_out)))
+        return COMPROMISED | BREACHED;
+    return holds && lock->breached ? BREACHED : 0;
 }
 
 static int decide(struct locking *locking, struct problem *problem)
 {
     bool closed = locking->state.lock.phase == LOGIN_CLOSED;
     bool held = locking->suspended != 0 || login_lock_holds(&locking->state.lock);
+    const unsigned all = COMPROMISED | BREACHED;
     locking->changes = locking->suspends = false;
     locking->lifts = 0;
     switch (locking->act) {
@@ -285,10 +289,11 @@ static int decide(struct locking *locking, struct problem *problem)
         if (closed)
             return problem_set(problem, 409, "mailbox", "it is closed after a second offence: an "
                                                         "administrator opens it (open)");
-        return held ? reopen(locking) : problem_set(problem, 409, "mailbox", "it is not locked");
+        return held ? reopen(locking, all) : problem_set(problem, 409, "mailbox", "it is not locked");
     case ACT_OPEN:
-        return closed ? reopen(locking) : problem_set(problem, 409, "mailbox", "it is not closed");
-    default: return closed || !held || !is_believed(locking) ? 1 : reopen(locking);
+        return closed ? reopen(locking, all) : problem_set(problem, 409, "mailbox", "it is not closed");
+    default:
+        return closed || !held || believed(locking) == 0 ? 1 : reopen(locking, believed(locking));
     }
 }
 

@@ -368,6 +368,23 @@ START_TEST(test_own_lock)
 }
 END_TEST
 
+/* A thief's new password ends that the old one is in a list, not what the user stopped. */
+START_TEST(test_own_lock_and_breached)
+{
+    begin(_i);
+    VIEW(desk_lock(rig_desk(), ALICE, NOW, &made));
+    act(&supporter, "{'action':'lock','cause':'breached','scope':'sending','note':'x'}", NOW + 1);
+    ck_assert_uint_eq(length_of(view_mailbox(ALICE, NOW + 1), "suspensions"), 2);
+    VIEW(desk_lock_tell_by_webmail(rig_desk(), ALICE, NOW + 2, &made, &fault));
+    struct json_object *view = view_mailbox(ALICE, NOW + 2);
+    ck_assert_uint_eq(length_of(view, "suspensions"), 1);
+    check_member(view, "suspension.cause", "compromised");
+    check_member(view, "lock.phase", "reopened");
+    act(&supporter, "{'action':'reopen','note':'by telephone'}", NOW + 3);
+    ck_assert(!is_suspended(NOW + 3));
+}
+END_TEST
+
 /* The second step of the user: nobody gets in; staff confirm it, or lift it. */
 START_TEST(test_asked)
 {
@@ -531,6 +548,7 @@ int main(void)
     tcase_add_loop_test(cases, test_lift_tells, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_checked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_lock_and_breached, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_asked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_asked_after, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observed, 0, BACKEND_KINDS);
