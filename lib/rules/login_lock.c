@@ -128,7 +128,7 @@ void login_lock_return(struct login_lock *lock, int64_t at_ms)
 void login_lock_take(struct login_lock *lock, uint16_t fingerprint, bool right, uint64_t network,
                      int64_t at_ms)
 {
-    if (lock->phase == LOGIN_LOCK_NONE)
+    if (lock->phase == LOGIN_LOCK_NONE || lock->fingerprint == LOGIN_NO_FINGERPRINT)
         return;
     bool same = fingerprint == lock->fingerprint;
     if (same && right) {
@@ -143,6 +143,8 @@ void login_lock_take(struct login_lock *lock, uint16_t fingerprint, bool right, 
 
 bool login_lock_is_news(const struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
 {
+    if (lock->fingerprint == LOGIN_NO_FINGERPRINT)
+        return false;
     return fingerprint == lock->fingerprint ? lock->refused_ms != 0
                                             : at_ms - lock->other_ms >= HOUR_MS;
 }

@@ -65,7 +65,8 @@ void login_lock_forgive(struct login_lock *lock, int64_t at_ms);
 /* Whether a right one makes it hold again; and that it does. */
 bool login_lock_returns(const struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
 void login_lock_return(struct login_lock *lock, int64_t at_ms);
-/* A right or wrong password while it holds, or while the mailbox is watched. */
+/* A right or wrong password while it holds, or while the mailbox is watched. Where the password of the
+ * offence is not known none shows a change. */
 void login_lock_take(struct login_lock *lock, uint16_t fingerprint, bool right, uint64_t network,
                      int64_t at_ms);
 /* Whether login_lock_take of a right one that is kept out says more than was said within an hour. */

@@ -117,14 +117,18 @@ START_TEST(test_returns)
 }
 END_TEST
 
-/* Without a fingerprint of the offence nothing holds again. */
+/* Without a fingerprint of the offence no password shows a change, and nothing holds again. */
 START_TEST(test_no_fingerprint)
 {
     const struct login_mailbox nobody = {0};
     login_lock_begin(&lock, true, login_last_right(&nobody), NOON);
-    login_lock_reopen(&lock, NOON + 1);
+    ck_assert(!login_lock_is_news(&lock, STOLEN, NOON + HOUR_MS));
+    login_lock_take(&lock, STOLEN, true, 7, NOON + HOUR_MS);
+    ck_assert_int_eq(lock.other_ms, 0);
+    ck_assert_uint_eq(lock.other_network, 0);
+    login_lock_reopen(&lock, NOON + HOUR_MS);
     for (int fingerprint = 0; fingerprint < LOGIN_FINGERPRINTS; fingerprint++)
-        ck_assert(!login_lock_returns(&lock, (uint16_t)fingerprint, NOON + 2));
+        ck_assert(!login_lock_returns(&lock, (uint16_t)fingerprint, NOON + HOUR_MS + 1));
 }
 END_TEST
 
