@@ -485,6 +485,25 @@ START_TEST(test_signins)
 }
 END_TEST
 
+/* The audit log names the address that was permitted, and until when. */
+START_TEST(test_permission_in_audit)
+{
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    post_in("/mailboxes/" ALICE "/permissions",
+            "action=allow_from&address=boss@bank.test&for=2h&note=agency&confirm=1", "en");
+    ck_assert_int_eq(response.status, 303);
+    post_in("/mailboxes/" ALICE "/permissions",
+            "action=disallow_from&address=boss@bank.test&note=over&confirm=1", "en");
+    ck_assert_int_eq(response.status, 303);
+    const char *html = get("/audit");
+    check_page(html);
+    rig_check_has(html, "boss@bank.test, until");
+    rig_check_has(html, "boss@bank.test</td>");
+    rig_check_has_not(html, " off</td>");
+    end();
+}
+END_TEST
+
 /* Nothing ends before its preview was seen. */
 START_TEST(test_signins_opened)
 {
@@ -504,6 +523,7 @@ START_TEST(test_signins_opened)
     ck_assert_str_eq(location(), "/sending/desk/logins?mailbox=bob%40example.test&done=1");
     html = get("/logins?mailbox=" BOB "&done=1");
     rig_check_has(html, "role=\"status\"");
+    rig_check_has(html, "/mailboxes/bob%40example.test\">Whether it is locked stands on the");
     rig_check_has(html, "Wrong passwords keep nobody out.");
     rig_check_has(get("/audit"), "by telephone");
     html = post_in("/logins", "mailbox=" BOB "&note=again&confirm=1", "en");
@@ -1043,6 +1063,7 @@ int main(void)
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins_opened, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_permission_in_audit, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins_of_a_viewer, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
     tcase_add_loop_test(cases, test_likely_action, 0, BACKEND_KINDS);
