@@ -225,6 +225,7 @@ int logins_breach(struct logins *logins, const char *mailbox, bool keeps_out, in
     if (begins) {
         struct login_lock *lock = &event.mailbox->of.mailbox.lock;
         const struct login_lock before = *lock;
+        event.keeps_out = keeps_out || login_lock_watches(lock, now_ms);
         event.begins = xstrdup(mailbox);
         logins_apply(&event, &event.mailbox->of.mailbox, &event.network->of.network, NULL, &begun);
         logins_note_lock(logins, from.mailbox, &before, lock);

@@ -50,7 +50,8 @@ struct logins_lock {
 int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
                     struct logins_lock *lock_r) must_check;
 /* The password with which somebody signs in just now is in a list of stolen ones: unless the
- * mailbox is locked already, it is from now on, for sending alone or (keeps_out) for all; the store
+ * mailbox is locked already, it is from now on, for sending alone or (keeps_out) for all: for all too
+ * where it did so for an offence (login_lock_watches), since the password may be that one. The store
  * is told in the same way. 1; 0: it is locked, or there is no room for it. */
 int logins_breach(struct logins *logins, const char *mailbox, bool keeps_out, int64_t now_ms)
     must_check;

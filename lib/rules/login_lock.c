@@ -113,10 +113,19 @@ void login_lock_forgive(struct login_lock *lock, int64_t at_ms)
     begin_phase(lock, LOGIN_LOCK_NONE, at_ms);
 }
 
+static bool is_watched(const struct login_lock *lock, int64_t at_ms)
+{
+    return lock->phase == LOGIN_REOPENED && at_ms - lock->since_ms < LOGIN_LOCK_WATCH_MS;
+}
+
+bool login_lock_watches(const struct login_lock *lock, int64_t at_ms)
+{
+    return is_watched(lock, at_ms) && lock->keeps_out && !lock->breached;
+}
+
 bool login_lock_returns(const struct login_lock *lock, uint16_t fingerprint, int64_t at_ms)
 {
-    return lock->phase == LOGIN_REOPENED && lock->fingerprint == fingerprint &&
-           at_ms - lock->since_ms < LOGIN_LOCK_WATCH_MS;
+    return is_watched(lock, at_ms) && lock->fingerprint == fingerprint;
 }
 
 void login_lock_return(struct login_lock *lock, int64_t at_ms)

@@ -62,6 +62,8 @@ void login_lock_reopen(struct login_lock *lock, int64_t at_ms);
 /* It was a mistake: as before the last offence, where it is one. */
 void login_lock_forgive(struct login_lock *lock, int64_t at_ms);
 
+/* Whether it kept people out for an offence, and may do so again. */
+bool login_lock_watches(const struct login_lock *lock, int64_t at_ms);
 /* Whether a right one makes it hold again; and that it does. */
 bool login_lock_returns(const struct login_lock *lock, uint16_t fingerprint, int64_t at_ms);
 void login_lock_return(struct login_lock *lock, int64_t at_ms);

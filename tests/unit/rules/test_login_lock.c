@@ -110,7 +110,10 @@ START_TEST(test_returns)
     ck_assert(login_lock_returns(&lock, STOLEN, NOON + LOGIN_LOCK_WATCH_MS));
     ck_assert(!login_lock_returns(&lock, STOLEN, NOON + 1 + LOGIN_LOCK_WATCH_MS));
     ck_assert(!login_lock_returns(&lock, NEW, NOON + 2));
+    ck_assert(login_lock_watches(&lock, NOON + LOGIN_LOCK_WATCH_MS));
+    ck_assert(!login_lock_watches(&lock, NOON + 1 + LOGIN_LOCK_WATCH_MS));
     login_lock_return(&lock, NOON + 2);
+    ck_assert(!login_lock_watches(&lock, NOON + 2)); /* it holds */
     ck_assert_int_eq(lock.phase, LOGIN_LOCKED);
     ck_assert_int_eq(lock.offence_ms, NOON);
     ck_assert_int_eq(login_lock_ends(&lock), UNTIL_LIFTED);
