@@ -1,7 +1,7 @@
 /* The thread that ends the sessions of locked mailboxes, which Dovecot would let go on, at the Dovecot
- * of this machine (doveadm/doveadm.h). It learns of locks from what the program knows of sign-ins,
- * whoever set them; at the start it takes all that hold, since people may have got in while the
- * program was away. Nothing waits for it. Sessions are ended once more a little later: somebody may
+ * of this machine (doveadm/doveadm.h). It learns of locks from what the program knows of sign-ins, so
+ * of all, whichever way they were set; at the start it takes all that hold, since people may have got
+ * in while the program was away. Nothing waits for it. Sessions are ended once more a little later: somebody may
  * have been signing in when the lock began. What fails is tried again, SESSION_ENDER_TRIES times,
  * later each time. */
 #ifndef SENDGUARD_SESSION_ENDER_H

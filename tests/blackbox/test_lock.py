@@ -315,7 +315,7 @@ def test_sessions_end_when_the_old_password_is_right_again(ending):
 
 
 def test_sessions_end_at_a_start(ending):
-    """Whoever got in while the guard was away, and whoever is locked while it observes."""
+    """Who got in while the guard was away, and who is locked while it observes."""
     ending.auth.stop()
     ending.shell("lock", ALICE, "--note", "spam from abroad")
     session = ending.dovecot.open_session(ALICE)
