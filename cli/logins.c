@@ -3,19 +3,31 @@
 
 #include "cli/views.h"
 
+/* "127.0.0.1 is closed until 14:05 (in 3 min) to …": of a network the block has no mailbox. */
+static void print_block(struct cli *cli, struct json_object *block, bool observes)
+{
+    const char *network = print_member(cli->arena, block, "network", NULL);
+    const char *until = print_moment(cli->arena, block, "until", cli->now_ms, "?");
+    const char *rule = print_member(cli->arena, block, "rule", "?");
+    if (json_member(block, "mailbox") == NULL)
+        printf("%s %s closed until %s to mailboxes that have not signed in there within 30 days "
+               "(%s)\n",
+               network != NULL ? network : "?", observes ? "would be" : "is", until, rule);
+    else
+        printf("%s until %s to %s (%s)\n", observes ? "Would be closed" : "Closed", until,
+               network != NULL ? network : "all networks that are not known", rule);
+}
+
 static void print_blocks(struct cli *cli, struct json_object *view)
 {
     struct json_object *block;
     bool observes = strcmp(json_string(view, "mode", ""), "observe") == 0;
     each_of(block, view, "blocks")
-        printf("%s until %s (%s)%s%s\n",
-               observes ? "Would be closed" : "Closed",
-               print_moment(cli->arena, block, "until", cli->now_ms, "?"),
-               print_member(cli->arena, block, "rule", "?"),
-               json_member(block, "network") != NULL ? " to " : " to all networks that are not known",
-               print_member(cli->arena, block, "network", ""));
+        print_block(cli, block, observes);
     if (views_list_length(view, "blocks") == 0)
-        puts("Nothing is closed.");
+        puts(json_member(view, "mailbox") != NULL
+                 ? "Nothing is closed."
+                 : "This network is not closed as a whole; single mailboxes may be closed to it.");
 }
 
 static void print_counts(struct cli *cli, struct json_object *view)
@@ -40,20 +52,22 @@ static const char *protocols_of(struct cli *cli, struct json_object *one)
     return text;
 }
 
+/* The member `number` stands below `head`; NULL: there is none. */
 static void print_networks(struct cli *cli, struct json_object *view, const char *list,
-                           const char *title, const char *number)
+                           const char *title, const char *head, const char *number)
 {
     struct json_object *one;
     struct print_table table;
     if (views_list_length(view, list) == 0)
         return;
     printf("%s:\n", title);
-    print_table_begin(&table, 4, 1U << 3);
+    print_table_begin(&table, 4, 1U << 2);
+    print_table_row(&table, "NETWORK", "LAST", head, strcmp(list, "wrong") != 0 ? "BY" : "");
     each_of(one, view, list)
         print_table_row(&table, print_member(cli->arena, one, "network", "(not known)"),
                         print_moment(cli->arena, one, "last_at", 0, ""),
-                        protocols_of(cli, one),
-                        number != NULL ? print_number(cli->arena, one, number, "") : "");
+                        number != NULL ? print_number(cli->arena, one, number, "") : "",
+                        protocols_of(cli, one));
     print_table_end(&table, stdout);
 }
 
@@ -61,12 +75,12 @@ static void print_networks(struct cli *cli, struct json_object *view, const char
 static void print_network_blocks(struct cli *cli, struct json_object *view)
 {
     struct json_object *block;
+    bool observes = strcmp(json_string(view, "mode", ""), "observe") == 0;
     each_of(block, view, "network_blocks")
-        printf("%s is closed to mailboxes it does not know until %s (%s); see logins %s\n",
-               print_member(cli->arena, block, "network", "?"),
-               print_moment(cli->arena, block, "until", cli->now_ms, "?"),
-               print_member(cli->arena, block, "rule", "?"),
-               print_member(cli->arena, block, "network", "?"));
+    {
+        print_block(cli, block, observes);
+        printf("  see logins %s\n", print_member(cli->arena, block, "network", "?"));
+    }
 }
 
 static void print_seen(struct cli *cli, struct json_object *view)
@@ -91,14 +105,16 @@ static void print_logins(struct cli *cli, struct json_object *view)
     print_network_blocks(cli, view);
     print_counts(cli, view);
     if (json_member(view, "known_mailboxes") != NULL)
-        printf("  mailboxes that signed in there within 30 days: %s\n",
+        printf("  mailboxes that signed in there within 30 days: %s\n"
+               "While nobody has signed in for ten minutes, wrong passwords count for mailboxes "
+               "alone, not for networks.\n",
                print_number(cli->arena, view, "known_mailboxes", "?"));
     if (json_member(view, "open_until") != NULL)
         printf("  open to everywhere until %s\n",
                print_moment(cli->arena, view, "open_until", cli->now_ms, "?"));
-    print_networks(cli, view, "wrong", "Wrong passwords of the last hour", "count");
-    print_networks(cli, view, "old_passwords", "An old password is still used", "tries");
-    print_networks(cli, view, "known", "Signed in within 30 days", NULL);
+    print_networks(cli, view, "wrong", "Wrong passwords of the last hour", "COUNTED", "count");
+    print_networks(cli, view, "old_passwords", "An old password is still used", "TRIES", "tries");
+    print_networks(cli, view, "known", "Signed in within 30 days", "", NULL);
 }
 
 /* A mailbox has an '@', an address of the network has none. */

@@ -92,7 +92,8 @@ static void go_to(struct exchange *exchange, const char *typed)
     desk_routes_redirect(exchange, folder, query, "");
 }
 
-/* Without a subject, with what is wrong. */
+/* Without a subject, with what is wrong. What has no '@' went to where addresses of the network are
+ * looked up (go_to), and may have been meant as a mailbox. */
 static int ask_again(struct exchange *exchange, const char *query, const struct problem *problem)
 {
     struct json_object *view = json_object_new_object();
@@ -125,6 +126,8 @@ static int view_page(struct exchange *exchange, struct json_object **view_r)
     if (asked == NULL)
         return view_closed(exchange, view_r);
     int answer = desk_logins(&exchange->web->desk, mailbox, ip, exchange->now_ms, view_r, &problem);
+    if (answer == 0 && mailbox == NULL)
+        (void)problem_set(&problem, 400, "", "expected a mailbox or an IP address");
     if (answer < 1)
         return answer < 0 ? -1 : ask_again(exchange, asked, &problem);
     complete(exchange, *view_r);

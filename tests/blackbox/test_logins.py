@@ -298,9 +298,9 @@ def test_staff_looks_and_opens(logins):
     again = subprocess.run([CLI, "-c", auth.config_path, "logins", "alice@example.test", "--end", "--note",
                             "x"], env=environment(clock), capture_output=True, text=True, check=False)
     assert again.returncode == 1 and "no block of sign-ins holds" in again.stderr
-    told = subprocess.run([CLI, "-c", auth.config_path, "logins", "alice@example.test"],
-                          env=environment(clock), capture_output=True, text=True, check=True).stdout
-    assert "Nothing is closed." in told and re.search(rf"{re.escape(ELSEWHERE)} .* imap", told), told
+    text = told(auth, "alice@example.test")
+    assert "Nothing is closed." in text
+    assert re.search(rf"NETWORK +LAST +BY\n(.*\n)? +{re.escape(ELSEWHERE)} .* imap\n", text), text
 
 
 def test_a_network_is_opened(logins):
@@ -312,8 +312,17 @@ def test_a_network_is_opened(logins):
     shown = shell(auth, "logins", HERE, until=lambda view: view["blocks"])
     assert shown["blocks"][0]["rule"] == "mailboxes_per_ip"
     assert shown["mode"] == "enforce" and shown["seen_since"] < shown["ready_at"]
+    assert re.search(rf"^{re.escape(HERE)} is closed until .* \(in .*\) to mailboxes that have not signed in "
+                     r"there within 30 days \(mailboxes_per_ip\)$", told(auth, HERE), re.M)
     assert shell(auth, "logins", HERE, "--end", "--note", "an office")["blocks"] == []
+    assert "This network is not closed as a whole" in told(auth, HERE)
     eventually(lambda: dovecot.sign_in("alice@example.test", RIGHT, HERE) == "", "it is open", 1)
+
+
+def told(auth, subject):
+    """What the command line prints as text, by the clock of the program."""
+    return subprocess.run([CLI, "-c", auth.config_path, "logins", subject], capture_output=True, text=True,
+                          check=True, env={**os.environ, **auth.environment, "LC_ALL": "C.UTF-8"}).stdout
 
 
 def signs_in(auth, dovecot, name, address):

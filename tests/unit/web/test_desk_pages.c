@@ -462,7 +462,7 @@ START_TEST(test_signins)
     const char *html = get("/mailboxes/" ALICE);
     rig_check_has(html, "Closed to " GUESSER " until");
     rig_check_has(html, "in 59 min");
-    rig_check_has(html, "A program (POP3) at 192.0.2.1 uses an old password, which was right until");
+    rig_check_has(html, "A program (POP3) at 192.0.2.1 uses an old password, which was right until about");
     rig_check_has(html, "1 try since");
     rig_check_has(html, "from 192.0.2.1 by IMAP.");
     rig_check_has(html, "Open sign-ins again");
@@ -477,10 +477,15 @@ START_TEST(test_signins)
     rig_check_has(html, "/desk/logins?ip=" GUESSER);
     rig_check_has(html, "<td>IMAP</td>");
     rig_check_has_not(html, "only observed");
+    rig_check_has_not(html, "While nobody has signed in for ten minutes");
+    html = get("/logins?ip=" GUESSER);
+    rig_check_has(html, "This network is not closed as a whole; single mailboxes may be closed to it.");
+    rig_check_has(html, "While nobody has signed in for ten minutes");
     html = get_in("/logins?ip=nothing", "en");
     ck_assert_int_eq(response.status, 400);
     check_page(html);
     rig_check_has(html, "value=\"nothing\"");
+    rig_check_has(html, "expected a mailbox or an IP address");
     end();
 }
 END_TEST
