@@ -102,6 +102,19 @@ int cli_run_search(struct cli *cli)
 
 /* ---- lists ------------------------------------------------------------------------------- */
 
+/* When a suspension ends, or what ends it. */
+static const char *end_of(struct cli *cli, struct json_object *entry)
+{
+    struct json_object *lock = json_member(entry, "lock");
+    bool alone = strcmp(json_string(lock, "scope", ""), "sending") == 0;
+    const char *otherwise =
+        lock == NULL ? "staff lifts it"
+                     : arena_printf(cli->arena, "%s (%s)",
+                                    views_lock_end(json_is_true(lock, "closed")),
+                                    alone ? "sending alone" : "signing in and sending");
+    return print_moment(cli->arena, entry, "until", cli->now_ms, otherwise);
+}
+
 static void print_suspended(struct cli *cli, struct json_object *view)
 {
     struct json_object *entry;
@@ -118,13 +131,12 @@ static void print_suspended(struct cli *cli, struct json_object *view)
         print_table_row(&table, print_member(cli->arena, entry, "mailbox", ""),
                         print_member(cli->arena, entry, "cause", ""),
                         print_moment(cli->arena, entry, "since", cli->now_ms, ""),
-                        print_moment(cli->arena, entry, "until", cli->now_ms, "staff lifts it"),
-                        print_number(cli->arena, entry, "attempts", "0"),
+                        end_of(cli, entry), print_number(cli->arena, entry, "attempts", "0"),
                         print_member(cli->arena, entry, "by", ""));
     print_table_end(&table, stdout);
 }
 
-int cli_run_suspended(struct cli *cli)
+static int list_suspended(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     if (desk_suspended(&cli->desk, "", cli->now_ms, &view) < 1)
@@ -137,6 +149,8 @@ int cli_run_suspended(struct cli *cli)
     }
     return views_show(cli, view, print_suspended);
 }
+
+int cli_run_suspended(struct cli *cli) { return cli_with_key(cli, list_suspended); }
 
 static void print_near_list(struct cli *cli, struct json_object *view, const char *member,
                             const char *head)

@@ -47,6 +47,24 @@ static void print_suspension(struct cli *cli, const char *margin, struct json_ob
     putchar('\n');
 }
 
+const char *views_lock_end(bool closed)
+{
+    return closed ? "an administrator opens it" : "the password was changed";
+}
+
+/* A lock, where it keeps people out or is all that holds. */
+static bool print_locked(const char *subject, struct json_object *view)
+{
+    struct json_object *lock = json_member(view, "lock");
+    const char *scope = json_string(lock, "scope", "");
+    bool is_told = strcmp(scope, "login") == 0 ||
+                   (*scope != '\0' && views_list_length(view, "suspensions") == 1);
+    bool closed = strcmp(json_string(lock, "phase", ""), "closed") == 0;
+    if (is_told)
+        printf("%s: locked until %s.\n", subject, views_lock_end(closed));
+    return is_told;
+}
+
 /* Those beside the one that is told, which is the first. */
 static void print_others(struct cli *cli, struct json_object *view)
 {
@@ -77,10 +95,10 @@ void views_print_state(struct cli *cli, const char *subject, struct json_object 
     else if (strcmp(state, "paused") == 0)
         printf("%s: sending is paused until %s.\n", subject,
                print_moment(cli->arena, suspension, "until", cli->now_ms, "a moment to come"));
-    else if (strcmp(state, "stopped") == 0)
-        printf("%s: sending is stopped until staff lifts it.\n", subject);
-    else
+    else if (strcmp(state, "stopped") != 0)
         printf("%s: %s\n", subject, print_plain(cli->arena, state));
+    else if (!print_locked(subject, view))
+        printf("%s: sending is stopped until staff lifts it.\n", subject);
     print_suspension(cli, "", suspension);
     print_others(cli, view);
 }

@@ -29,6 +29,8 @@ void views_print_next(struct cli *cli, const char *before, struct json_object *n
 void views_print_windows(struct cli *cli, struct json_object *view);
 void views_print_limits(struct cli *cli, struct json_object *view);
 void views_print_mailboxes(struct cli *cli, struct json_object *view);
+/* What ends a lock. */
+const char *views_lock_end(bool closed);
 /* LOCK of desk.h: how it stands, and what sign-ins have shown of the password. */
 void views_print_lock(struct cli *cli, struct json_object *lock);
 /* One line: time, outcome, mailbox (the entry's, else `mailbox`; NULL: none), IP, recipients,

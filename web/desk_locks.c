@@ -109,8 +109,16 @@ static int act_by_form(struct exchange *exchange, bool preview, struct json_obje
 
 void desk_locks_add_to_mailbox(struct json_object *view)
 {
-    const char *phase = json_string(json_member(view, "lock"), "phase", "");
+    struct json_object *lock = json_member(view, "lock");
+    struct json_object *suspensions = json_member(view, "suspensions");
+    size_t count = json_object_array_length(suspensions);
+    const char *phase = json_string(lock, "phase", ""), *cause = json_string(lock, "cause", "");
     json_add_string(view, "reopen_as", strcmp(phase, "closed") == 0 ? "open" : "reopen");
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *one = json_object_array_get_idx(suspensions, i);
+        json_add_bool(one, "ends_lock", json_member(lock, "scope") != NULL &&
+                                            strcmp(json_string(one, "cause", ""), cause) == 0);
+    }
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */

@@ -132,7 +132,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
  *  "logins":desk_logins_closed,
  *  "domains":[NEAR ≤ 20; sender domains], "actions":[ACTION ≤ 10],
  *  "blocked" and "outages" as desk_feedback has them}
- * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"channel": of those
+ * SUSPENDED = SUSPENSION with "mailbox" and "lock":{"scope":"login"|"sending","closed":bool}|null (it
+ * belongs to no lock), the newest first; NEAR {"key":…,"rule":…,"channel": of those
  * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;

@@ -5,6 +5,7 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "desk/desk_appeal.h"
+#include "desk/desk_lock.h"
 #include "desk/desk_logins.h"
 #include "desk/context.h"
 #include "desk/failing.h"
@@ -79,12 +80,22 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* ---- suspended mailboxes ---------------------------------------------------------------- */
 
-static void add_row(const struct context *context, const char *mailbox,
-                    const struct suspension *suspension, struct json_object *list)
+static int add_row(const struct context *context, const char *mailbox,
+                   const struct suspension *suspension, struct json_object *list)
 {
     struct json_object *view = view_suspension(context, suspension, true);
     json_add_string(view, "mailbox", mailbox);
     json_object_array_add(list, view);
+    return desk_lock_add_to_row(context, mailbox, suspension, view);
+}
+
+static int add_rows_of(const struct context *context, const struct suspended *suspended,
+                       struct json_object *list)
+{
+    for (size_t i = 0; i < suspended->suspensions.count; i++)
+        if (add_row(context, suspended->mailbox, &suspended->suspensions.of[i], list) < 0)
+            return -1;
+    return 1;
 }
 
 int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
@@ -95,13 +106,13 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
     struct store_page page = {.max = DESK_PAGE};
     if (store_suspended(desk->store, after != NULL ? after : "", now_ms, suspended, &page) < 0)
         return -1;
-    struct json_object *view = json_object_new_object();
+    freed_by(json_put) struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "suspended");
     for (size_t i = 0; i < page.count; i++)
-        for (size_t k = 0; k < suspended[i].suspensions.count; k++)
-            add_row(&context, suspended[i].mailbox, &suspended[i].suspensions.of[k], list);
+        if (add_rows_of(&context, &suspended[i], list) < 0)
+            return -1;
     json_add_string(view, "next", page.more ? suspended[page.count - 1].mailbox : NULL);
-    *view_r = view;
+    *view_r = take(view);
     return 1;
 }
 
@@ -164,13 +175,15 @@ static int add_suspended(const struct context *context, struct json_object *view
     for (size_t i = 0; i < count && shown < DESK_PAGE; i++) {
         const struct suspension *suspension = &all[i].suspension;
         if (suspension_is_own_lock(suspension->cause, suspension->by)) {
-            add_row(context, all[i].mailbox, suspension, locked);
+            if (add_row(context, all[i].mailbox, suspension, locked) < 0)
+                return -1;
             shown++;
         }
     }
     struct json_object *list = json_add_list(view, "suspended");
     for (size_t i = 0; i < count && i < HOME_ROWS; i++)
-        add_row(context, all[i].mailbox, &all[i].suspension, list);
+        if (add_row(context, all[i].mailbox, &all[i].suspension, list) < 0)
+            return -1;
     json_add_bool(view, "more_suspended", count > HOME_ROWS);
     return 1;
 }

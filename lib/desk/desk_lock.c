@@ -62,7 +62,7 @@ static const char *keeps_out_here(const struct context *context)
     return is_asked ? "yes" : "not_asked";
 }
 
-static int read_lock(struct locking *locking)
+static int read_values(struct locking *locking)
 {
     const struct context *context = locking->context;
     struct value values[2];
@@ -78,7 +78,14 @@ static int read_lock(struct locking *locking)
     login_values_mailbox(&values[0], &locking->state);
     login_mailbox_forget(&locking->state, context->now_ms);
     locking->before = locking->state.lock.phase;
-    locking->keeps_out_here = keeps_out_here(context);
+    return 1;
+}
+
+static int read_lock(struct locking *locking)
+{
+    if (read_values(locking) < 0)
+        return -1;
+    locking->keeps_out_here = keeps_out_here(locking->context);
     return locking->keeps_out_here != NULL ? 1 : -1;
 }
 
@@ -174,6 +181,14 @@ static bool keeps_out(const struct locking *locking)
            lock->keeps_out;
 }
 
+/* What others than staff read of it, and lists have. */
+static void add_short(const struct locking *locking, struct json_object *view)
+{
+    struct json_object *lock = json_add_object(view, "lock");
+    json_add_string(lock, "scope", keeps_out(locking) ? scope_login : scope_sending);
+    json_add_bool(lock, "closed", locking->state.lock.phase == LOGIN_CLOSED);
+}
+
 /* Whether its own user has stopped sending, and no lock holds. */
 static bool may_ask(const struct locking *locking, const struct suspensions *suspensions)
 {
@@ -196,9 +211,23 @@ int desk_lock_add_own(const struct context *context, const char *mailbox,
         json_add_null(view, "lock");
         return 1;
     }
-    struct json_object *lock = json_add_object(view, "lock");
-    json_add_string(lock, "scope", keeps_out(&locking) ? scope_login : scope_sending);
-    json_add_bool(lock, "closed", locking.state.lock.phase == LOGIN_CLOSED);
+    add_short(&locking, view);
+    return 1;
+}
+
+int desk_lock_add_to_row(const struct context *context, const char *mailbox,
+                         const struct suspension *suspension, struct json_object *view)
+{
+    freed_by(free_locking) struct locking locking = {.context = context, .mailbox = mailbox};
+    const struct login_lock *lock = &locking.state.lock;
+    unsigned cause = 1U << suspension->cause;
+    bool may_be_locked = context->desk->key != NULL && (cause & (COMPROMISED | BREACHED)) != 0;
+    if (may_be_locked && read_values(&locking) < 0)
+        return -1;
+    if (may_be_locked && login_lock_holds(lock) && cause_of(lock) == suspension->cause)
+        add_short(&locking, view);
+    else
+        json_add_null(view, "lock");
     return 1;
 }
 

@@ -15,6 +15,11 @@ int desk_lock_add(const struct context *context, const char *mailbox,
 int desk_lock_add_own(const struct context *context, const char *mailbox,
                       const struct suspensions *suspensions, struct json_object *view) must_check;
 
+/* "lock" as above, of the row of one suspension; null where it belongs to no lock that holds. 1 or -1. */
+int desk_lock_add_to_row(const struct context *context, const char *mailbox,
+                         const struct suspension *suspension,
+                         struct json_object *view) must_check;
+
 /* Staff lift the suspension that belongs to a lock: it was a mistake, and no offence. One as
  * breached comes again where that suspension still holds. action NULL: nothing is done. 1, also
  * where no lock of that cause holds; 0 with *problem (403: it is closed); -1. */

@@ -87,6 +87,8 @@ def test_locked_and_opened(place):
     assert place.dovecot.sign_in(ALICE, "guess") == WRONG
     assert place.dovecot.sign_in("nobody@example.test", RIGHT) == WRONG
     assert place.dovecot.sign_in(BOB) == ""
+    assert "locked until the password was changed." in place.shell("show", ALICE)
+    assert "the password was changed (signing in and sending)" in place.shell("suspended")
     assert re.search(r"compromised[^$]*locked since .*: nobody signs in, nothing is sent", place.shell("show", ALICE))
     assert "done." in place.shell("password-changed", ALICE, "--note", "by telephone")
     assert "compromised" not in place.shell("suspended")

@@ -324,6 +324,27 @@ START_TEST(test_lift_tells)
 }
 END_TEST
 
+/* The list of suspended mailboxes tells a lock from a suspension, and what it stops. */
+START_TEST(test_listed)
+{
+    begin_locked(_i);
+    do_action(&supporter, "{'action':'suspend','subject':'alice@example.test','note':'x'}", NOW + 1);
+    struct json_object *view = VIEW(desk_suspended(rig_desk(), NULL, NOW + 1, &made));
+    check_member(view, "suspended.0.cause", "compromised");
+    check_member(view, "suspended.0.lock.scope", "login");
+    check_member(view, "suspended.0.lock.closed", "false");
+    check_member(view, "suspended.1.cause", "staff");
+    ck_assert(rig_member(view, "suspended.1.lock") == NULL);
+    act(&supporter, "{'action':'lock','scope':'sending','note':'x'}", NOW + 2);
+    view = VIEW(desk_suspended(rig_desk(), NULL, NOW + 2, &made));
+    check_member(view, "suspended.0.lock.scope", "sending");
+    act(&supporter, "{'action':'close','note':'x'}", NOW + 3);
+    view = VIEW(desk_home(rig_desk(), NOW + 3, &made));
+    check_member(view, "suspended.1.lock.scope", "login");
+    check_member(view, "suspended.1.lock.closed", "true");
+}
+END_TEST
+
 /* Who reopens may say that the desk's list was gone through; the audit log has it. */
 START_TEST(test_checked)
 {
@@ -546,6 +567,7 @@ int main(void)
     tcase_add_loop_test(cases, test_second, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mistake, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lift_tells, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_listed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_checked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_lock_and_breached, 0, BACKEND_KINDS);

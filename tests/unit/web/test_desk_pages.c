@@ -358,8 +358,13 @@ START_TEST(test_lock)
     rig_check_has(html, "The mailbox is locked.");
     rig_check_has(html, "No sign-in has shown yet that the password was changed.");
     rig_check_has(html, "Ends the lock as our own mistake");
+    rig_check_has(html, "<h1>Locked until the password was changed</h1>");
+    rig_check_has(html, "<summary>Lift: the lock was our mistake</summary>");
+    rig_check_has(get("/suspended"), "until the password was changed "
+                                     "<span class=\"muted\">(signing in and sending)");
     html = post("action=lift&subject=" ALICE "&note=x");
     check_page(html);
+    rig_check_has(html, "<h1>Lift: the lock was our mistake</h1>");
     rig_check_has(html, "Ends the lock as our own mistake");
     html = post_lock("action=reopen&note=changed&check_password=1&check_rules=1&check_device=1&confirm=1");
     ck_assert_int_eq(response.status, 400);
