@@ -22,7 +22,7 @@ static const struct option_row {
                       "volume, complaints, failures, compromised, breached, terms, identity, staff"},
     [OPTION_MESSAGES] = {"messages", '\0', "N", "so many messages more"},
     [OPTION_OFF_DOMAIN] = {"off-domain", '\0', "N", "so many off-domain recipients more"},
-    [OPTION_END] = {"end", '\0', NULL, "end the exemption, the permission, or blocks of sign-ins"},
+    [OPTION_END] = {"end", '\0', NULL, "end the exemption"},
     [OPTION_ROLE] = {"role", '\0', "ROLE", "viewer, support or admin; of a token also panel"},
     [OPTION_IP] = {"ip", '\0', "ADDRESS", "an IP address, for what is said above"},
     [OPTION_EXPIRES] = {"expires", '\0', "DURATION", "how long it holds, such as 90d, permanent"},
@@ -38,11 +38,25 @@ static const struct option_row {
     [OPTION_MESSAGE] = {"message", '\0', "DECISION", "which message it is about; a queue id will do"},
     [OPTION_REASON] = {"reason", '\0', "TEXT",
                        "a name of [blocks] reasons, or the sentence that the sender reads"},
-    [OPTION_SCOPE] = {"scope", '\0', "DOMAIN|MAILBOX|WHAT", "only mail of these senders; of a lock: login or sending"},
+    [OPTION_SCOPE] = {"scope", '\0', "DOMAIN|MAILBOX", "only mail of these senders"},
     [OPTION_SENDER] = {"sender", '\0', NULL, "the mail that it sends, not the mail to it"},
     [OPTION_IMPORT] = {"import", '\0', "FILE",
                        "CSV as blocks --csv prints it; - is standard input"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
+};
+
+/* What the help says of an option where a command means something else by it. */
+static const struct own_words {
+    int (*run)(struct cli *cli); /* the command's */
+    enum cli_option option;
+    const char *value, *sentence;
+} own_words[] = {
+    {cli_run_lock, OPTION_PREVIEW, NULL, "do nothing, show how the mailbox would stand"},
+    {cli_run_lock, OPTION_CAUSE, "CAUSE", "compromised (without --cause) or breached"},
+    {cli_run_lock, OPTION_SCOPE, "WHAT", "login (without --scope) or sending"},
+    {cli_run_logins, OPTION_PREVIEW, NULL, "do nothing, show which blocks would end"},
+    {cli_run_logins, OPTION_END, NULL, "end the blocks"},
+    {cli_run_allow_from, OPTION_END, NULL, "end the permission"},
 };
 
 enum { LONG_BASE = 256, COMMON_OPTIONS = 4 };
@@ -76,6 +90,24 @@ void cli_print_usage(FILE *out)
             common_help);
 }
 
+static void print_option(const struct command *command, int option, FILE *out)
+{
+    const struct option_row *row = &option_rows[option];
+    const char *value = row->value, *sentence = row->sentence;
+    char shown[40];
+    for (size_t i = 0; i < countof(own_words); i++) {
+        if (own_words[i].run != command->run || (int)own_words[i].option != option)
+            continue;
+        value = own_words[i].value;
+        sentence = own_words[i].sentence;
+    }
+    if (row->letter != '\0')
+        snprintf(shown, sizeof shown, "-%c, --%s", row->letter, row->name);
+    else
+        snprintf(shown, sizeof shown, "--%s %s", row->name, value != NULL ? value : "");
+    fprintf(out, "  %-20s  %s\n", shown, sentence);
+}
+
 void cli_print_help(const struct command *command, FILE *out)
 {
     fprintf(out, "usage: sendguard %s%s%s [OPTIONS]\n\n%s.\n\n", command->name,
@@ -85,18 +117,9 @@ void cli_print_help(const struct command *command, FILE *out)
     if ((command->takes & TAKES(OPTION_FROM)) != 0)
         fprintf(out, "At most %d names: it is done to all of them, or to none where one is\n"
                      "wrong or it cannot be done to one.\n\n", CLI_SUBJECTS_MAX);
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        const struct option_row *row = &option_rows[i];
-        char shown[40];
-        if ((command->takes & TAKES(i)) == 0)
-            continue;
-        if (row->letter != '\0')
-            snprintf(shown, sizeof shown, "-%c, --%s", row->letter, row->name);
-        else
-            snprintf(shown, sizeof shown, "--%s %s", row->name,
-                     row->value != NULL ? row->value : "");
-        fprintf(out, "  %-20s  %s\n", shown, row->sentence);
-    }
+    for (int i = 0; i < OPTION_COUNT; i++)
+        if ((command->takes & TAKES(i)) != 0)
+            print_option(command, i, out);
     fputs(common_help, out);
 }
 

@@ -751,6 +751,13 @@ def test_help_and_version(sqlite_store, folder):
         assert text == shell.ok(*command.split(), "--help")
         assert max(map(len, text.splitlines())) <= 100
     assert shell.ok("help", "staff").count("usage: ") == 6
+    for command, words in (("lock", ["compromised (", "login (", "how the mailbox would stand"]),
+                           ("logins", ["which blocks would end", "end the blocks"]),
+                           ("suspend", ["--cause CAUSE         volume,", "the next message"]),
+                           ("block", ["--scope DOMAIN|MAILBOX  only", "the next message"])):
+        text = shell.ok("help", command)
+        assert all(word in text for word in words), text
+        assert not (command.startswith("lo") and ("volume" in text or "next message" in text)), text
 
 
 def commands(shell):
