@@ -146,10 +146,12 @@ static const char *distrusted_webmail(struct arena *arena, const struct settings
     return NULL;
 }
 
-/* As Dovecot asks, with what it shows; of a mailbox that there is not. */
+/* As Dovecot asks, with what it shows; of a mailbox that there is not. Whether it answers at all is
+ * asked where it takes no key (STOLEN_RANGE_PATH), so that its log tells of no intruder. */
 static void ask_as_dovecot(struct doctor *doctor, const char *header)
 {
-    static const char stranger[] = "GET / HTTP/1.0\r\n\r\n", body[] = "{\"login\":\"doctor\"}";
+    static const char stranger[] = "GET /range/ HTTP/1.0\r\n\r\n";
+    static const char body[] = "{\"login\":\"doctor\"}";
     const char *where = doctor->settings->auth_listen;
     const char *question = arena_printf(
         doctor->arena, "POST /?command=allow HTTP/1.0\r\n%s\r\nContent-Length: %zu\r\n\r\n%s",

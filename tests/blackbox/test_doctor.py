@@ -671,10 +671,12 @@ def test_sign_ins(doctor):
         return doctor.checks("logins", **more)["logins"]
 
     assert found()["state"] == "ok" and found()["found"].startswith("sendguard-auth answers at")
+    assert "without the key" not in doctor.stack.log("auth"), "no intruder"
     with changed(policy, ("Authorization: Bearer ", "Authorization: Bearer x")):
         all_of_them = doctor.checks()
         assert red(all_of_them) == {"logins"}
         assert "does not know the key" in all_of_them["logins"]["found"]
+        assert "without the key" in doctor.stack.log("auth")
     long = ("timeout_msecs = 500", "timeout_msecs = 2000") if VERSION_23 else ("timeout = 500ms", "timeout = 2s")
     with changed(policy, long):
         assert found()["state"] == "warn" and "waits 4 s" in found()["found"]
