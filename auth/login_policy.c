@@ -234,7 +234,8 @@ void login_policy_answer(void *context, const struct raw_request *raw,
         .mailbox = request.mailbox, .ip = request.ip, .fingerprint = request.fingerprint,
         .protocol = request.protocol,
         .webmail_host = is_webmail_host(policy, settings, &request, now_ms)};
-    if (request.command == LOGIN_ALLOW && policy->recorder != NULL)
+    /* The doctor asks without an address, and is not counted: it changes nothing. */
+    if (request.command == LOGIN_ALLOW && request.ip[0] != '\0' && policy->recorder != NULL)
         recorder_login_asked(policy->recorder, request.after);
     if (request.command == LOGIN_BREACHED) {
         take_breach(policy, &request, now_ms);

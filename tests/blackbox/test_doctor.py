@@ -156,7 +156,7 @@ def test_text_for_people(doctor):
     assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
     assert lines[0].startswith("BAD   settings             ")
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
-    assert lines[1].startswith(" " * 27) and lines[-1].startswith(("17 ok, 1 bad, ", "18 ok, 1 bad, "))
+    assert lines[1].startswith(" " * 27) and re.match("1[89] ok, 1 bad, ", lines[-1])
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
@@ -618,7 +618,7 @@ def test_logins_on_port_25(doctor, service):
     with changed(doctor.folder / "postfix/conf/master.cf",
                  (incoming, f"{service} n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n")):
         found = doctor.checks()
-    assert red(found) == {"port_25"}
+    assert red(found) == {"port_25", "milter"}
     assert "smtpd_sasl_auth_enable=no" in found["port_25"]["advice"]
 
 
