@@ -1,5 +1,6 @@
 #include "auth/login_policy.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -146,9 +147,21 @@ static void take_breach(struct login_policy *policy, const struct login_request 
         recorder_guard_locked(policy->recorder);
 }
 
-/* Anybody may ask: what is answered is public, and who asks says five digits of a hash. */
+/* Anybody may ask: what is answered is public, and who asks says five digits of a hash. But sign-ins
+ * wait for it, so those without the key share so many answers a second. */
+static bool has_turn(struct login_policy *policy, const struct raw_request *raw, int64_t now_ms)
+{
+    int64_t second = now_ms / SECOND_MS;
+    if (login_key_fits(&policy->key, raw->authorization))
+        return true;
+    if (atomic_exchange(&policy->range_second, second) != second)
+        policy->ranges = 0;
+    return atomic_fetch_add(&policy->ranges, 1) < LOGIN_RANGES_A_SECOND;
+}
+
 static int read_range(struct login_policy *policy, const struct raw_request *raw,
-                      const struct problem *refused, struct text *body, struct problem *problem)
+                      const struct problem *refused, int64_t now_ms, struct text *body,
+                      struct problem *problem)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(policy->guard);
     if (refused != NULL) {
@@ -159,6 +172,10 @@ static int read_range(struct login_policy *policy, const struct raw_request *raw
         return problem_set(problem, 405, "method", "expected GET");
     if (raw->query != NULL && strstr(raw->query, "mode=ntlm") != NULL)
         return problem_set(problem, 400, "mode", "the hashes here are SHA-1");
+    if (!has_turn(policy, raw, now_ms))
+        return problem_set(problem, 429, "Authorization",
+                           "more than %d questions a second want the key: Bearer, and the key",
+                           LOGIN_RANGES_A_SECOND);
     return stolen_range_read(snapshot_settings(snapshot)->auth_range_dir, raw->url, body, problem);
 }
 
@@ -167,7 +184,7 @@ static void answer_range(struct login_policy *policy, const struct raw_request *
                          struct http_response *response)
 {
     struct problem problem = {0};
-    if (read_range(policy, raw, refused, &response->body, &problem)) {
+    if (read_range(policy, raw, refused, now_ms, &response->body, &problem)) {
         response->type = "text/plain";
         return;
     }

@@ -3,7 +3,7 @@
  * right and wrong passwords and for mailboxes that there are not. Where the block began
  * after that, it is refused without a word, as a wrong password is. Who has the right password of a
  * mailbox that is locked reads what to do; nobody else learns of the lock. GET /range/ABCDE is
- * answered without the key (auth/stolen_range.h). */
+ * answered without the key too, LOGIN_RANGES_A_SECOND times a second (auth/stolen_range.h). */
 #ifndef SENDGUARD_LOGIN_POLICY_H
 #define SENDGUARD_LOGIN_POLICY_H
 
@@ -15,6 +15,8 @@
 #include "http_server/http_request.h"
 #include "http_server/http_response.h"
 
+enum { LOGIN_RANGES_A_SECOND = 20 };
+
 /* What all requests share. */
 struct login_policy {
     struct logins *logins;
@@ -23,6 +25,8 @@ struct login_policy {
     struct login_key key;
     _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms, told_stage_ms,
         told_range_ms; /* when the log had it last */
+    _Atomic int64_t range_second; /* and how many ranges were asked for in it without the key: */
+    _Atomic unsigned ranges;
 };
 
 /* As server_answer wants it; `policy` is a struct login_policy. */

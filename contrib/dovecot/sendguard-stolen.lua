@@ -17,15 +17,20 @@ local function hash_of(request)
   return request:var_expand(is_2_3 and "%{sha1:password}" or "%{password | sha1}"):upper()
 end
 
+local function ask(path, method)
+  local request = client:request({url = url .. path, method = method})
+  request:add_header("Authorization", "Bearer " .. key)
+  return request
+end
+
 local function is_stolen(hash)
-  local answer = client:request({url = url .. "/range/" .. hash:sub(1, 5), method = "GET"}):submit()
+  local answer = ask("/range/" .. hash:sub(1, 5), "GET"):submit()
   return answer:status() == 200 and
     ("\n" .. answer:payload()):find("\n" .. hash:sub(6) .. ":[0-9]*[1-9]") ~= nil
 end
 
 local function lock(mailbox)
-  local request = client:request({url = url .. "/?command=breached", method = "POST"})
-  request:add_header("Authorization", "Bearer " .. key)
+  local request = ask("/?command=breached", "POST")
   request:set_payload(('{"login":"%s","scope":"%s"}'):format(mailbox:gsub('[%c"\\]', ""), scope))
   local status = request:submit():status()
   if status ~= 200 then dovecot.i_error("sendguard-auth does not lock: " .. status) end

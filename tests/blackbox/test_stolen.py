@@ -32,10 +32,11 @@ def auth(folder, store):
     auth.stop()
 
 
-def get(auth, path, method="GET"):
-    """As a client of Have I Been Pwned: no key."""
+def get(auth, path, method="GET", key=KEY):
+    """As a client of Have I Been Pwned, which has no key (None), or as one that may ask often."""
     link = http.client.HTTPConnection("127.0.0.1", auth.port, timeout=PATIENCE)
-    link.request(method, path, headers={"Add-Padding": "true"})
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    link.request(method, path, headers={"Add-Padding": "true", **headers})
     answer = link.getresponse()
     body = answer.read()
     link.close()
@@ -45,8 +46,8 @@ def get(auth, path, method="GET"):
 def test_ranges(auth, folder):
     ranges = folder / "ranges"
     whole = (ranges / f"{STOLEN[:5]}.txt").read_bytes()
-    for name in (STOLEN[:5], STOLEN[:5].lower()):
-        assert get(auth, f"/range/{name}") == (200, "text/plain", whole)
+    for name, key in ((STOLEN[:5], None), (STOLEN[:5].lower(), KEY)):
+        assert get(auth, f"/range/{name}", key=key) == (200, "text/plain", whole)
     assert get(auth, "/range/00000")[0] == 404
     (ranges / "00000").write_text(OTHERS[0] + "\n")
     assert get(auth, "/range/00000") == (200, "text/plain", OTHERS[0].encode() + b"\n")

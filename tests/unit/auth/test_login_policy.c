@@ -358,6 +358,31 @@ START_TEST(test_breached)
 }
 END_TEST
 
+/* There are no files: 404. */
+static int range(const char *authorization)
+{
+    int status;
+    raw.method = "GET";
+    raw.url = "/range/ABCDE";
+    raw.authorization = authorization;
+    ask(NULL, "", &status);
+    return status;
+}
+
+START_TEST(test_ranges_without_the_key)
+{
+    for (int i = 0; i < LOGIN_RANGES_A_SECOND; i++)
+        ck_assert_int_eq(range(NULL), 404);
+    ck_assert_int_eq(range(NULL), 429);
+    ck_assert_int_eq(range(" Bearer 0123456789abcdef0123456789abcdee"), 429);
+    ck_assert_int_eq(range(" Bearer " KEY), 404);
+    now_ms += 999;
+    ck_assert_int_eq(range(NULL), 429);
+    now_ms += 1;
+    ck_assert_int_eq(range(NULL), 404);
+}
+END_TEST
+
 /* A long name is one too, and counts for its network. */
 START_TEST(test_long_name)
 {
@@ -493,6 +518,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_fingerprint, 0, (int)countof(hashes));
     tcase_add_loop_test(tcase, test_dovecot_24, 0, (int)countof(of_dovecot_24));
     tcase_add_test(tcase, test_breached);
+    tcase_add_test(tcase, test_ranges_without_the_key);
     tcase_add_test(tcase, test_long_name);
     tcase_add_loop_test(tcase, test_key_file, 0, (int)countof(files));
     tcase_add_test(tcase, test_no_key_file);
