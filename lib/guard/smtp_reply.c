@@ -141,6 +141,16 @@ static const char *joined_others(const struct reply_writing *telling,
     return all;
 }
 
+/* Until when it holds. Of a password that others may know, locked or not, it ends with a new one. */
+static const char *end_of(const struct reply_writing *telling, const struct suspension *suspension)
+{
+    bool of_password =
+        suspension->cause == CAUSE_COMPROMISED || suspension->cause == CAUSE_BREACHED;
+    if (suspension->until_ms != UNTIL_LIFTED)
+        return sentence_of_moment(telling, "smtp.paused", suspension->until_ms);
+    return text_of(telling, of_password ? "smtp.stopped_password" : "smtp.stopped", NULL);
+}
+
 static void tell_suspension(struct reply_writing *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspensions.of[0];
@@ -149,10 +159,7 @@ static void tell_suspension(struct reply_writing *telling, const struct verdict 
     telling->parts[PART_SENTENCE] =
         provider != NULL ? smtp_reply_plain(telling->arena, provider)
                          : sentence_of_moment(telling, "smtp.own_lock", suspension->since_ms);
-    telling->parts[PART_MOMENT] =
-        suspension->until_ms == UNTIL_LIFTED
-            ? text_of(telling, "smtp.stopped", NULL)
-            : sentence_of_moment(telling, "smtp.paused", suspension->until_ms);
+    telling->parts[PART_MOMENT] = end_of(telling, suspension);
     telling->parts[PART_OTHERS] = joined_others(telling, &verdict->suspensions);
     telling->parts[PART_REASONS] = rule_of_suspension(telling, verdict);
     telling->parts[PART_NOT_LATER] = text_of(telling, "smtp.not_later", NULL);

@@ -176,8 +176,8 @@ START_TEST(test_sentence_of_each_cause)
     verdict.suspensions.of[0].until_ms = UNTIL_LIFTED;
     ck_assert_str_eq(told(&verdict),
                      "action=REJECT 5.7.1 Sending from this mailbox was stopped by its own user "
-                     "(\"That wasn't me\") at 2025-11-22 05:40 UTC. Stopped until support lifts "
-                     "it. " ASK " " REFERENCE " Not sent, and will not be sent later by itself. "
+                     "(\"That wasn't me\") at 2025-11-22 05:40 UTC. Stopped until the password "
+                     "was changed and the mailbox opened again. " ASK " " REFERENCE " Not sent, and will not be sent later by itself. "
                      LINK "\n\n");
 }
 END_TEST
