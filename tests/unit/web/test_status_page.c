@@ -566,6 +566,7 @@ START_TEST(test_breached)
     check_has(html, "<h1>This mailbox is locked until its password was changed</h1>");
     check_has(html, "The password of this mailbox stands in a list of stolen passwords.");
     check_has(html, "You cannot do that by signing in.");
+    check_has(html, "State: Nobody can sign in, and sending is stopped&#10;");
     check_has_not(html, "Receiving, reading and writing drafts work");
     end();
 }
