@@ -24,7 +24,11 @@ static void print_blocks(struct cli *cli, struct json_object *view)
     bool observes = strcmp(json_string(view, "mode", ""), "observe") == 0;
     each_of(block, view, "blocks")
         print_block(cli, block, observes);
-    if (views_list_length(view, "blocks") == 0)
+    const char *locked = print_moment(cli->arena, view, "locked_since", cli->now_ms, NULL);
+    if (locked != NULL)
+        printf("Locked since %s: sendguard show %s\n", locked,
+               print_member(cli->arena, view, "mailbox", "?"));
+    else if (views_list_length(view, "blocks") == 0)
         puts(json_member(view, "mailbox") != NULL
                  ? "Nothing is closed."
                  : "This network is not closed as a whole; single mailboxes may be closed to it.");

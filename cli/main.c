@@ -63,7 +63,8 @@ const struct command cli_commands[] = {
      "breached: the password is in a list of stolen ones.\n"},
     {"reopen", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
      "end a lock, since the password was changed",
-     "If the old password works within 30 days the mailbox is locked again.\n"},
+     "If the old password works within 30 days the mailbox is locked again, where Sendguard knows\n"
+     "which it was.\n"},
     {"password-changed", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
      "the password of a mailbox was changed: as reopen, for scripts",
      "No error where the mailbox is not locked. One that is closed stays so.\n"},

@@ -304,6 +304,10 @@ static void print_password_of_lock(struct cli *cli, struct json_object *lock)
     const char *refused =
         print_moment(cli->arena, lock, "old_password_refused_since", cli->now_ms, NULL);
     const char *changed = print_moment(cli->arena, lock, "new_password_at", cli->now_ms, NULL);
+    if (!json_is_true(lock, "old_password_known"))
+        puts("  which password the stranger had is not known: make sure that it was changed");
+    else if (strcmp(json_string(lock, "phase", ""), "reopened") == 0)
+        puts("  if the old password works within 30 days it is locked again");
     if (refused != NULL)
         printf("  the password of the offence is refused since %s\n", refused);
     if (changed != NULL)
@@ -336,7 +340,7 @@ void views_print_lock(struct cli *cli, struct json_object *lock)
     if (strcmp(phase, "closed") == 0)
         puts("  only an administrator opens it: sendguard open");
     if (strcmp(phase, "reopened") == 0)
-        printf("  opened again %s; it is locked again if the old password works\n",
-               print_moment(cli->arena, lock, "since", cli->now_ms, "?"));
-    print_password_of_lock(cli, lock);
+        printf("  opened again %s\n", print_moment(cli->arena, lock, "since", cli->now_ms, "?"));
+    if (strcmp(phase, "none") != 0)
+        print_password_of_lock(cli, lock);
 }

@@ -379,6 +379,7 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
  *  "network_blocks":[LOGIN_BLOCK…] of networks where its last wrong passwords came from, which keep it
  *     out too; they are ended there,
  *  "open_until":moment|null,
+ *  "locked_since":moment|null (a lock keeps everybody out; desk_lock_view has it),
  *  "wrong":[{"network":…|null (not known),"count":9,"last_at":moment}…], the last first, 50 at most,
  *  "known":[KNOWN…], where it signed in,
  *  "old_passwords":[OLD_PASSWORD…]}
@@ -424,6 +425,8 @@ int desk_logins_end(const struct desk *desk, const struct person *person,
  *   "suspended":bool (for one of these causes, also without a lock),
  *   "keeps_out":"yes"|"observed" (guard.mode)|"not_asked" (Dovecot never asked when a password was
  *   right): whether a lock of scope login keeps anybody out here,
+ *   "old_password_known":bool (there is a lock, and a password was right within 90 days before it:
+ *   only then one can show a change, or lock the mailbox again),
  *   "old_password_refused_since":moment|null,"new_password_at":moment|null (when another than that
  *   of the offence was right last),"new_password_network":…|null}
  * desk_lock_view: LOCK with "now" and "mailbox". 409: the key is missing. */

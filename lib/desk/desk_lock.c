@@ -142,6 +142,8 @@ static void add_lock(const struct locking *locking, struct json_object *view)
                     login_lock_phase_names[login_lock_next(lock, locking->context->now_ms)]);
     json_add_bool(view, "suspended", locking->suspended != 0);
     json_add_string(view, "keeps_out", locking->keeps_out_here);
+    json_add_bool(view, "old_password_known",
+                  is_known && lock->fingerprint != LOGIN_NO_FINGERPRINT);
     json_add_moment(view, "old_password_refused_since", is_known ? lock->refused_ms : 0);
     json_add_moment(view, "new_password_at", is_known ? lock->other_ms : 0);
     json_add_string(view, "new_password_network",

@@ -318,6 +318,10 @@ static int view_of(const struct context *context, const struct login_subject *su
     json_add_moment(view, "open_until", subject->of_mailbox.open_until_ms > context->now_ms
                                             ? subject->of_mailbox.open_until_ms
                                             : 0);
+    const struct login_lock *lock = &subject->of_mailbox.lock;
+    bool keeps_out = login_lock_holds(lock) && lock->keeps_out &&
+                     context->settings->guard_mode != MODE_OBSERVE;
+    json_add_moment(view, "locked_since", keeps_out ? lock->since_ms : 0);
     add_wrong(context, &subject->of_mailbox, view);
     add_known(&subject->of_mailbox, view);
     *view_r = take(view);

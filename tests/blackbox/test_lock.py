@@ -88,6 +88,7 @@ def test_locked_and_opened(place):
     assert place.dovecot.sign_in("nobody@example.test", RIGHT) == WRONG
     assert place.dovecot.sign_in(BOB) == ""
     assert "locked until the password was changed." in place.shell("show", ALICE)
+    assert re.search(rf"Locked since .*: sendguard show {ALICE}\n", place.shell("logins", ALICE))
     assert "the password was changed (signing in and sending)" in place.shell("suspended")
     assert re.search(r"compromised[^$]*locked since .*: nobody signs in, nothing is sent", place.shell("show", ALICE))
     assert "done." in place.shell("password-changed", ALICE, "--note", "by telephone")

@@ -86,6 +86,7 @@ START_TEST(test_first)
     struct json_object *view = view_mailbox(ALICE, NOW);
     check_member(view, "lock.phase", "locked");
     check_member(view, "lock.scope", "login");
+    check_member(view, "lock.old_password_known", "true");
     check_member(view, "suspension.cause", "compromised");
     check_member(view, "suspension.by", "sam");
     ck_assert(rig_member(view, "suspension.until") == NULL);
@@ -250,7 +251,9 @@ START_TEST(test_many)
     check_member(view, "done", "true");
     check_member(view, "mailboxes.1.done", "true");
     ck_assert(!may_enter(STOLEN, NOW + 1) && lock.breached);
-    check_member(view_mailbox("carol@example.test", NOW + 1), "suspension.cause", "breached");
+    view = view_mailbox("carol@example.test", NOW + 1);
+    check_member(view, "suspension.cause", "breached");
+    check_member(view, "lock.old_password_known", "false"); /* she never signed in */
     view = lock_many(three, true, NOW + 2);
     check_member(view, "locked", "0");
     check_member(view, "already", "3");

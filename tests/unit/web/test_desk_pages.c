@@ -356,7 +356,9 @@ START_TEST(test_lock)
     html = get("/mailboxes/" ALICE "?done=lock");
     check_page(html);
     rig_check_has(html, "The mailbox is locked.");
-    rig_check_has(html, "No sign-in has shown yet that the password was changed.");
+    rig_check_has(html, "<p>Which password the stranger had is not known");
+    rig_check_has(html, "<strong>locked</strong> <span class=\"muted\">by ");
+    rig_check_has_not(html, "</span> · locked");
     rig_check_has(html, "Ends the lock as our own mistake");
     rig_check_has(html, "<h1>Locked until the password was changed</h1>");
     rig_check_has(html, "<summary>Lift: the lock was our mistake</summary>");
@@ -379,7 +381,7 @@ START_TEST(test_lock)
     ck_assert_int_eq(response.status, 200);
     post_lock(arena_printf(arena, "%s&confirm=1", all));
     ck_assert_int_eq(response.status, 303);
-    rig_check_has(get("/mailboxes/" ALICE "?done=reopen"), "If the password of the offence works");
+    rig_check_has(get("/mailboxes/" ALICE "?done=reopen"), "Which password the stranger had is not known");
     rig_check_has(get("/audit"), "opened again; all four points confirmed");
     end();
 }
