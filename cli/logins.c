@@ -1,6 +1,7 @@
 /* The command logins: wrong passwords, and the blocks that they brought. */
 #include <string.h>
 
+#include "base/zone.h"
 #include "cli/views.h"
 
 /* "127.0.0.1 is closed until 14:05 (in 3 min) to …": of a network the block has no mailbox. */
@@ -98,6 +99,14 @@ static void print_seen(struct cli *cli, struct json_object *view)
                print_moment(cli->arena, view, "ready_at", 0, "?"));
 }
 
+/* Sign-ins have been seen long enough. */
+static bool is_ready(struct json_object *view)
+{
+    int64_t now_ms, ready_ms;
+    return zone_moment_read(json_string(view, "now", ""), &now_ms) &&
+           zone_moment_read(json_string(view, "ready_at", ""), &ready_ms) && now_ms >= ready_ms;
+}
+
 static void print_logins(struct cli *cli, struct json_object *view)
 {
     bool is_end = json_member(view, "done") != NULL;
@@ -109,10 +118,11 @@ static void print_logins(struct cli *cli, struct json_object *view)
     print_network_blocks(cli, view);
     print_counts(cli, view);
     if (json_member(view, "known_mailboxes") != NULL)
-        printf("  mailboxes that signed in there within 30 days: %s\n"
-               "While nobody has signed in for ten minutes, wrong passwords count for mailboxes "
-               "alone, not for networks.\n",
-               print_number(cli->arena, view, "known_mailboxes", "?"));
+        printf("  mailboxes that signed in there within 30 days: %s\n%s",
+               print_number(cli->arena, view, "known_mailboxes", "?"),
+               is_ready(view) ? ""
+                              : "While nobody has signed in for ten minutes, wrong passwords count "
+                                "for mailboxes alone, not for networks.\n");
     if (json_member(view, "open_until") != NULL)
         printf("  open to everywhere until %s\n",
                print_moment(cli->arena, view, "open_until", cli->now_ms, "?"));

@@ -368,10 +368,9 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
 
 /* ---- sign-ins (guard/login_values.h) ---------------------------------------------------------- */
 
-#define DESK_LOGINS_READY_MS (7 * DAY_MS)
 /* Wrong passwords and blocks of a mailbox, or of the network of an IP; one of both is not NULL:
  * {"now":…,"mailbox":…|null,"network":…|null (of the IP that was asked for),"mode":"enforce"|"observe",
- *  "seen_since":moment|null (guard/login_values.h),"ready_at":moment|null (DESK_LOGINS_READY_MS later:
+ *  "seen_since":moment|null (guard/login_values.h),"ready_at":moment|null (LOGIN_READY_MS later:
  *     most mailboxes have a known pair, and blocks can be enforced),
  *  "blocks":[LOGIN_BLOCK {"rule":…,"mailbox":…|null,"network":…|null,"since":moment,"until":moment}…],
  *  "counts":[{"rule":…,"limit":100|null,"count":12}…] in the last hour; of an IP also

@@ -7,6 +7,7 @@
 #include "desk/view.h"
 #include "guard/keyed_hash.h"
 #include "guard/login_values.h"
+#include "rules/login_outage.h"
 
 enum {
     NETWORKS_SHOWN = 50,
@@ -294,7 +295,7 @@ static void add_mode(const struct context *context, const struct value *newest,
     bool enforces = settings_enforces_logins(context->settings);
     json_add_string(view, "mode", enforces ? "enforce" : "observe");
     json_add_moment(view, "seen_since", since_ms);
-    json_add_moment(view, "ready_at", since_ms != 0 ? since_ms + DESK_LOGINS_READY_MS : 0);
+    json_add_moment(view, "ready_at", since_ms != 0 ? since_ms + LOGIN_READY_MS : 0);
 }
 
 /* 1 or -1. */

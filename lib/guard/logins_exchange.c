@@ -68,11 +68,18 @@ static int read_kind(struct logins *logins, struct store *store, enum value_kind
     return 1;
 }
 
-static int read_newest(struct store *store, struct arena *arena, int64_t now_ms,
-                       struct value *newest_r)
+/* 1 or -1. */
+static int read_newest(struct logins *logins, struct store *store, struct arena *arena,
+                       int64_t now_ms, struct value *newest_r)
 {
     *newest_r = login_values_newest();
-    return store_values_get(store, arena, newest_r, 1, now_ms);
+    if (store_values_get(store, arena, newest_r, 1, now_ms) < 0)
+        return -1;
+    int64_t since_ms = login_values_since(newest_r, now_ms);
+    pthread_mutex_lock(&logins->lock);
+    logins->outage.ready_ms = since_ms != 0 ? since_ms + LOGIN_READY_MS : 0;
+    pthread_mutex_unlock(&logins->lock);
+    return 1;
 }
 
 /* What is told while it is read, is read again. */
@@ -80,7 +87,7 @@ static int read_all(struct logins *logins, struct store *store, int64_t now_ms)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     struct value newest;
-    if (read_newest(store, arena, now_ms, &newest) < 0 ||
+    if (read_newest(logins, store, arena, now_ms, &newest) < 0 ||
         read_kind(logins, store, VALUE_LOGINS, now_ms) < 0 ||
         read_kind(logins, store, VALUE_LOGIN_NETWORK, now_ms) < 0)
         return -1;
@@ -136,7 +143,7 @@ static int read_new(struct logins *logins, struct store *store, int64_t now_ms)
     struct value newest;
     int result = 0;
     if (logins->is_loaded) {
-        if (read_newest(store, arena, now_ms, &newest) < 0)
+        if (read_newest(logins, store, arena, now_ms, &newest) < 0)
             return -1;
         int64_t number = login_values_number(&newest);
         if (number >= logins->number) /* else it is another store */

@@ -55,10 +55,13 @@ static uint64_t sum(const struct login_outage *outage, enum login_outage_number 
 
 enum login_rests login_outage_rests(const struct login_outage *outage, int64_t at_ms)
 {
-    if (sum(outage, LOGIN_OUTAGE_OLD, at_ms) >= LOGIN_OUTAGE_MIN &&
+    int64_t silence_ms = at_ms - outage->right_ms;
+    bool is_ready = outage->ready_ms != 0 && at_ms >= outage->ready_ms;
+    if (silence_ms >= LOGIN_OUTAGE_SECONDS * SECOND_MS &&
+        sum(outage, LOGIN_OUTAGE_OLD, at_ms) >= LOGIN_OUTAGE_MIN &&
         2 * sum(outage, LOGIN_OUTAGE_OLD_TRIES, at_ms) > sum(outage, LOGIN_OUTAGE_TRIES, at_ms))
         return LOGIN_RESTS;
-    return at_ms - outage->right_ms >= LOGIN_SILENCE_MS ? LOGIN_RESTS_NETWORKS : LOGIN_RESTS_NOT;
+    return silence_ms >= LOGIN_SILENCE_MS && !is_ready ? LOGIN_RESTS_NETWORKS : LOGIN_RESTS_NOT;
 }
 
 bool login_outage_alarms(const struct login_outage *outage, int64_t at_ms)

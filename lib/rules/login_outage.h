@@ -1,9 +1,11 @@
 /* Whether wrong passwords say something of who tries, or of a password database that does not
  * answer: Dovecot reports both alike. Pure: time is a parameter. Of a whole installation.
  *
- * 1. In the last minute more than half of all tries were old passwords (rules/login.h), of at least
- *    LOGIN_OUTAGE_MIN mailboxes: nothing counts.
- * 2. Nobody has signed in for LOGIN_SILENCE_MS, or ever: the rules of networks rest, because behind
+ * 1. In the last minute nobody has signed in, and more than half of all tries were old passwords
+ *    (rules/login.h), of at least LOGIN_OUTAGE_MIN mailboxes: nothing counts. While anybody signs in
+ *    it does: else who owns so many mailboxes could have it rest by their old passwords.
+ * 2. Sign-ins have been seen for less than LOGIN_READY_MS, so most right passwords are not known, and
+ *    nobody has signed in for LOGIN_SILENCE_MS, or ever: the rules of networks rest, because behind
  *    each may be people whose right passwords are refused. Guessing at one mailbox still counts.
  *
  * A minute is 60 whole seconds, the present one included. */
@@ -18,6 +20,7 @@ enum {
     LOGIN_OUTAGE_SEEN = 4096, /* mailboxes that are told apart in a minute */
 };
 #define LOGIN_SILENCE_MS (10 * MINUTE_MS)
+#define LOGIN_READY_MS (7 * DAY_MS)
 
 enum login_outage_number {
     LOGIN_OUTAGE_TRIES,
@@ -30,6 +33,8 @@ enum login_outage_number {
 /* Zeroed: nothing has come yet. */
 struct login_outage {
     int64_t right_ms; /* the last right password */
+    int64_t ready_ms; /* from when on sign-ins will have been seen for LOGIN_READY_MS; 0: they have not
+                         been seen */
     struct login_outage_second {
         int64_t second; /* since 1970 */
         uint32_t of[LOGIN_OUTAGE_NUMBERS];

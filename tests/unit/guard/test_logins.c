@@ -148,6 +148,30 @@ END_TEST
 
 /* ---- several, and the store ------------------------------------------------------------------ */
 
+/* In a quiet night networks count, once sign-ins have been seen for a week; before they may be people
+ * whose password database does not answer. */
+START_TEST(test_quiet_night)
+{
+    char name[32];
+    begin(_i);
+    for (int64_t day = 8; day > 0; day -= 2) {
+        right(one, ALICE, HERE, 1, NOW - day * DAY_MS);
+        exchange(one, NOW - day * DAY_MS);
+    }
+    for (int i = 1; i <= 10; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        wrong(other, name, HERE, i, NOW);
+    }
+    ck_assert_int_eq(blocked(other, "bob@example.test", HERE, NOW), 0);
+    exchange(one, NOW);
+    for (int i = 1; i <= 10; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        wrong(one, name, HERE, i, NOW);
+    }
+    ck_assert_int_eq(blocked(one, "bob@example.test", HERE, NOW), NOW + HOUR_MS);
+}
+END_TEST
+
 START_TEST(test_known_elsewhere)
 {
     begin(_i);
@@ -664,6 +688,7 @@ int main(void)
     Suite *suite = suite_create("logins");
     TCase *cases = backends_case(suite, "store");
     tcase_add_checked_fixture(cases, NULL, end);
+    tcase_add_loop_test(cases, test_quiet_night, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_known_elsewhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_adds_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_begun_by_all, 0, BACKEND_KINDS);

@@ -88,24 +88,47 @@ START_TEST(test_number)
 {
     for (int i = 0; i < MAILBOXES; i++)
         right(i, NOON - HOUR_MS);
-    right(0, NOON);
+    right(0, NOON - MINUTE_MS);
     for (int i = 1; i <= 19; i++)
         wrong(i, i, NOON + i);
     for (int i = 0; i < 30; i++)
         wrong(1, 1, NOON + 20); /* no other mailbox */
     ck_assert_int_eq(login_outage_rests(&outage, NOON + 20), LOGIN_RESTS_NOT);
-    begin();
-    for (int i = 0; i < MAILBOXES; i++)
-        right(i, NOON - HOUR_MS);
-    for (int i = 0; i < 20; i++) {
-        right(100 + i, NOON);
-        wrong(i, i, NOON);
-    }
-    ck_assert_int_eq(login_outage_rests(&outage, NOON), LOGIN_RESTS_NOT); /* half of them */
-    wrong(20, 20, NOON);
-    ck_assert_int_eq(login_outage_rests(&outage, NOON), LOGIN_RESTS);
+    wrong(20, 20, NOON + 20);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + 20), LOGIN_RESTS);
     ck_assert_int_eq(login_outage_rests(&outage, NOON + 59 * SECOND_MS), LOGIN_RESTS);
     ck_assert_int_eq(login_outage_rests(&outage, NOON + 60 * SECOND_MS), LOGIN_RESTS_NOT);
+}
+END_TEST
+
+START_TEST(test_more_than_half)
+{
+    right(0, NOON - MINUTE_MS);
+    for (int i = 0; i < 20; i++) {
+        login_outage_take(&outage, (uint64_t)i + 1, false, LOGIN_OLD_PASSWORD, NOON);
+        login_outage_take(&outage, (uint64_t)i + 100, false, LOGIN_COUNTED, NOON);
+    }
+    ck_assert_int_eq(login_outage_rests(&outage, NOON), LOGIN_RESTS_NOT);
+    login_outage_take(&outage, 1, false, LOGIN_OLD_PASSWORD, NOON);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON), LOGIN_RESTS);
+}
+END_TEST
+
+/* Somebody tries old passwords of mailboxes of his own, while others sign in. */
+START_TEST(test_others_sign_in)
+{
+    right(0, NOON);
+    for (int i = 0; i < 1000; i++)
+        login_outage_take(&outage, (uint64_t)i % 50 + 1, false, LOGIN_OLD_PASSWORD, NOON + i);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + MINUTE_MS - 1), LOGIN_RESTS_NOT);
+    ck_assert(!login_outage_alarms(&outage, NOON + MINUTE_MS - 1));
+    login_outage_take(&outage, 1, false, LOGIN_OLD_PASSWORD, NOON + MINUTE_MS);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + MINUTE_MS), LOGIN_RESTS_NOT); /* the minute */
+    for (int i = 0; i < 20; i++)
+        login_outage_take(&outage, (uint64_t)i + 1, false, LOGIN_OLD_PASSWORD, NOON + MINUTE_MS);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + MINUTE_MS), LOGIN_RESTS);
+    right(0, NOON + MINUTE_MS);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + MINUTE_MS), LOGIN_RESTS_NOT);
 }
 END_TEST
 
@@ -118,6 +141,16 @@ START_TEST(test_silence)
 }
 END_TEST
 
+/* A quiet night, once the right passwords are known. */
+START_TEST(test_silence_of_later)
+{
+    right(1, NOON);
+    outage.ready_ms = NOON + HOUR_MS;
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + HOUR_MS - 1), LOGIN_RESTS_NETWORKS);
+    ck_assert_int_eq(login_outage_rests(&outage, NOON + HOUR_MS), LOGIN_RESTS_NOT);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("login_outage");
@@ -125,7 +158,10 @@ int main(void)
     tcase_add_test(tcase, test_full_store);
     tcase_add_test(tcase, test_empty_store);
     tcase_add_test(tcase, test_number);
+    tcase_add_test(tcase, test_more_than_half);
+    tcase_add_test(tcase, test_others_sign_in);
     tcase_add_test(tcase, test_silence);
+    tcase_add_test(tcase, test_silence_of_later);
     Suite *suite = suite_create("login_outage");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
