@@ -3,6 +3,20 @@
 
 #include "cli/views.h"
 
+/* What a lock that ends leaves. */
+static void print_stays(struct cli *cli, struct json_object *view)
+{
+    struct json_object *block;
+    each_of(block, view, "blocks")
+        printf("  signing in stays closed to %s until %s: sendguard logins %s\n",
+               print_member(cli->arena, block, "network", "all networks that are not known"),
+               print_moment(cli->arena, block, "until", cli->now_ms, "?"),
+               print_member(cli->arena, view, "mailbox", "?"));
+    if (json_is_true(view, "suspended_besides"))
+        printf("  sending stays suspended for another cause: sendguard show %s\n",
+               print_member(cli->arena, view, "mailbox", "?"));
+}
+
 static void print_done(struct cli *cli, struct json_object *view)
 {
     const char *preview = cli->given[OPTION_PREVIEW];
@@ -11,6 +25,8 @@ static void print_done(struct cli *cli, struct json_object *view)
            : json_is_true(view, "done") ? "done."
                                         : "there was nothing to do.");
     views_print_lock(cli, view);
+    if (strcmp(json_string(view, "phase", ""), "reopened") == 0)
+        print_stays(cli, view);
 }
 
 static void print_many(struct cli *cli, struct json_object *view)

@@ -442,7 +442,8 @@ int desk_lock_view(const struct desk *desk, const char *mailbox, int64_t now_ms,
  *   reopen and open: with "checked" true, the points of the desk's list were confirmed; it goes to
  *   the audit log too
  * preview: nothing is done. The view as it is afterwards, with "action", "was":its phase before,
- * "seen":bool (it signed in within 30 days, or sent within a day) and "done", false also where there
+ * "suspended_besides":bool (for other causes), "blocks":[LOGIN_BLOCK…] (for wrong passwords, which
+ * keep somebody out), "seen":bool (it signed in within 30 days, or sent within a day) and "done", false also where there
  * was nothing to do. 409: it is not locked, or closed. Role panel: password_changed alone. */
 int desk_lock_act(const struct desk *desk, const struct person *person, const char *mailbox,
                   struct json_object *words, bool preview, int64_t now_ms,

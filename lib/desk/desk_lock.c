@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/names.h"
+#include "desk/desk_logins.h"
 #include "desk/input.h"
 #include "guard/counters.h"
 #include "guard/keyed_hash.h"
@@ -36,6 +37,7 @@ struct locking {
     struct value value, newest;
     struct login_mailbox state;
     unsigned suspended;             /* for which causes */
+    bool is_suspended_besides;      /* for others */
     bool is_seen;                   /* it signed in here within 30 days, or sent within a day */
     const char *keeps_out_here;
     enum login_lock_phase before;
@@ -103,6 +105,10 @@ static int read_state(struct locking *locking)
                                                 locking->mailbox, context->now_ms, &account) < 0)
         return -1;
     locking->suspended = suspended_of(&account.suspensions);
+    locking->is_suspended_besides = false;
+    for (size_t i = 0; i < account.suspensions.count; i++)
+        locking->is_suspended_besides |=
+            (1U << account.suspensions.of[i].cause & (COMPROMISED | BREACHED)) == 0;
     locking->is_seen = locking->state.known.count > 0 || account.history.count > 0;
     return 1;
 }
@@ -427,6 +433,8 @@ static int act(struct locking *locking, const struct person *person, bool previe
             json_add_string(*view_r, "action", act_names[locking->act]);
             json_add_string(*view_r, "was", login_lock_phase_names[locking->before]);
             json_add_bool(*view_r, "seen", locking->is_seen);
+            json_add_bool(*view_r, "suspended_besides", locking->is_suspended_besides);
+            desk_logins_add_blocks(locking->context, locking->mailbox, &locking->state, *view_r);
             json_add_bool(*view_r, "done", !preview && (locking->changes || locking->lifts != 0));
         }
         if (done != 0)

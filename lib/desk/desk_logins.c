@@ -127,6 +127,15 @@ static void add_blocks(const struct context *context, const struct login_subject
         add_block(subject, &subject->of_network.block, context->now_ms, list);
 }
 
+void desk_logins_add_blocks(const struct context *context, const char *mailbox,
+                            const struct login_mailbox *state, struct json_object *view)
+{
+    const struct login_subject subject = {.mailbox = mailbox};
+    struct json_object *list = json_add_list(view, "blocks");
+    for (size_t i = 0; i < state->block_count && settings_enforces_logins(context->settings); i++)
+        add_block(&subject, &state->blocks[i], context->now_ms, list);
+}
+
 static void add_count(enum login_rule rule, uint32_t limit, bool off, uint32_t count,
                       struct json_object *list)
 {

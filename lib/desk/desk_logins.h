@@ -3,8 +3,12 @@
 #define SENDGUARD_DESK_LOGINS_H
 
 #include "desk/context.h"
+#include "rules/login.h"
 
 /* Adds "logins": what desk_logins_closed tells. 1 or -1. */
 int desk_logins_add_closed(const struct context *context, struct json_object *view) must_check;
+/* Adds "blocks": those of a mailbox that keep somebody out now, as desk_logins has them. */
+void desk_logins_add_blocks(const struct context *context, const char *mailbox,
+                            const struct login_mailbox *state, struct json_object *view);
 
 #endif

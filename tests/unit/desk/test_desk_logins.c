@@ -272,6 +272,29 @@ static void guess(const char *ip, int from, int64_t now_ms)
         report(ALICE, ip, from + i, false, now_ms);
 }
 
+static struct json_object *act_on_lock(const char *words, int64_t now_ms)
+{
+    return VIEW(desk_lock_act(rig_desk(), &supporter, ALICE, words_of(words), false, now_ms, &made,
+                              &fault));
+}
+
+/* What goes on keeping a network out when a lock ends is told with the lock. */
+START_TEST(test_stays_beside_a_lock)
+{
+    begin(_i, WITH("logins.mode=enforce"));
+    report(ALICE, HERE, 1, true, NOW - DAY_MS);
+    guess("203.0.113.5", 200, NOW);
+    exchange(NOW + 1000);
+    act_on_lock("{'action':'lock','note':'x'}", NOW + 1001);
+    check_member(view_of(ALICE, NULL, NOW + 1001), "locked_since", "2025-11-22T05:40:02Z");
+    struct json_object *view = act_on_lock("{'action':'reopen','note':'x'}", NOW + 1002);
+    ck_assert_uint_eq(length_of(view, "blocks"), 1);
+    check_member(view, "blocks.0.network", "203.0.113.5");
+    check_member(view, "suspended_besides", "false");
+    ck_assert(rig_member(view_of(ALICE, NULL, NOW + 1003), "locked_since") == NULL);
+}
+END_TEST
+
 /* The networks that are the user's, shortened; of those that guessed no more than their number. */
 START_TEST(test_own_view)
 {
@@ -387,6 +410,7 @@ int main(void)
     tcase_add_checked_fixture(cases, NULL, end);
     tcase_add_loop_test(cases, test_closed_to_everywhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_old_password, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_stays_beside_a_lock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_network, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_network_blocks, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_closed_now, 0, BACKEND_KINDS);

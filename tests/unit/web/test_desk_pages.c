@@ -377,8 +377,15 @@ START_TEST(test_lock)
     ck_assert_int_eq(response.status, 403);
     const char *all = "action=reopen&note=changed&check_password=1&check_rules=1&check_sessions=1"
                       "&check_device=1";
-    check_page(post_lock(all));
+    html = post_lock(all);
+    check_page(html);
     ck_assert_int_eq(response.status, 200);
+    rig_check_has(html, "<p>Signing in and sending are possible again.</p>");
+    post("action=suspend&subject=" ALICE "&note=terms&confirm=1");
+    html = post_lock(all);
+    check_page(html);
+    rig_check_has(html, "stays when the lock ends: sending is suspended for another cause.");
+    rig_check_has_not(html, "are possible again.</p>");
     post_lock(arena_printf(arena, "%s&confirm=1", all));
     ck_assert_int_eq(response.status, 303);
     rig_check_has(get("/mailboxes/" ALICE "?done=reopen"), "Which password the stranger had is not known");
