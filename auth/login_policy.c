@@ -1,5 +1,6 @@
 #include "auth/login_policy.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,20 +46,26 @@ static void answer_question(struct login_policy *policy, const struct settings *
         say_until(body, block.until_ms);
 }
 
-/* What to do, in one line of ASCII. The contact stands there if it is such. */
-static void say_locked(struct text *body, const char *contact, const struct logins_lock *lock)
+/* The end of a line of ASCII: the contact stands there if it is such. */
+static void say_whom_to_ask(struct text *body, struct text *line, const char *contact)
 {
-    freed_by(text_free) struct text line = {0};
     bool is_plain = contact[0] != '\0' && strlen(contact) <= CONTACT_MAX;
     for (const char *next = contact; *next != '\0'; next++)
         is_plain = is_plain && *next >= ' ' && *next <= '~';
-    text_addf(&line, "This mailbox is locked, since %s; %sask %s",
+    text_addf(line, "ask %s", is_plain ? contact : "your support");
+    text_add(body, "{\"status\":-1,\"msg\":");
+    text_add_json(body, text_string(line));
+    text_add_char(body, '}');
+}
+
+static void say_locked(struct text *body, const char *contact, const struct logins_lock *lock)
+{
+    freed_by(text_free) struct text line = {0};
+    text_addf(&line, "This mailbox is locked, since %s; %s",
               lock->breached ? "its password is in a list of stolen passwords"
                              : "others may know its password",
-              lock->closed ? "" : "to set a new one, ", is_plain ? contact : "your support");
-    text_add(body, "{\"status\":-1,\"msg\":");
-    text_add_json(body, text_string(&line));
-    text_add_char(body, '}');
+              lock->closed ? "" : "to set a new one, ");
+    say_whom_to_ask(body, &line, contact);
 }
 
 /* Asked when the password was found right, so that strangers learn nothing. */
@@ -80,6 +87,30 @@ static bool is_locked(struct login_policy *policy, const struct settings *settin
     if (locked)
         say_locked(body, settings->support_contact, &lock);
     return locked;
+}
+
+/* The same of a password that is too old. */
+static bool is_too_old(struct login_policy *policy, const struct settings *settings,
+                       const struct login_request *request, const struct logins_try *attempt,
+                       int64_t now_ms, struct text *body)
+{
+    freed_by(text_free) struct text line = {0};
+    int64_t max_age_ms = settings->lock_password_max_age_ms;
+    if (!request->after || max_age_ms == DURATION_OFF ||
+        !logins_too_old(policy->logins, attempt, max_age_ms, now_ms))
+        return false;
+    if (settings->guard_mode != MODE_ENFORCE) {
+        if (log_is_due(&policy->told_age_ms, now_ms))
+            log_line(LOG_WARNING_LEVEL, "a sign-in would be refused, since its password is too old",
+                     "mailbox", attempt->mailbox, NULL);
+        return false;
+    }
+    if (policy->recorder != NULL)
+        recorder_lock_refused(policy->recorder);
+    text_addf(&line, "The password of this mailbox is older than %" PRId64
+                     " days; to set a new one, ", max_age_ms / DAY_MS);
+    say_whom_to_ask(body, &line, settings->support_contact);
+    return true;
 }
 
 /* ---- a report -------------------------------------------------------------------------------- */
@@ -260,7 +291,8 @@ void login_policy_answer(void *context, const struct raw_request *raw,
     } else if (request.command == LOGIN_REPORT) {
         take_report(policy, settings, &request, &attempt, now_ms);
         text_add(&response->body, GO_ON);
-    } else if (!is_locked(policy, settings, &request, &attempt, now_ms, &response->body)) {
+    } else if (!is_locked(policy, settings, &request, &attempt, now_ms, &response->body) &&
+               !is_too_old(policy, settings, &request, &attempt, now_ms, &response->body)) {
         answer_question(policy, settings, &request, &attempt, now_ms, &response->body);
     }
 }

@@ -2,8 +2,9 @@
  * out is refused before the password is looked at, with one line that says until when, the same for
  * right and wrong passwords and for mailboxes that there are not. Where the block began
  * after that, it is refused without a word, as a wrong password is. Who has the right password of a
- * mailbox that is locked reads what to do; nobody else learns of the lock. GET /range/ABCDE is
- * answered without the key too, LOGIN_RANGES_A_SECOND times a second (auth/stolen_range.h). */
+ * mailbox that is locked, or one that is too old, reads what to do; nobody else learns of it.
+ * GET /range/ABCDE is answered without the key too, LOGIN_RANGES_A_SECOND times a second
+ * (auth/stolen_range.h). */
 #ifndef SENDGUARD_LOGIN_POLICY_H
 #define SENDGUARD_LOGIN_POLICY_H
 
@@ -24,7 +25,7 @@ struct login_policy {
     struct recorder *recorder; /* or NULL */
     struct login_key key;
     _Atomic int64_t told_key_ms, told_request_ms, told_webmail_ms, told_stage_ms,
-        told_range_ms; /* when the log had it last */
+        told_range_ms, told_age_ms; /* when the log had it last */
     _Atomic int64_t range_second; /* and how many ranges were asked for in it without the key: */
     _Atomic unsigned ranges;
 };

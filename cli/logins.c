@@ -107,6 +107,19 @@ static bool is_ready(struct json_object *view)
            zone_moment_read(json_string(view, "ready_at", ""), &ready_ms) && now_ms >= ready_ms;
 }
 
+static void print_password(struct cli *cli, struct json_object *password)
+{
+    if (password == NULL)
+        return;
+    printf("The password is in use for %s days at least; %s it is too old.\n",
+           print_number(cli->arena, password, "days", "?"),
+           json_is_true(password, "ended")
+               ? arena_printf(cli->arena, "since %s",
+                              print_moment(cli->arena, password, "until", 0, "?"))
+               : arena_printf(cli->arena, "from %s on",
+                              print_moment(cli->arena, password, "until", cli->now_ms, "?")));
+}
+
 static void print_logins(struct cli *cli, struct json_object *view)
 {
     bool is_end = json_member(view, "done") != NULL;
@@ -126,6 +139,7 @@ static void print_logins(struct cli *cli, struct json_object *view)
     if (json_member(view, "open_until") != NULL)
         printf("  open to everywhere until %s\n",
                print_moment(cli->arena, view, "open_until", cli->now_ms, "?"));
+    print_password(cli, json_member(view, "password"));
     print_networks(cli, view, "wrong", "Wrong passwords of the last hour", "COUNTED", "count");
     print_networks(cli, view, "old_passwords", "An old password is still used", "TRIES", "tries");
     print_networks(cli, view, "known", "Signed in within 30 days", "", NULL);

@@ -53,7 +53,8 @@ static void complete(struct exchange *exchange, struct json_object *view)
 static bool is_seen(struct json_object *view)
 {
     return json_member(view, "seen_since") != NULL || json_is_true(view, "closed") ||
-           length_of(view, "known") > 0 || length_of(view, "wrong") > 0;
+           length_of(view, "known") > 0 || length_of(view, "wrong") > 0 ||
+           json_member(view, "password") != NULL;
 }
 
 int logins_pages_add(struct exchange *exchange, const char *mailbox, const char *ip,

@@ -210,7 +210,8 @@ static void add_signins(struct exchange *exchange, const struct status_visit *vi
     if (json_object_array_length(json_member(signins, "closed")) > 0 ||
         json_object_array_length(json_member(signins, "known")) > 0 ||
         json_object_array_length(json_member(signins, "old_passwords")) > 0 ||
-        json_member(signins, "closed_to_others") != NULL)
+        json_member(signins, "closed_to_others") != NULL ||
+        json_member(signins, "password") != NULL)
         json_add(view, "signins", take(signins));
 }
 

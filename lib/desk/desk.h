@@ -368,6 +368,7 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
 
 /* ---- sign-ins (guard/login_values.h) ---------------------------------------------------------- */
 
+#define DESK_PASSWORD_WARNED_MS (14 * DAY_MS)
 /* Wrong passwords and blocks of a mailbox, or of the network of an IP; one of both is not NULL:
  * {"now":…,"mailbox":…|null,"network":…|null (of the IP that was asked for),"mode":"enforce"|"observe",
  *  "seen_since":moment|null (guard/login_values.h),"ready_at":moment|null (LOGIN_READY_MS later:
@@ -381,11 +382,15 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
  *  "locked_since":moment|null (a lock keeps everybody out; desk_lock_view has it),
  *  "wrong":[{"network":…|null (not known),"count":9,"last_at":moment}…], the last first, 50 at most,
  *  "known":[KNOWN…], where it signed in,
- *  "old_passwords":[OLD_PASSWORD…]}
+ *  "old_passwords":[OLD_PASSWORD…],
+ *  "password":PASSWORD|null}
  *   KNOWN {"network":…,"protocol":"imap"|"pop3"|"sieve"|"smtp"|"submission"|"other"|null (not known),
  *     "protocols":[…] (all by which it signed in there since it is known),"last_at":moment}
  *   OLD_PASSWORD {"network":…|null,"protocol":as above, of the last try,"tries":312,
- *     "since":moment (when it was right last),"last_at":moment} */
+ *     "since":moment (when it was right last),"last_at":moment}
+ *   PASSWORD, the one that was right last, from DESK_PASSWORD_WARNED_MS before it is too old on
+ *     ([lock] password_max_age): {"since":moment (known to be right),"days":357,
+ *     "until":moment (then it is too old),"ended":bool} */
 int desk_logins(const struct desk *desk, const char *mailbox, const char *ip, int64_t now_ms,
                 struct json_object **view_r, struct problem *problem) must_check;
 /* How many mailboxes and networks are closed now, LOGIN_VALUES_CLOSED_MAX (guard/login_values.h) at most:
@@ -399,7 +404,8 @@ int desk_logins_closed(const struct desk *desk, int64_t now_ms,
  *  "closed_to_others":{"count":2 (other networks),"until":moment (of the last)}|null,
  *  "can_open":bool (desk_logins_open would),
  *  "known":[KNOWN…], the last first, 10 at most,
- *  "old_passwords":[OLD_PASSWORD…]}
+ *  "old_passwords":[OLD_PASSWORD…],
+ *  "password":PASSWORD|null}
  * 1 (*view_r NULL: nothing can be known here), -1. */
 int desk_logins_own(const struct desk *desk, const char *mailbox, const char *reader_ip,
                     int64_t now_ms, struct json_object **view_r) must_check;

@@ -42,6 +42,7 @@ struct locking {
     const char *keeps_out_here;
     enum login_lock_phase before;
     bool changes, suspends;         /* what it comes to, */
+    bool renews;                    /* the password is new (login_password_changed), */
     unsigned lifts;                 /* and of which causes */
 };
 
@@ -401,9 +402,9 @@ static int carry_out(const struct locking *locking, const struct action *action)
     bool is_told = locking->changes || locking->lifts != 0 || locking->before == LOGIN_CLOSED ||
                    (locking->by_owner &&
                     (locking->suspended != 0 || login_lock_holds(&locking->state.lock)));
-    int done = locking->changes ? write_lock(locking, &audited)
-               : is_told        ? store_write_audit(store, &audited)
-                                : 1;
+    int done = locking->changes || locking->renews ? write_lock(locking, is_told ? &audited : NULL)
+               : is_told                           ? store_write_audit(store, &audited)
+                                                   : 1;
     if (done > 0 && begins(locking))
         count_begun(locking->context, LOCK_BY_STAFF);
     for (int cause = 0; done > 0 && cause < CAUSE_COUNT; cause++)
@@ -427,6 +428,8 @@ static int act(struct locking *locking, const struct person *person, bool previe
             return -1;
         if (!decide(locking, problem))
             return 0;
+        locking->renews = locking->act != ACT_LOCK && locking->act != ACT_CLOSE &&
+                          login_password_changed(&locking->state, locking->context->now_ms);
         int done = preview ? 1 : carry_out(locking, &action);
         if (done > 0) {
             *view_r = view_of(locking);

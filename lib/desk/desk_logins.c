@@ -273,6 +273,25 @@ static void add_old_passwords(const struct login_mailbox *mailbox, const struct 
     }
 }
 
+/* "password": null, but where the one that was right last is nearly too old, or is. */
+static void add_password(const struct context *context, const struct login_mailbox *mailbox,
+                         struct json_object *view)
+{
+    int64_t max_age_ms = context->settings->lock_password_max_age_ms;
+    int64_t since_ms = login_password_since(mailbox, login_last_right(mailbox));
+    int64_t ends_ms = since_ms + max_age_ms, now_ms = context->now_ms;
+    if (max_age_ms == DURATION_OFF || context->settings->guard_mode != MODE_ENFORCE ||
+        since_ms == 0 || now_ms < ends_ms - DESK_PASSWORD_WARNED_MS) {
+        json_add_null(view, "password");
+        return;
+    }
+    struct json_object *password = json_add_object(view, "password");
+    json_add_moment(password, "since", since_ms);
+    json_add_int(password, "days", (now_ms - since_ms) / DAY_MS);
+    json_add_moment(password, "until", ends_ms);
+    json_add_bool(password, "ended", now_ms >= ends_ms);
+}
+
 /* Of the last time; and `all`, 1 << enum login_protocol. */
 static void add_protocols(const struct login_known *last, unsigned all, struct json_object *view)
 {
@@ -334,6 +353,7 @@ static int view_of(const struct context *context, const struct login_subject *su
     json_add_moment(view, "locked_since", keeps_out ? lock->since_ms : 0);
     add_wrong(context, &subject->of_mailbox, view);
     add_known(&subject->of_mailbox, view);
+    add_password(context, &subject->of_mailbox, view);
     *view_r = take(view);
     return 1;
 }
@@ -518,6 +538,7 @@ int desk_logins_own(const struct desk *desk, const char *mailbox, const char *re
     add_own_blocks(&subject.of_mailbox, &reader, view);
     json_add_bool(view, "can_open", can_open(&subject.of_mailbox, &reader));
     add_own_known(&subject.of_mailbox, &reader, view);
+    add_password(&context, &subject.of_mailbox, view);
     *view_r = view;
     return 1;
 }

@@ -85,6 +85,10 @@ enum login_taken logins_apply(const struct logins_event *event, struct login_mai
         login_take_locked(mailbox, &from, event->fingerprint, event->at_ms);
         return LOGIN_COUNTED;
     }
+    if (event->too_old) {
+        login_take_too_old(mailbox, event->fingerprint, event->at_ms);
+        return LOGIN_COUNTED;
+    }
     if (!event->right)
         return login_take_wrong(mailbox, network, limits, &from, event->fingerprint,
                                 (enum login_rests)event->rests, event->at_ms, begun_r);
@@ -209,6 +213,30 @@ int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int
     }
     pthread_mutex_unlock(&logins->lock);
     return !keeps_out;
+}
+
+bool logins_too_old(struct logins *logins, const struct logins_try *attempt, int64_t max_age_ms,
+                    int64_t now_ms)
+{
+    const struct login_from from = from_of(logins, attempt);
+    struct logins_event event = {
+        .at_ms = now_ms, .right = true, .too_old = true,
+        .fingerprint = keyed_hash_fingerprint(&logins->keys, from.mailbox, attempt->fingerprint)};
+    pthread_mutex_lock(&logins->lock);
+    event.mailbox = logins_table_find(&logins->mailboxes, from.mailbox);
+    struct login_mailbox *mailbox = event.mailbox != NULL ? &event.mailbox->of.mailbox : NULL;
+    int64_t since_ms = mailbox != NULL ? login_password_since(mailbox, event.fingerprint) : 0;
+    bool too_old = since_ms != 0 && now_ms - since_ms >= max_age_ms;
+    bool is_news = too_old && (login_last_right(mailbox) != event.fingerprint ||
+                               now_ms - mailbox->passwords[0].right_ms >= LOGIN_NEWS_MS);
+    if (is_news)
+        event.network = logins_table_get(&logins->networks, from.network, LOGINS_MAX);
+    if (event.network != NULL) {
+        login_take_too_old(mailbox, event.fingerprint, now_ms);
+        keep(logins, &event);
+    }
+    pthread_mutex_unlock(&logins->lock);
+    return too_old;
 }
 
 int logins_breach(struct logins *logins, const char *mailbox, bool keeps_out, int64_t now_ms)

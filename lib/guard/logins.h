@@ -49,6 +49,10 @@ struct logins_lock {
  * holds again is told to the store, which gets the suspension too. */
 int logins_unlocked(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
                     struct logins_lock *lock_r) must_check;
+/* Whether a password that was found right is known to be right for max_age_ms or longer; the store
+ * is told that it is still used. */
+bool logins_too_old(struct logins *logins, const struct logins_try *attempt, int64_t max_age_ms,
+                    int64_t now_ms);
 /* The password with which somebody signs in just now is in a list of stolen ones: unless the
  * mailbox is locked already, it is from now on, for sending alone or (keeps_out) for all: for all too
  * where it did so for an offence (login_lock_watches), since the password may be that one. The store

@@ -19,6 +19,7 @@ struct logins_event {
     uint8_t protocol; /* enum login_protocol */
     bool right, webmail_host;
     bool locked; /* right, and a lock keeps it out, or holds again by it */
+    bool too_old; /* right, and as logins_too_old */
     bool breached, keeps_out; /* no try: as logins_breach */
     char *begins; /* where a lock begins by it, the name of the mailbox, to be freed; else NULL */
 };

@@ -467,17 +467,33 @@ enum login_taken login_take_wrong(struct login_mailbox *mailbox, struct login_ne
     return LOGIN_COUNTED;
 }
 
-static void take_password(struct login_mailbox *mailbox, uint16_t fingerprint, int64_t at_ms)
+/* password_count: it is not kept. */
+static size_t place_of(const struct login_mailbox *mailbox, uint16_t fingerprint)
 {
     size_t place = 0;
     while (place < mailbox->password_count && mailbox->passwords[place].fingerprint != fingerprint)
         place++;
+    return place;
+}
+
+int64_t login_password_since(const struct login_mailbox *mailbox, uint16_t fingerprint)
+{
+    size_t place = place_of(mailbox, fingerprint);
+    return place < mailbox->password_count ? mailbox->passwords[place].since_ms : 0;
+}
+
+static void take_password(struct login_mailbox *mailbox, uint16_t fingerprint, int64_t at_ms)
+{
+    int64_t since_ms = login_password_since(mailbox, fingerprint);
+    size_t place = place_of(mailbox, fingerprint);
     if (place == mailbox->password_count && place < LOGIN_OLD_PASSWORDS)
         mailbox->password_count++;
     else if (place == mailbox->password_count)
         place--;
     memmove(mailbox->passwords + 1, mailbox->passwords, place * sizeof mailbox->passwords[0]);
-    mailbox->passwords[0] = (struct login_password){.fingerprint = fingerprint, .right_ms = at_ms};
+    mailbox->passwords[0] = (struct login_password){.fingerprint = fingerprint,
+                                                    .since_ms = since_ms != 0 ? since_ms : at_ms,
+                                                    .right_ms = at_ms};
 }
 
 void login_take_right(struct login_mailbox *mailbox, struct login_network *network,
@@ -503,6 +519,19 @@ void login_take_locked(struct login_mailbox *mailbox, const struct login_from *f
     if (login_lock_returns(&mailbox->lock, fingerprint, at_ms))
         login_lock_return(&mailbox->lock, at_ms);
     login_lock_take(&mailbox->lock, fingerprint, true, from->network, at_ms);
+}
+
+void login_take_too_old(struct login_mailbox *mailbox, uint16_t fingerprint, int64_t at_ms)
+{
+    if (login_password_since(mailbox, fingerprint) != 0)
+        take_password(mailbox, fingerprint, later_moment(at_ms, mailbox->passwords[0].right_ms));
+}
+
+bool login_password_changed(struct login_mailbox *mailbox, int64_t at_ms)
+{
+    for (size_t i = 0; i < mailbox->password_count; i++)
+        mailbox->passwords[i].since_ms = at_ms;
+    return mailbox->password_count > 0;
 }
 
 uint16_t login_last_right(const struct login_mailbox *mailbox)

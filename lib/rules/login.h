@@ -88,6 +88,7 @@ struct login_block {
 struct login_password {
     uint16_t fingerprint;
     uint8_t tried_protocol; /* enum login_protocol, of its last try */
+    int64_t since_ms; /* when it was right first, or login_password_changed */
     int64_t right_ms; /* when it was right last */
     uint32_t tries;   /* as an old password, since then; and the last of them: */
     int64_t tried_ms;
@@ -165,6 +166,14 @@ void login_take_right(struct login_mailbox *mailbox, struct login_network *netwo
 /* Takes over a right one that the lock keeps out, which changes what the lock knows alone. */
 void login_take_locked(struct login_mailbox *mailbox, const struct login_from *from,
                        uint16_t fingerprint, int64_t at_ms);
+/* Since when that one is known to be right; 0: it is not kept. It may be older: one that was not
+ * right for LOGIN_OLD_MS, or is behind LOGIN_OLD_PASSWORDS others, is new when it is right again. */
+int64_t login_password_since(const struct login_mailbox *mailbox, uint16_t fingerprint);
+/* Takes over a right one that is too old, and so kept out: it stays kept, and nothing else. */
+void login_take_too_old(struct login_mailbox *mailbox, uint16_t fingerprint, int64_t at_ms);
+/* Somebody says that the password was changed: those that are kept are new, since the changed one
+ * may look like one of them. False: none is kept. */
+bool login_password_changed(struct login_mailbox *mailbox, int64_t at_ms);
 /* The fingerprint that was right last; LOGIN_NO_FINGERPRINT: none was within LOGIN_OLD_MS. */
 uint16_t login_last_right(const struct login_mailbox *mailbox);
 /* Whether a right one says more than one within the last LOGIN_NEWS_MS did. What is passed over

@@ -5,7 +5,7 @@
 enum { FOR_PAIR = 1, FOR_MAILBOX = 2, PROTOCOL_BITS = 8, KEEPS_OUT = 1, BREACHED = 1 << 8 };
 
 /* Of a mailbox with a lock it is one more. */
-enum { FORMAT_NO_PROTOCOLS = 1, FORMAT_MAILBOX = 3, FORMAT_NETWORK = 1 };
+enum { FORMAT_NO_PROTOCOLS = 1, FORMAT_NO_SINCE = 3, FORMAT_MAILBOX = 5, FORMAT_NETWORK = 1 };
 
 static void put_moment(struct text *out, int64_t ms) { packed_add_number(out, (uint64_t)ms); }
 
@@ -155,6 +155,7 @@ void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
     for (size_t i = 0; i < mailbox->password_count; i++) {
         const struct login_password *password = &mailbox->passwords[i];
         packed_add_number(out, password->fingerprint);
+        put_moment(out, password->since_ms);
         put_moment(out, password->right_ms);
         packed_add_number(out, password->tries);
         put_moment(out, password->tried_ms);
@@ -177,7 +178,7 @@ static void get_blocks(struct packed_rest *rest, struct login_mailbox *mailbox)
     }
 }
 
-static void get_passwords(struct packed_rest *rest, bool protocols, struct login_mailbox *mailbox)
+static void get_passwords(struct packed_rest *rest, uint64_t format, struct login_mailbox *mailbox)
 {
     uint64_t count = packed_number(rest);
     if (count > LOGIN_OLD_PASSWORDS)
@@ -186,11 +187,15 @@ static void get_passwords(struct packed_rest *rest, bool protocols, struct login
         struct login_password *password = &mailbox->passwords[mailbox->password_count++];
         uint64_t fingerprint = packed_number(rest);
         password->fingerprint = (uint16_t)fingerprint;
+        if (format >= FORMAT_MAILBOX)
+            password->since_ms = get_moment(rest);
         password->right_ms = get_moment(rest);
+        if (format < FORMAT_MAILBOX)
+            password->since_ms = password->right_ms;
         password->tries = (uint32_t)packed_number(rest);
         password->tried_ms = get_moment(rest);
         password->tried_network = packed_fixed(rest, 8);
-        if (protocols)
+        if (format >= FORMAT_NO_SINCE)
             password->tried_protocol = (uint8_t)get_protocol(rest, packed_number(rest));
         if (fingerprint >= LOGIN_FINGERPRINTS)
             rest->next = NULL;
@@ -204,13 +209,13 @@ int login_mailbox_read(const void *bytes, size_t length, struct login_mailbox *m
     uint64_t format = packed_fixed(&rest, 1);
     if (format < FORMAT_NO_PROTOCOLS || format > FORMAT_MAILBOX + 1)
         return 0;
-    bool protocols = format >= FORMAT_MAILBOX;
+    bool protocols = format >= FORMAT_NO_SINCE;
     mailbox_r->time_ms = get_moment(&rest);
     mailbox_r->open_until_ms = get_moment(&rest);
     get_tries(&rest, LOGIN_FINGERPRINTS, &mailbox_r->tries);
     get_known(&rest, LOGIN_KNOWN_NETWORKS_MAX, protocols, &mailbox_r->known);
     get_blocks(&rest, mailbox_r);
-    get_passwords(&rest, protocols, mailbox_r);
+    get_passwords(&rest, format, mailbox_r);
     if (format % 2 == 0)
         mailbox_r->lock = get_lock(&rest);
     if (rest.next != rest.end)

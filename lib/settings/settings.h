@@ -24,6 +24,8 @@ enum identity_mode { IDENTITY_MODE_OFF, IDENTITY_MODE_OBSERVE, IDENTITY_MODE_ENF
 enum identity_owner { IDENTITY_OWNER_ANY, IDENTITY_OWNER_SOLE };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
+#define DURATION_OFF 0 /* of a duration that may be off */
+
 struct text;
 
 /* A setting that is a list, such as own_domains (an item is a group) or the exemptions. */
@@ -84,6 +86,7 @@ struct settings {
 
     /* [lock] */
     int lock_reopen_by_webmail; /* 0 no, 1 yes */
+    int64_t lock_password_max_age_ms; /* or DURATION_OFF */
 
     /* [dovecot] */
     char *dovecot_doveadm_url; /* "": none */

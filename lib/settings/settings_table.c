@@ -266,6 +266,11 @@ const struct setting settings_table[] = {
      .sentence = "Whether a password that was changed in the webmail, or in a panel by who knew the "
                  "old one, opens a mailbox that may only not send. A stranger who knows the password "
                  "can change it there too."},
+    {NAMED("lock", "password_max_age"), .type = &settings_type_may_duration,
+     MEMBER(lock_password_max_age_ms), .min = 30 * DAY_MS, .max = DURATION_MAX_MS,
+     .standard = "off",
+     .sentence = "Who has the right password is refused, and reads why, when `sendguard-auth` knows "
+                 "it to be right for so long; its user is warned 14 days before."},
     {NAMED("dovecot", "doveadm_url"), .type = &settings_type_may_url, MEMBER(dovecot_doveadm_url),
      .max = 1024, .standard = "", .choices = web_urls,
      .sentence = "Where Dovecot's `service doveadm` listens by HTTP, such as "

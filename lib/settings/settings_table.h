@@ -36,6 +36,7 @@ extern const struct setting_type
     settings_type_octal,     /* int64_t: min to max, read and write bits of a file mode */
     settings_type_limit,     /* int32_t: min to max, or "off" (LIMIT_OFF) */
     settings_type_duration,  /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */
+    settings_type_may_duration, /* the same, or "off": DURATION_OFF */
     settings_type_durations, /* struct durations: such durations or "permanent", the repeats in order */
     settings_type_choice,    /* int: index in `choices` */
     settings_type_domain_limit, /* the same, of a limit that the mailboxes of a domain share */

@@ -163,6 +163,32 @@ static void describe_duration(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_duration = {
     .parse = parse_duration, .print = print_duration, .describe = describe_duration};
 
+static int parse_may_duration(struct settings_value *value)
+{
+    if (strcmp(value->text, "off") != 0)
+        return parse_duration(value);
+    *(int64_t *)value->member = DURATION_OFF;
+    return 1;
+}
+
+static void print_may_duration(const struct setting *setting, const struct settings *settings,
+                               struct text *text)
+{
+    if (*(const int64_t *)setting_member(setting, settings) == DURATION_OFF)
+        text_add(text, "off");
+    else
+        print_duration(setting, settings, text);
+}
+
+static void describe_may_duration(const struct setting *setting, struct text *text)
+{
+    describe_duration(setting, text);
+    text_add(text, " or off");
+}
+
+const struct setting_type settings_type_may_duration = {
+    .parse = parse_may_duration, .print = print_may_duration, .describe = describe_may_duration};
+
 static int parse_durations(struct settings_value *value)
 {
     struct durations durations = {0};

@@ -22,6 +22,8 @@ BREACHED = ("[ALERT] This mailbox is locked, since its password is in a list of 
             "one, ask help@example.test")
 LOCKED = f"[ALERT] {TEXT}to set a new one, ask help@example.test"
 CLOSED = f"[ALERT] {TEXT}ask help@example.test"
+TOO_OLD = ("[ALERT] The password of this mailbox is older than 30 days; to set a new one, "
+           "ask help@example.test")
 
 
 class Place:
@@ -34,7 +36,8 @@ class Place:
         self.dovecot = Dovecot(folder, self.auth.port)
         self.servers = [self.dovecot, self.auth]
 
-    def start(self):
+    def start(self, settings=None):
+        self.auth.configure(settings or {})
         self.auth.start()
         self.dovecot.add(ALICE, BOB)
         self.dovecot.start()
@@ -169,6 +172,34 @@ def test_in_a_list_of_stolen_passwords(place):
     place.is_answered("")
     wrong = place.run("lock", ALICE, "--cause", "terms", "--note", "x")
     assert wrong.returncode == 64 and "expected compromised or breached" in wrong.stderr
+
+
+def test_a_password_that_is_too_old(folder, store):
+    """Warned of, then refused by IMAP and SMTP, until there is another or somebody says that it was changed."""
+    place = Place(folder, store)
+    try:
+        postfix = place.start({"lock": {"password_max_age": "30d"}}).postfix()
+        place.signs_in()
+        begun_ms = place.clock.now_ms
+        assert "in use for" not in place.shell("logins", ALICE)
+        place.clock.set(begun_ms + 30 * DAY - 1000)
+        assert "in use for 29 days at least; from " in place.shell("logins", ALICE)
+        assert place.dovecot.sign_in(ALICE) == ""
+        place.clock.set(begun_ms + 30 * DAY)
+        assert place.dovecot.sign_in(ALICE) == TOO_OLD
+        assert postfix.sign_in(ALICE) == f"535 5.7.8 Error: authentication failed: {TOO_OLD[8:]}"
+        assert place.dovecot.sign_in(ALICE, "guess") == WRONG
+        assert place.dovecot.sign_in(BOB) == ""
+        assert "in use for 30 days at least; since " in place.shell("logins", ALICE)
+        assert "suspended" not in place.shell("show", ALICE)
+        place.shell("password-changed", ALICE, "--note", "it is said to be new")
+        place.is_answered("")
+        place.clock.advance(31 * DAY)
+        assert place.dovecot.sign_in(ALICE) == TOO_OLD
+        place.dovecot.passwords.write_text(f"{ALICE}:{{PLAIN}}something-new::::::\n")
+        eventually(lambda: place.dovecot.sign_in(ALICE, "something-new") == "", "another passes by itself")
+    finally:
+        place.stop()
 
 
 def test_a_list_of_mailboxes(place, folder):

@@ -215,6 +215,8 @@ export const tests = {
     assert.match(locked('', 'help@example.test'), />This mailbox is closed[^]*Ask help@example\.test\.</);
     assert.match(say('LOGIN: This mailbox is locked, since its password is in a list of stolen passwords; to set a new one, ask help@example.test'),
       />This mailbox is locked, since its password is in a list[^]*ask help@example\.test\.</);
+    assert.match(say('LOGIN: The password of this mailbox is older than 365 days; to set a new one, ask your support'),
+      />The password of this mailbox is older than 365 days[^]*ask our support\.</);
     assert.match(locked('', hostile), /&lt;script&gt;[^]*&quot; onload/);
     assert.ok(say('x'.repeat(100000)).length < 1000);
     for (const [error, code] of [[closed('00:12'), null], [closed('00:12'), 'AUTHENTICATIONFAILED'], ['', 'ALERT'], [null, 'ALERT'], [['x'], 'ALERT']]) {

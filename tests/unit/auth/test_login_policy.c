@@ -501,6 +501,40 @@ START_TEST(test_locked_in_observe)
 }
 END_TEST
 
+static const struct {
+    const char *contact;
+    const char *asked;
+} aged[] = {
+    {"support.contact=", "your support"},
+    {"support.contact=help@example.test", "help@example.test"},
+};
+/* Who has it reads of it, to the millisecond; nobody before it was looked at. */
+START_TEST(test_too_old)
+{
+    begin_with(WITH(aged[_i].contact, "lock.password_max_age=30d", "logins.mode=observe"));
+    report(ALICE, "192.0.2.1", 1, RIGHT);
+    now_ms = NOON + 30 * DAY_MS - 1;
+    ck_assert_str_eq(allow(ALICE, "192.0.2.1", "1"), GO_ON);
+    now_ms++;
+    ck_assert_str_eq(allow(ALICE, "192.0.2.1", ""), GO_ON);
+    ck_assert_str_eq(allow("bob@example.test", "192.0.2.1", "1"), GO_ON);
+    ck_assert_str_eq(allow(ALICE, "192.0.2.1", "1"),
+                     arena_printf(arena, "{\"status\":-1,\"msg\":\"The password of this mailbox is "
+                                  "older than 30 days; to set a new one, ask %s\"}", aged[_i].asked));
+}
+END_TEST
+
+static const char *const ages_that_pass[][2] = {
+    {"lock.password_max_age=off", NULL}, {"lock.password_max_age=30d", "guard.mode=observe"}};
+START_TEST(test_old_enough)
+{
+    begin_with(WITH(ages_that_pass[_i][0], ages_that_pass[_i][1]));
+    report(ALICE, "192.0.2.1", 1, RIGHT);
+    now_ms += 40 * DAY_MS;
+    ck_assert_str_eq(allow(ALICE, "192.0.2.1", "1"), GO_ON);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("login policy");
@@ -524,6 +558,8 @@ int main(void)
     tcase_add_test(tcase, test_no_key_file);
     tcase_add_loop_test(tcase, test_locked, 0, (int)countof(locked));
     tcase_add_test(tcase, test_locked_in_observe);
+    tcase_add_loop_test(tcase, test_too_old, 0, (int)countof(aged));
+    tcase_add_loop_test(tcase, test_old_enough, 0, (int)countof(ages_that_pass));
     Suite *suite = suite_create("login policy");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -336,6 +336,51 @@ START_TEST(test_own_view)
 END_TEST
 
 /* While nobody is kept out, nothing is closed. */
+/* From 14 days before on, staff and the user read of it; a notice makes it new. */
+START_TEST(test_password_age)
+{
+    begin(_i, WITH("lock.password_max_age=60d"));
+    report(ALICE, HERE, 1, true, NOW - 46 * DAY_MS);
+    exchange(NOW - 46 * DAY_MS);
+    ck_assert_ptr_null(rig_member(view_of(ALICE, NULL, NOW - 1), "password"));
+    ck_assert_ptr_null(rig_member(own(NULL, NOW - 1), "password"));
+    struct json_object *view = view_of(ALICE, NULL, NOW);
+    check_member(view, "password.since", "2025-10-07T05:40:00Z");
+    check_member(view, "password.days", "46");
+    check_member(view, "password.until", "2025-12-06T05:40:00Z");
+    check_member(view, "password.ended", "false");
+    check_member(own(NULL, NOW + 14 * DAY_MS - 1), "password.ended", "false");
+    view = own(NULL, NOW + 14 * DAY_MS);
+    check_member(view, "password.ended", "true");
+    check_member(view, "password.days", "60");
+
+    const struct logins_try attempt = {.mailbox = ALICE, .ip = HERE, .fingerprint = 1};
+    int64_t notice_ms = NOW + 15 * DAY_MS;
+    ck_assert(logins_too_old(logins, &attempt, 60 * DAY_MS, notice_ms));
+    exchange(notice_ms);
+    view = VIEW(desk_lock_act(rig_desk(), &supporter, ALICE,
+                              words_of("{'action':'password_changed','by':'owner','note':'x'}"),
+                              false, notice_ms, &made, &fault));
+    check_member(view, "done", "false");
+    ck_assert_ptr_null(rig_member(own(NULL, notice_ms), "password"));
+    exchange(notice_ms + 1);
+    ck_assert(!logins_too_old(logins, &attempt, 60 * DAY_MS, notice_ms + 60 * DAY_MS - 1));
+    ck_assert(logins_too_old(logins, &attempt, 60 * DAY_MS, notice_ms + 60 * DAY_MS));
+}
+END_TEST
+
+static const char *const ages_unseen[][2] = {{"lock.password_max_age=off", NULL},
+                                             {"lock.password_max_age=60d", "guard.mode=observe"}};
+START_TEST(test_password_age_unseen)
+{
+    begin(BACKEND_SQLITE, WITH(ages_unseen[_i][0], ages_unseen[_i][1]));
+    report(ALICE, HERE, 1, true, NOW - 70 * DAY_MS);
+    exchange(NOW - 70 * DAY_MS);
+    ck_assert_ptr_null(rig_member(view_of(ALICE, NULL, NOW), "password"));
+    ck_assert_ptr_null(rig_member(own(NULL, NOW), "password"));
+}
+END_TEST
+
 START_TEST(test_own_view_observes)
 {
     begin(_i, DEFAULTS);
@@ -416,6 +461,8 @@ int main(void)
     tcase_add_loop_test(cases, test_closed_now, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_seen_since, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_password_age, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_password_age_unseen, 0, (int)countof(ages_unseen));
     tcase_add_loop_test(cases, test_own_view_observes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_view_everywhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_open, 0, BACKEND_KINDS);

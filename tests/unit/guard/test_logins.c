@@ -492,6 +492,41 @@ START_TEST(test_breached)
 }
 END_TEST
 
+static bool is_too_old(struct logins *logins, int password, int64_t now_ms)
+{
+    const struct logins_try attempt = try_of(ALICE, HERE, password);
+    return logins_too_old(logins, &attempt, 100 * DAY_MS, now_ms);
+}
+
+/* From the millisecond on, here and elsewhere; for as long as somebody goes on trying it, and until
+ * there is another. */
+START_TEST(test_too_old)
+{
+    int64_t ends_ms = NOW + 100 * DAY_MS;
+    begin(_i);
+    exchange(other, NOW);
+    ck_assert(!is_too_old(one, 1, NOW));
+    right(one, ALICE, HERE, 1, NOW);
+    right(one, ALICE, HERE, 1, NOW + 50 * DAY_MS);
+    exchange(one, NOW + 50 * DAY_MS);
+    exchange(other, NOW + 50 * DAY_MS);
+    ck_assert(!is_too_old(one, 1, ends_ms - 1) && !is_too_old(other, 1, ends_ms - 1));
+    ck_assert(is_too_old(one, 1, ends_ms) && is_too_old(other, 1, ends_ms));
+    ck_assert_uint_eq(logins_state(one, ends_ms).unwritten, 1);
+    ck_assert(is_too_old(one, 1, ends_ms + HOUR_MS - 1)); /* no news */
+    ck_assert_uint_eq(logins_state(one, ends_ms).unwritten, 1);
+    ck_assert(!is_too_old(one, 2, ends_ms));
+    exchange(one, ends_ms);
+    exchange(other, ends_ms);
+    ck_assert(is_too_old(other, 1, ends_ms + LOGIN_OLD_MS - 1));
+    right(one, ALICE, HERE, 2, ends_ms + DAY_MS);
+    exchange(one, ends_ms + DAY_MS);
+    exchange(other, ends_ms + DAY_MS);
+    ck_assert(!is_too_old(other, 2, ends_ms + DAY_MS) && is_too_old(other, 1, ends_ms + DAY_MS));
+    ck_assert(is_too_old(other, 2, ends_ms + 101 * DAY_MS));
+}
+END_TEST
+
 /* Values that somebody damaged block nobody, and are replaced. */
 START_TEST(test_damaged)
 {
@@ -699,6 +734,7 @@ int main(void)
     tcase_add_loop_test(cases, test_store_away, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_locks_are_noted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_too_old, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_at_once, 0, BACKEND_KINDS);
     TCase *alone = backends_case(suite, "memory");

@@ -487,9 +487,67 @@ START_TEST(test_packed_before_protocols)
     ck_assert_uint_eq(mailbox.known.of[0].protocol, LOGIN_PROTOCOL_UNKNOWN);
     ck_assert_uint_eq(mailbox.known.of[0].protocols, 0);
     ck_assert_uint_eq(mailbox.passwords[0].tries, 3);
+    ck_assert_int_eq(mailbox.passwords[0].since_ms, NOON - 2);
     ck_assert_uint_eq(mailbox.passwords[0].tried_network, 18);
     ck_assert_uint_eq(mailbox.passwords[0].tried_protocol, LOGIN_PROTOCOL_UNKNOWN);
     login_mailbox_free(&mailbox);
+}
+END_TEST
+
+/* As it was before it was kept since when a password is right. */
+START_TEST(test_packed_before_since)
+{
+    freed_by(text_free) struct text bytes = {0};
+    struct login_mailbox mailbox;
+    text_add_char(&bytes, 3);
+    packed_add_number(&bytes, NOON);
+    packed_add_number(&bytes, 0); /* not open */
+    packed_add_number(&bytes, 0); /* no tries */
+    packed_add_number(&bytes, 0); /* no networks */
+    packed_add_number(&bytes, 0); /* no blocks */
+    packed_add_number(&bytes, 1);
+    packed_add_number(&bytes, 99);
+    packed_add_number(&bytes, NOON - 2);
+    packed_add_number(&bytes, 0);
+    packed_add_number(&bytes, 0);
+    packed_add_fixed(&bytes, 0, 8);
+    packed_add_number(&bytes, LOGIN_POP3);
+    ck_assert_int_eq(login_mailbox_read(bytes.data, bytes.length, &mailbox), 1);
+    ck_assert_int_eq(login_password_since(&mailbox, 99), NOON - 2);
+    ck_assert_uint_eq(mailbox.passwords[0].tried_protocol, LOGIN_POP3);
+    login_mailbox_free(&mailbox);
+}
+END_TEST
+
+/* Since it was right first, while it is kept; a change makes all of them new. */
+START_TEST(test_password_since)
+{
+    struct login_mailbox *mailbox = &mailboxes[1], read;
+    freed_by(text_free) struct text bytes = {0};
+    ck_assert(!login_password_changed(mailbox, NOON - 1));
+    right(1, 1, 7, NOON);
+    right(1, 1, 8, NOON + 1);
+    right(1, 2, 7, NOON + DAY_MS);
+    ck_assert_int_eq(login_password_since(mailbox, 7), NOON);
+    ck_assert_int_eq(login_password_since(mailbox, 8), NOON + 1);
+    ck_assert_int_eq(login_password_since(mailbox, 9), 0);
+    ck_assert_int_eq(login_password_since(mailbox, login_last_right(&mailboxes[2])), 0);
+    login_mailbox_add(&bytes, mailbox);
+    ck_assert_int_eq(login_mailbox_read(bytes.data, bytes.length, &read), 1);
+    ck_assert_int_eq(login_password_since(&read, 7), NOON);
+    login_mailbox_free(&read);
+
+    login_take_too_old(mailbox, 8, NOON + 80 * DAY_MS); /* it is kept for 90 days more */
+    login_take_too_old(mailbox, 9, NOON + 80 * DAY_MS);
+    ck_assert_int_eq(login_last_right(mailbox), 8);
+    ck_assert(!login_mailbox_forget(mailbox, NOON + 80 * DAY_MS + LOGIN_OLD_MS - 1));
+    ck_assert_uint_eq(mailbox->password_count, 1);
+    ck_assert_int_eq(login_password_since(mailbox, 8), NOON + 1);
+    ck_assert(login_password_changed(mailbox, NOON + 100 * DAY_MS));
+    ck_assert_int_eq(login_password_since(mailbox, 8), NOON + 100 * DAY_MS);
+    ck_assert(login_mailbox_forget(mailbox, NOON + 80 * DAY_MS + LOGIN_OLD_MS));
+    right(1, 1, 8, NOON + 171 * DAY_MS);
+    ck_assert_int_eq(login_password_since(mailbox, 8), NOON + 171 * DAY_MS);
 }
 END_TEST
 
@@ -836,6 +894,8 @@ int main(void)
     tcase_add_test(tcase, test_ends);
     tcase_add_test(tcase, test_protocols);
     tcase_add_test(tcase, test_packed_before_protocols);
+    tcase_add_test(tcase, test_packed_before_since);
+    tcase_add_test(tcase, test_password_since);
     tcase_add_test(tcase, test_packed);
     tcase_add_test(tcase, test_networks);
     tcase_add_test(tcase, test_memory);

@@ -50,6 +50,7 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->auth_key_file, "/var/lib/sendguard/auth-key");
     ck_assert_str_eq(settings->auth_range_dir, "");
     ck_assert_int_eq(settings->lock_reopen_by_webmail, 0);
+    ck_assert_int_eq(settings->lock_password_max_age_ms, DURATION_OFF);
     ck_assert_str_eq(settings->dovecot_doveadm_url, "");
     ck_assert_str_eq(settings->dovecot_doveadm_key_file, "/var/lib/sendguard/doveadm-key");
     ck_assert_int_eq(settings->desk_max_extra, 500);
@@ -271,6 +272,8 @@ static const struct {
     {"dovecot", "doveadm_url", "http://[::1]:9405/", "http://[::1]:9405"},
     {"dovecot", "doveadm_url", "", ""},
     {"lock", "reopen_by_webmail", "yes", "yes"},
+    {"lock", "password_max_age", "365d", "365d"},
+    {"lock", "password_max_age", "off", "off"},
     {"dovecot", "doveadm_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
     {"logins", "mode", "enforce", "enforce"},
     {"logins", "wrong_passwords_per_mailbox_and_ip", "1", "1"},
@@ -338,6 +341,8 @@ static const struct {
     {"dovecot.doveadm_url=127.0.0.1:9405", "a URL that begins with http:// or https://, or nothing"},
     {"dovecot.doveadm_key_file=", "absolute path"},
     {"lock.reopen_by_webmail=on", "no or yes"},
+    {"lock.password_max_age=29d", "is out of range; expected 30d to 3650d or off"},
+    {"lock.password_max_age=365", "is no duration"},
     {"auth.listen=", "auth.listen"},
     {"limits.webmail.messages_per_day=6oo",
      "limits.webmail.messages_per_day: \"6oo\" is no number; expected 0 to 1000000000 or off"},

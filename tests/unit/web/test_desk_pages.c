@@ -523,6 +523,32 @@ START_TEST(test_permission_in_audit)
 }
 END_TEST
 
+/* A password that is nearly too old, and one that is, in each language. */
+START_TEST(test_password_age)
+{
+    static const char *const says[] = {"for 30 days at least", "mindestens 30 Tagen",
+                                       "au moins 30 jours", "al menos 30 d\xc3\xad" "as"};
+    static const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
+    const struct logins_try one = {.mailbox = ALICE, .ip = "192.0.2.1", .protocol = LOGIN_IMAP};
+    struct logins_taken taken;
+    bool ended = _i >= BACKEND_KINDS;
+    begin(_i % BACKEND_KINDS, ROLE_VIEWER,
+          WITH(ended ? "lock.password_max_age=30d" : "lock.password_max_age=40d"));
+    struct logins *logins = logins_new(token_key);
+    ck_assert_int_eq(logins_report(logins, &one, true, &limits, NOW - 30 * DAY_MS, &taken), 1);
+    ck_assert_int_eq(logins_exchange(logins, store, &limits, NOW - 30 * DAY_MS), 1);
+    logins_free(&logins);
+    const char *until = ended ? "<time datetime=\"2025-11-22T" : "<time datetime=\"2025-12-02T";
+    for (size_t i = 0; i < countof(languages); i++) {
+        rig_check_has(get_in("/mailboxes/" ALICE, languages[i]), says[i]);
+        const char *html = get_in("/logins?mailbox=" ALICE, languages[i]);
+        rig_check_has(html, says[i]);
+        rig_check_has(html, until);
+    }
+    end();
+}
+END_TEST
+
 /* Nothing ends before its preview was seen. */
 START_TEST(test_signins_opened)
 {
@@ -1083,6 +1109,7 @@ int main(void)
     tcase_add_loop_test(cases, test_signins, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins_opened, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_permission_in_audit, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_password_age, 0, 2 * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins_of_a_viewer, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
     tcase_add_loop_test(cases, test_likely_action, 0, BACKEND_KINDS);

@@ -14,6 +14,7 @@
 #include "store/records.h"
 #include "store/suspensions.h"
 #include "guard/block_list.h"
+#include "guard/logins.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "web/web.h"
 
@@ -1156,6 +1157,52 @@ START_TEST(test_no_store)
 }
 END_TEST
 
+/* ---- a password that is too old -------------------------------------------------------------- */
+
+static void sign_in(int64_t now_ms)
+{
+    static const struct login_limits limits = LOGIN_DEFAULT_LIMITS;
+    const struct logins_try one = {.mailbox = ALICE, .ip = "192.0.2.1", .protocol = LOGIN_IMAP};
+    struct logins *logins = logins_new(token_key);
+    struct logins_taken taken;
+    ck_assert_int_eq(logins_report(logins, &one, true, &limits, now_ms, &taken), 1);
+    ck_assert_int_eq(logins_exchange(logins, store, &limits, now_ms), 1);
+    logins_free(&logins);
+}
+
+/* Warned 14 days before, in each language, and told when it is. */
+START_TEST(test_password_age)
+{
+    static const struct {
+        const char *language, *age, *warns, *ended;
+    } says[] = {
+        {"en", "Your password is 46 days old.", "you cannot sign in with it. Set a new one before.",
+         "You can no longer sign in with it. Have a new one set: ask our support (<a href"},
+        {"de", "Ihr Passwort ist 46 Tage alt.", "Setzen Sie vorher ein neues.",
+         "Lassen Sie ein neues setzen, von unserem Support (<a href"},
+        {"fr", "Votre mot de passe a 46 jours.", "Choisissez-en un nouveau avant.",
+         "Faites-en d\xc3\xa9" "finir un nouveau par notre assistance (<a href"},
+        {"es", "Su contrase\xc3\xb1" "a tiene 46 d\xc3\xad" "as.", "Ponga una nueva antes.",
+         "Haga que le pongan una nueva: pregunte a nuestro equipo de ayuda (<a href"},
+    };
+    begin(_i, WITH("lock.password_max_age=60d", "support.contact=help@example.test"));
+    sign_in(NOW - 46 * DAY_MS);
+    const char *later = link_of(ALICE, NOW + 15 * DAY_MS);
+    check_has_not(page(alices(), "en", NOW - 1), "days old");
+    for (size_t i = 0; i < countof(says); i++) {
+        const char *html = page(alices(), says[i].language, NOW);
+        check_has(html, says[i].age);
+        check_has(html, says[i].warns);
+        check_has(html, "<time datetime=\"2025-12-06T05:40:00Z\">");
+        check_has_not(html, says[i].ended);
+        html = page(later, says[i].language, NOW + 14 * DAY_MS);
+        check_has(html, says[i].ended);
+        check_has_not(html, says[i].warns);
+    }
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("status page");
@@ -1178,6 +1225,7 @@ int main(void)
     tcase_add_loop_test(cases, test_lock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_signins, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_password_age, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_locked_by_staff, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_breached, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));

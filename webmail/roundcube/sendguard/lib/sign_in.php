@@ -11,6 +11,7 @@ class sendguard_sign_in
     // What sendguard-auth answers.
     const CLOSED = '~^Too many wrong passwords; try again after ((?:[01]\d|2[0-3]):[0-5]\d) UTC$~';
     const LOCKED = '~^This mailbox is locked, since (others may know its password|its password is in a list of stolen passwords); (to set a new one, )?ask (.+)$~';
+    const TOO_OLD = '~^The password of this mailbox is older than (\d{1,4}) days; to set a new one, ask (.+)$~';
     const OTHERS = 'others may know its password';
     const SUPPORT = 'your support'; // no contact is set
     const MAX_BYTES = 512;
@@ -55,10 +56,18 @@ class sendguard_sign_in
         if (preg_match(self::LOCKED, $text, $match)) {
             [, $why, $how, $who] = $match;
             $name = $why !== self::OTHERS ? 'signinbreached' : ($how === '' ? 'signinlockedagain' : 'signinlocked');
-            $contact = $who === self::SUPPORT ? $this->texts->html('oursupport') : rcube::Q($who);
-            return html::span('sendguard-locked', $this->texts->html($name, ['contact' => $contact]));
+            return html::span('sendguard-locked', $this->texts->html($name, ['contact' => $this->contact($who)]));
+        }
+        if (preg_match(self::TOO_OLD, $text, $match)) {
+            return html::span('sendguard-locked', $this->texts->html(
+                'signintooold', ['days' => $match[1], 'contact' => $this->contact($match[2])]));
         }
         return preg_match(self::CLOSED, $text, $match) ? $this->closed($match[1], $zone, $now) : rcube::Q($text);
+    }
+
+    private function contact($who)
+    {
+        return $who === self::SUPPORT ? $this->texts->html('oursupport') : rcube::Q($who);
     }
 
     private function closed($clock, $zone, $now)
