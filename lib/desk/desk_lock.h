@@ -15,7 +15,7 @@ int desk_lock_add(const struct context *context, const char *mailbox,
 int desk_lock_add_own(const struct context *context, const char *mailbox,
                       const struct suspensions *suspensions, struct json_object *view) must_check;
 
-/* "lock" as above, of the row of one suspension; null where it belongs to no lock that holds. 1 or -1. */
+/* "lock" as above, of the row of one suspension; null where it belongs to no lock. 1 or -1. */
 int desk_lock_add_to_row(const struct context *context, const char *mailbox,
                          const struct suspension *suspension,
                          struct json_object *view) must_check;

@@ -35,7 +35,7 @@ export const tests = {
       await assertKind(page, 'the preview of a lock');
       await shown(staff, 'preview-390');
       await staff.confirm();
-      assert.match(await staff.text('.state'), /nobody can sign in[^]*No sign-in has shown yet/);
+      assert.match(await staff.text('.state'), /nobody can sign in[^]*Which password the stranger had is not known/);
       await assertKind(page, 'a locked mailbox at 390');
       await shown(staff, 'locked-390');
       assert.equal(lockOf(stack).scope, 'login');
@@ -71,7 +71,7 @@ export const tests = {
       await staff.confirm();
       assert.match(await staff.text('h1'), /Can send/);
       assert.match(await staff.text(), /Opened again after a lock/);
-      assert.match(await staff.text('.timeline'), /opened again; all four points confirmed/);
+      assert.match(await staff.text('.timeline'), /opened again after a lock by ada · all four points confirmed/);
       await shown(staff, 'reopened');
     });
   },
