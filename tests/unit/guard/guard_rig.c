@@ -58,21 +58,22 @@ TCase *rig_case(Suite *suite, const char *name)
     return cases;
 }
 
+void rig_end(void)
+{
+    guard_free(&guard);
+    token_key_free(&token_key);
+}
+
 void rig_begin(int backend, const char *const *overrides)
 {
     struct problem problem = {0};
+    rig_end(); /* of one that began in this test before */
     backend_begin(backend);
     const char *path = arena_printf(arena, "%s/secret", folder);
     ck_assert_msg(token_key_load(path, &token_key, &problem) == 1, "%s: %s", problem.where,
                   problem.text);
     hash_keys = (struct keyed_hash_keys){.key = token_key};
     guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
-}
-
-void rig_end(void)
-{
-    guard_free(&guard);
-    token_key_free(&token_key);
 }
 
 void rig_reload(const char *const *overrides)

@@ -139,7 +139,11 @@ START_TEST(test_sentence)
     struct verdict verdict = rig_ask(&submission, NOW);
     rig_check_has(verdict.message, "You may write as: alice@example.test, press@example.test, "
                                    "a1@example.test, a2@example.test, a3@example.test.");
-    begin(_i, arena_printf(arena, "%0100d@example.test alice@example.test\n", 1), NULL);
+    char long_one[160];
+    snprintf(long_one, sizeof long_one, "%0100d@example.test alice@example.test\n", 1);
+    begin(_i, long_one, NULL);
+    submission = from("m", "sales@example.test");
+    submission.channel = CHANNEL_SMTP;
     verdict = rig_ask(&submission, NOW);
     rig_check_has(verdict.message, "You may write as: alice@example.test.");
 }

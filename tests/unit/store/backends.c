@@ -72,9 +72,16 @@ int64_t backend_sqlite_number(const char *path, const char *sql)
     return number;
 }
 
+void backend_end(void)
+{
+    store_free(&store);
+    arena_free(&arena);
+}
+
 void backend_begin(int backend)
 {
     static int stores; /* a file for each, when tests share a process */
+    backend_end(); /* of one that began in this test before */
     backend_now = backend;
     snprintf(sqlite_url, sizeof sqlite_url, "sqlite://%s/%d-%d.db", folder, (int)getpid(),
              stores++);
@@ -82,12 +89,6 @@ void backend_begin(int backend)
         redis_server_ask(&redis, (const char *const[]){"FLUSHALL"}, 1);
     arena = arena_new();
     store = backend_open(backend_url(), TEST_TIMEOUT_MS);
-}
-
-void backend_end(void)
-{
-    store_free(&store);
-    arena_free(&arena);
 }
 
 TCase *backends_case(Suite *suite, const char *name)
