@@ -24,6 +24,7 @@ struct header_message {
     const char **envelope; /* key forms */
     size_t envelope_count, envelope_room;
     bool too_much; /* of fields */
+    bool null_sender;
     int64_t began_ms;
 };
 
@@ -71,7 +72,8 @@ int header_message_begin(struct header_service *service, const struct header_sen
     if (take_sender(settings, sender, &message->submission) < 1)
         return 0;
     message->matters = guard_header_matters(service->guard, &message->submission, now_ms);
-    if (settings->mta_null_sender == NULL_SENDER_PASS && strcmp(sender->address, "<>") == 0)
+    message->null_sender = strcmp(sender->address, "<>") == 0;
+    if (settings->mta_null_sender == NULL_SENDER_PASS && message->null_sender)
         message->matters.fields = false;
     if (!message->matters.fields && !message->matters.from)
         return 0;
@@ -126,11 +128,17 @@ static size_t unfold(const char *value, char *text)
     return length;
 }
 
+/* What Postfix writes where a message without a sender has no From. */
+static bool is_postfixs_own(const struct header_message *message, const char *from)
+{
+    return message->null_sender && strcmp(from + strspn(from, " \t"), "MAILER-DAEMON") == 0;
+}
+
 void header_message_add_field(struct header_message *message, const char *name, const char *value)
 {
     size_t length = strlen(value);
     bool is_from = strcasecmp(name, "From") == 0, is_to = strcasecmp(name, "To") == 0;
-    if (is_from ? !message->matters.from
+    if (is_from ? !message->matters.from || is_postfixs_own(message, value)
                 : !message->matters.fields || (!is_to && strcasecmp(name, "Cc") != 0))
         return;
     if (message->field_count == HEADER_FIELDS_MAX ||

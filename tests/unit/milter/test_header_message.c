@@ -152,6 +152,32 @@ START_TEST(test_fields_and_folds)
 }
 END_TEST
 
+/* Postfix writes a From where there is none: the name of its daemon for a message without a sender. */
+START_TEST(test_from_of_postfix)
+{
+    static const struct {
+        const char *sender, *from;
+        enum header_answer answer;
+    } rows[] = {
+        {"<>", "MAILER-DAEMON", HEADER_PASS},
+        {"<>", " MAILER-DAEMON", HEADER_PASS},
+        {"<>", "MAILER-DAEMON@else.test", HEADER_REFUSE},
+        {"<>", "root", HEADER_REFUSE},
+        {"<>", ALICE, HEADER_PASS},
+        {"<" ALICE ">", "MAILER-DAEMON", HEADER_REFUSE},
+    };
+    begin_service(_i, WITH("identity.mode=enforce", "milter.listen=127.0.0.1:9405",
+                           "on_limit.from_foreign=refuse"));
+    for (size_t i = 0; i < countof(rows); i++) {
+        const struct header_sender sender = {ALICE, "192.0.2.7", rows[i].sender};
+        freed_by(header_message_free) struct header_message *message = begun_by(&sender, NOW);
+        header_message_add_field(message, "From", rows[i].from);
+        ck_assert_msg(header_message_judge(&service, message, "Q", NOW, &lines) == rows[i].answer,
+                      "%s %s", rows[i].sender, rows[i].from);
+    }
+}
+END_TEST
+
 START_TEST(test_blind_copies)
 {
     static const char *const envelope[] = {"<a@x.test>", "<B@X.TEST>", "<\"c\"@x.test>", "<root>",
@@ -182,6 +208,7 @@ int main(void)
     tcase_add_loop_test(cases, test_found_behind_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_who_is_read, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_fields_and_folds, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_from_of_postfix, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_blind_copies, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
