@@ -35,8 +35,10 @@ static void exchange(struct login_exchanger *exchanger)
 static void wait_a_round(const struct login_exchanger *exchanger)
 {
     int64_t until_ms = clock_monotonic_ms() + ROUND_MS;
-    while (!exchanger->ending && clock_monotonic_ms() < until_ms)
+    do
         nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+    while (!exchanger->ending && !logins_is_urgent(exchanger->logins) &&
+           clock_monotonic_ms() < until_ms);
 }
 
 static void *run(void *context)

@@ -110,8 +110,17 @@ static void keep(struct logins *logins, struct logins_event *event)
             xrealloc(logins->events, logins->event_room * sizeof *logins->events);
     }
     logins->events[logins->event_count++] = *event;
+    logins->is_urgent = logins->is_urgent || event->begun != 0 || event->begins != NULL;
     event->mailbox->unwritten++;
     event->network->unwritten++;
+}
+
+bool logins_is_urgent(struct logins *logins)
+{
+    pthread_mutex_lock(&logins->lock);
+    bool is_urgent = logins->is_urgent;
+    pthread_mutex_unlock(&logins->lock);
+    return is_urgent;
 }
 
 static bool is_news(const struct logins_event *event)

@@ -89,6 +89,10 @@ int logins_report(struct logins *logins, const struct logins_try *attempt, bool 
 int logins_exchange(struct logins *logins, struct store *store,
                     const struct login_limits *limits, int64_t now_ms) must_check;
 
+/* Whether a block or a lock has begun here since logins_exchange was called last: the sooner the store
+ * has it, the less is forgotten when the process is killed. */
+bool logins_is_urgent(struct logins *logins);
+
 struct logins_state {
     size_t mailboxes, networks, unwritten;
     uint64_t unwritten_lost, no_room; /* tries, since the start */

@@ -426,10 +426,11 @@ static int write_step(struct logins *logins, struct store *store,
     return result;
 }
 
-static size_t count_events(struct logins *logins)
+static size_t begin_events(struct logins *logins)
 {
     pthread_mutex_lock(&logins->lock);
     size_t count = logins->event_count;
+    logins->is_urgent = false;
     pthread_mutex_unlock(&logins->lock);
     return count;
 }
@@ -450,7 +451,7 @@ int logins_exchange(struct logins *logins, struct store *store,
                     const struct login_limits *limits, int64_t now_ms)
 {
     int result = read_new(logins, store, now_ms);
-    size_t left = count_events(logins), written;
+    size_t left = begin_events(logins), written;
     for (int faster = 0; result >= 0 && faster < ATTEMPTS && left > 0; left -= written) {
         result = write_step(logins, store, limits, now_ms, &written);
         faster += result == 0;

@@ -32,6 +32,7 @@ struct logins {
     struct logins_event *events; /* in order */
     size_t event_count, event_room;
     uint64_t unwritten_lost, no_room, begun[LOGIN_RULE_COUNT];
+    bool is_urgent;
     bool watches_locks;
     uint64_t *locks; /* of mailboxes, not handed out yet */
     size_t lock_count, lock_room;

@@ -148,6 +148,21 @@ END_TEST
 
 /* ---- several, and the store ------------------------------------------------------------------ */
 
+/* What keeps somebody out is not to wait for its turn. */
+START_TEST(test_urgent)
+{
+    begin(_i);
+    for (int i = 0; i < 9; i++)
+        wrong(one, ALICE, HERE, i, NOW);
+    right(one, "bob@example.test", HERE, 1, NOW);
+    ck_assert(!logins_is_urgent(one));
+    wrong(one, ALICE, HERE, 9, NOW);
+    ck_assert(logins_is_urgent(one));
+    exchange(one, NOW);
+    ck_assert(!logins_is_urgent(one));
+}
+END_TEST
+
 /* In a quiet night networks count, once sign-ins have been seen for a week; before they may be people
  * whose password database does not answer. */
 START_TEST(test_quiet_night)
@@ -723,6 +738,7 @@ int main(void)
     Suite *suite = suite_create("logins");
     TCase *cases = backends_case(suite, "store");
     tcase_add_checked_fixture(cases, NULL, end);
+    tcase_add_loop_test(cases, test_urgent, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_quiet_night, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_known_elsewhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_adds_up, 0, BACKEND_KINDS);
