@@ -41,6 +41,10 @@ static void warnings(const struct settings *settings, struct faults *warnings)
         settings_warn(warnings, "auth.listen",
                       "is on an address that others may reach: names of mailboxes and the key "
                       "travel readable; expected 127.0.0.1, ::1 or a socket file");
+    if (settings->mta_webmail_hosts.count == 0)
+        settings_warn(warnings, "mta.webmail_hosts",
+                      "is not set: where a webmail does not tell Dovecot the browser's address, "
+                      "all its users are one network, and one of them can close it to all");
     if (settings->auth_range_dir[0] != '\0' && access(settings->auth_range_dir, R_OK | X_OK) != 0)
         settings_warn(warnings, "auth.range_dir",
                       "cannot be read: which passwords are in lists of stolen ones is not known");
