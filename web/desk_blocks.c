@@ -77,12 +77,7 @@ static int does(struct exchange *exchange, struct json_object *request, bool pre
 static int act_by_api(struct exchange *exchange, bool preview, struct json_object **view_r,
                       struct problem *problem)
 {
-    freed_by(json_put) struct json_object *request = json_object_new_object();
-    json_object_object_foreach(exchange->request->params, name, value)
-    {
-        if (strcmp(name, "preview") != 0)
-            json_object_object_add(request, name, json_object_get(value));
-    }
+    freed_by(json_put) struct json_object *request = desk_forms_words(exchange);
     return does(exchange, request, preview, view_r, problem);
 }
 
@@ -123,16 +118,10 @@ static int act_by_form(struct exchange *exchange, bool preview, struct json_obje
 int desk_blocks_act(struct exchange *exchange, struct json_object **view_r,
                     struct problem *problem)
 {
-    struct json_object *asked = json_member(exchange->request->params, "preview");
-    if (exchange->api && asked != NULL && !json_object_is_type(asked, json_type_boolean))
-        return problem_set(problem, 400, "preview", "true or false was expected");
-    bool preview = exchange->api ? json_object_get_boolean(asked)
-                                 : http_request_param(exchange->request, "confirm") == NULL;
+    bool preview;
+    if (desk_forms_read_preview(exchange, &preview, problem) < 1)
+        return 0;
     int answer = exchange->api ? act_by_api(exchange, preview, view_r, problem)
                                : act_by_form(exchange, preview, view_r);
-    if (answer >= 0 || preview)
-        return answer;
-    reply_not_known(exchange);
-    *view_r = NULL;
-    return 1;
+    return desk_forms_outcome(exchange, answer, preview, view_r);
 }

@@ -75,6 +75,38 @@ void desk_forms_add_problem(struct json_object *view, const struct problem *prob
     json_add_string(wrong, "text", problem->text);
 }
 
+struct json_object *desk_forms_words(const struct exchange *exchange)
+{
+    struct json_object *words = json_object_new_object();
+    json_object_object_foreach(exchange->request->params, name, value)
+    {
+        if (strcmp(name, "preview") != 0)
+            json_object_object_add(words, name, json_object_get(value));
+    }
+    return words;
+}
+
+int desk_forms_read_preview(const struct exchange *exchange, bool *preview_r,
+                            struct problem *problem)
+{
+    struct json_object *asked = json_member(exchange->request->params, "preview");
+    *preview_r = exchange->api ? json_object_get_boolean(asked)
+                               : http_request_param(exchange->request, "confirm") == NULL;
+    return !exchange->api || asked == NULL || json_object_is_type(asked, json_type_boolean)
+               ? 1
+               : problem_set(problem, 400, "preview", "true or false was expected");
+}
+
+int desk_forms_outcome(struct exchange *exchange, int answer, bool preview,
+                       struct json_object **view_r)
+{
+    if (answer >= 0 || preview)
+        return answer;
+    reply_not_known(exchange);
+    *view_r = NULL;
+    return 1;
+}
+
 /* The form again, with what is wrong. */
 static int form_again(struct exchange *exchange, const char *page, struct json_object *request,
                       const struct problem *problem, struct json_object **view_r)
@@ -213,17 +245,12 @@ static int action_by_form(struct exchange *exchange, struct json_object **view_r
 static int action_by_api(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem)
 {
-    freed_by(json_put) struct json_object *request = json_object_new_object();
-    struct json_object *preview = json_member(exchange->request->params, "preview");
-    if (preview != NULL && !json_object_is_type(preview, json_type_boolean))
-        return problem_set(problem, 400, "preview", "true or false was expected");
-    json_object_object_foreach(exchange->request->params, name, value)
-    {
-        if (strcmp(name, "preview") != 0)
-            json_object_object_add(request, name, json_object_get(value));
-    }
-    return desk_action(&exchange->web->desk, &exchange->person, request,
-                       json_object_get_boolean(preview), exchange->now_ms, view_r, problem);
+    freed_by(json_put) struct json_object *request = desk_forms_words(exchange);
+    bool preview;
+    if (desk_forms_read_preview(exchange, &preview, problem) < 1)
+        return 0;
+    return desk_action(&exchange->web->desk, &exchange->person, request, preview, exchange->now_ms,
+                       view_r, problem);
 }
 
 /* Whether nothing is done yet. */
@@ -238,11 +265,7 @@ int desk_forms_action(struct exchange *exchange, struct json_object **view_r,
 {
     int answer = exchange->api ? action_by_api(exchange, view_r, problem)
                                : action_by_form(exchange, view_r);
-    if (answer >= 0 || is_preview(exchange))
-        return answer;
-    reply_not_known(exchange);
-    *view_r = NULL;
-    return 1;
+    return desk_forms_outcome(exchange, answer, is_preview(exchange), view_r);
 }
 
 /* ---- what a message would meet --------------------------------------------------------------- */

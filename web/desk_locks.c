@@ -29,14 +29,9 @@ static int act(struct exchange *exchange, struct json_object *words, bool previe
 static int act_by_api(struct exchange *exchange, const char *action, bool preview,
                       struct json_object **view_r, struct problem *problem)
 {
-    freed_by(json_put) struct json_object *words = json_object_new_object();
-    json_object_object_foreach(exchange->request->params, name, value)
-    {
-        if (action != NULL && strcmp(name, "action") == 0)
-            return problem_set(problem, 400, name, "there is no such member");
-        if (strcmp(name, "preview") != 0)
-            json_object_object_add(words, name, json_object_get(value));
-    }
+    freed_by(json_put) struct json_object *words = desk_forms_words(exchange);
+    if (action != NULL && json_object_object_get_ex(words, "action", NULL))
+        return problem_set(problem, 400, "action", "there is no such member");
     if (action != NULL)
         json_add_string(words, "action", action);
     return act(exchange, words, preview, view_r, problem);
@@ -126,38 +121,24 @@ void desk_locks_add_to_mailbox(struct json_object *view)
 static int act_on_lock(struct exchange *exchange, const char *action, struct json_object **view_r,
                        struct problem *problem)
 {
-    struct json_object *asked = json_member(exchange->request->params, "preview");
-    if (exchange->api && asked != NULL && !json_object_is_type(asked, json_type_boolean))
-        return problem_set(problem, 400, "preview", "true or false was expected");
-    bool preview = exchange->api ? json_object_get_boolean(asked)
-                                 : http_request_param(exchange->request, "confirm") == NULL;
+    bool preview;
+    if (desk_forms_read_preview(exchange, &preview, problem) < 1)
+        return 0;
     int answer = exchange->api ? act_by_api(exchange, action, preview, view_r, problem)
                                : act_by_form(exchange, preview, view_r);
-    if (answer >= 0 || preview)
-        return answer;
-    reply_not_known(exchange);
-    return 1;
+    return desk_forms_outcome(exchange, answer, preview, view_r);
 }
 
 int desk_locks_act_many(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem)
 {
-    freed_by(json_put) struct json_object *words = json_object_new_object();
-    struct json_object *asked = json_member(exchange->request->params, "preview");
-    if (asked != NULL && !json_object_is_type(asked, json_type_boolean))
-        return problem_set(problem, 400, "preview", "true or false was expected");
-    json_object_object_foreach(exchange->request->params, name, value)
-    {
-        if (strcmp(name, "preview") != 0)
-            json_object_object_add(words, name, json_object_get(value));
-    }
-    bool preview = json_object_get_boolean(asked);
+    freed_by(json_put) struct json_object *words = desk_forms_words(exchange);
+    bool preview;
+    if (desk_forms_read_preview(exchange, &preview, problem) < 1)
+        return 0;
     int answer = desk_lock_many(&exchange->web->desk, &exchange->person, words, preview,
                                 exchange->now_ms, view_r, problem);
-    if (answer >= 0 || preview)
-        return answer;
-    reply_not_known(exchange);
-    return 1;
+    return desk_forms_outcome(exchange, answer, preview, view_r);
 }
 
 int desk_locks_act(struct exchange *exchange, struct json_object **view_r,

@@ -27,6 +27,17 @@ void desk_forms_add_typed(struct json_object *view, struct json_object *request)
 /* "problem": {"where":…|null,"text":…}, what is wrong with a form. */
 void desk_forms_add_problem(struct json_object *view, const struct problem *problem);
 
+/* Of an action, which shows first what it would do: its words by the API, without "preview". To be
+ * put. */
+struct json_object *desk_forms_words(const struct exchange *exchange);
+/* Whether nothing is to be done yet; a form says "confirm" once it is. 1; 0 with *problem. */
+int desk_forms_read_preview(const struct exchange *exchange, bool *preview_r,
+                            struct problem *problem) must_check;
+/* What it came to (1; 0; -1), as a view answers it: where the store did not answer, nobody knows
+ * whether it was done. */
+int desk_forms_outcome(struct exchange *exchange, int answer, bool preview,
+                       struct json_object **view_r) must_check;
+
 int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem) must_check;
 int desk_blocks_act(struct exchange *exchange, struct json_object **view_r,

@@ -154,12 +154,7 @@ int logins_pages_view(struct exchange *exchange, struct json_object **view_r,
 static int end_by_api(struct exchange *exchange, bool preview, struct json_object **view_r,
                       struct problem *problem)
 {
-    freed_by(json_put) struct json_object *words = json_object_new_object();
-    json_object_object_foreach(exchange->request->params, name, value)
-    {
-        if (strcmp(name, "preview") != 0)
-            json_object_object_add(words, name, json_object_get(value));
-    }
+    freed_by(json_put) struct json_object *words = desk_forms_words(exchange);
     return desk_logins_end(&exchange->web->desk, &exchange->person, words, preview,
                            exchange->now_ms, view_r, problem);
 }
@@ -205,16 +200,10 @@ static int end_by_form(struct exchange *exchange, bool preview, struct json_obje
 int logins_pages_end(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
-    struct json_object *asked = json_member(exchange->request->params, "preview");
-    if (exchange->api && asked != NULL && !json_object_is_type(asked, json_type_boolean))
-        return problem_set(problem, 400, "preview", "true or false was expected");
-    bool preview = exchange->api ? json_object_get_boolean(asked)
-                                 : http_request_param(exchange->request, "confirm") == NULL;
+    bool preview;
+    if (desk_forms_read_preview(exchange, &preview, problem) < 1)
+        return 0;
     int answer = exchange->api ? end_by_api(exchange, preview, view_r, problem)
                                : end_by_form(exchange, preview, view_r);
-    if (answer >= 0 || preview)
-        return answer;
-    reply_not_known(exchange);
-    *view_r = NULL;
-    return 1;
+    return desk_forms_outcome(exchange, answer, preview, view_r);
 }
