@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -253,11 +252,7 @@ int filter_start(struct header_service *service, const char *where, mode_t mode)
         .xxfi_negotiate = negotiated,
     };
     pthread_t thread;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&gate.left, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&gate.left);
     gate.service = service;
     smfi_setmaxdatasize(MAX_PACKET_BYTES);
     if (smfi_register(filter) != MI_SUCCESS || !listen_at(where, mode) ||
@@ -272,19 +267,11 @@ int filter_start(struct header_service *service, const char *where, mode_t mode)
 /* smfi_stop would wait for up to 5 s: the threads of libmilter end with the process. */
 int filter_stop(int timeout_ms)
 {
-    struct timespec until;
-    int failed = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    int64_t until_us = clock_monotonic_us() + timeout_ms * INT64_C(1000);
     pthread_mutex_lock(&gate.lock);
     gate.ending = true;
-    while (gate.inside > 0 && failed == 0)
-        failed = pthread_cond_timedwait(&gate.left, &gate.lock, &until);
+    while (gate.inside > 0 && clock_condition_wait(&gate.left, &gate.lock, until_us))
+        ;
     bool all_left = gate.inside == 0;
     pthread_mutex_unlock(&gate.lock);
     return all_left;

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 struct lookup {
     pthread_mutex_t lock;
@@ -55,15 +56,11 @@ static struct lookup *start(const char *host, const char *port)
 {
     pthread_t thread;
     pthread_attr_t detached;
-    pthread_condattr_t monotonic;
     struct lookup *lookup = xcalloc(1, sizeof *lookup);
     lookup->host = xstrdup(host);
     snprintf(lookup->port, sizeof lookup->port, "%s", port);
     pthread_mutex_init(&lookup->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&lookup->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&lookup->changed);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     int error = pthread_create(&thread, &detached, run, lookup);
@@ -76,12 +73,9 @@ static struct lookup *start(const char *host, const char *port)
 
 static bool wait_until(struct lookup *lookup, int64_t give_up_us)
 {
-    const struct timespec end = {.tv_sec = give_up_us / 1000000,
-                                 .tv_nsec = give_up_us % 1000000 * 1000};
-    int error = 0;
     pthread_mutex_lock(&lookup->lock);
-    while (!lookup->done && error == 0)
-        error = pthread_cond_timedwait(&lookup->changed, &lookup->lock, &end);
+    while (!lookup->done && clock_condition_wait(&lookup->changed, &lookup->lock, give_up_us))
+        ;
     bool done = lookup->done;
     pthread_mutex_unlock(&lookup->lock);
     return done;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -384,12 +383,9 @@ int recorder_flush(struct recorder *recorder, int64_t now_ms)
 /* A second, or until the end; true: go on. */
 static bool wait_a_second(struct recorder *recorder)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
+    int64_t until_us = clock_monotonic_us() + 1000000;
     pthread_mutex_lock(&recorder->lock);
-    while (!recorder->stopping &&
-           pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until) == 0)
+    while (!recorder->stopping && clock_condition_wait(&recorder->wake, &recorder->lock, until_us))
         ;
     bool goes_on = !recorder->stopping;
     pthread_mutex_unlock(&recorder->lock);
@@ -411,7 +407,6 @@ static void *run(void *argument)
 struct recorder *recorder_start(struct store *store)
 {
     struct recorder *recorder = xcalloc(1, sizeof *recorder);
-    pthread_condattr_t monotonic;
     sigset_t all, before;
     recorder->store = store;
     recorder->seen = xcalloc(RECORDER_CAPACITY, sizeof *recorder->seen);
@@ -420,10 +415,7 @@ struct recorder *recorder_start(struct store *store)
     crypto_shorthash_keygen(recorder->hash_key);
     pthread_mutex_init(&recorder->lock, NULL);
     pthread_mutex_init(&recorder->flushing, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&recorder->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&recorder->wake);
     sigfillset(&all); /* signals are the program's */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&recorder->thread, NULL, run, recorder) != 0)

@@ -98,7 +98,6 @@ static void prepare(struct owners *owners, struct owners_source *source, const c
 struct owners *owners_new(char *const *sources, size_t count, bool sole, int timeout_ms)
 {
     struct owners *owners = xcalloc(1, sizeof *owners);
-    pthread_condattr_t monotonic;
     owners->references = 1;
     owners->sole = sole;
     owners->timeout_ms = timeout_ms;
@@ -107,10 +106,7 @@ struct owners *owners_new(char *const *sources, size_t count, bool sole, int tim
     for (size_t i = 0; i < owners->count; i++)
         prepare(owners, &owners->sources[i], sources[i]);
     pthread_mutex_init(&owners->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&owners->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&owners->changed);
     randombytes_buf(owners->key, sizeof owners->key);
     if (owners->has_slow) {
         owners->kept = xcalloc(KEPT, sizeof owners->kept[0]);
@@ -214,16 +210,15 @@ static void keep(struct owners *owners, const unsigned char hash[HASH_BYTES], co
 /* One of OWNERS_AT_ONCE, to be given back; -1: none is free in time. */
 static int take_slot(struct owners *owners, int64_t give_up_us)
 {
-    const struct timespec until = {.tv_sec = give_up_us / 1000000,
-                                   .tv_nsec = give_up_us % 1000000 * 1000};
-    int slot = -1, error = 0;
+    int slot = -1;
+    bool in_time = true;
     pthread_mutex_lock(&owners->lock);
-    while (slot < 0 && error == 0) {
+    while (slot < 0 && in_time) {
         for (int i = 0; i < OWNERS_AT_ONCE && slot < 0; i++)
             if (!owners->busy[i])
                 slot = i;
         if (slot < 0)
-            error = pthread_cond_timedwait(&owners->changed, &owners->lock, &until);
+            in_time = clock_condition_wait(&owners->changed, &owners->lock, give_up_us);
     }
     if (slot >= 0)
         owners->busy[slot] = true;

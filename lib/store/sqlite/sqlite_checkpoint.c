@@ -5,11 +5,10 @@
  * until that takes a short time; then commits are kept out while the rest is
  * copied. Where that takes longer than it should, they go on meanwhile, and the
  * log does not begin anew this time. */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "store/sqlite/sqlite.h"
 
 enum {
@@ -44,10 +43,7 @@ struct sqlite_checkpointer {
 /* With the lock held. False when until_us has come. */
 static bool wait_change(struct sqlite_checkpointer *checkpointer, int64_t until_us)
 {
-    struct timespec until = {.tv_sec = until_us / 1000000,
-                             .tv_nsec = until_us % 1000000 * 1000};
-    return pthread_cond_timedwait(&checkpointer->changed, &checkpointer->lock, &until) !=
-           ETIMEDOUT;
+    return clock_condition_wait(&checkpointer->changed, &checkpointer->lock, until_us);
 }
 
 /* ---- copying ---------------------------------------------------------------- */
@@ -217,13 +213,9 @@ static void *run(void *argument)
 struct sqlite_checkpointer *sqlite_checkpoint_start(const char *path)
 {
     struct sqlite_checkpointer *checkpointer = xcalloc(1, sizeof *checkpointer);
-    pthread_condattr_t monotonic;
     checkpointer->path = xstrdup(path);
     pthread_mutex_init(&checkpointer->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&checkpointer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_condition_init(&checkpointer->changed);
     if (pthread_create(&checkpointer->thread, NULL, run, checkpointer) != 0)
         abort(); /* as when memory is out */
     return checkpointer;
