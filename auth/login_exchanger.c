@@ -1,23 +1,19 @@
 #include "auth/login_exchanger.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "auth/rounds.h"
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { ROUND_MS = 250, LOOK_MS = 10 };
-
 struct login_exchanger {
-    pthread_t thread;
+    struct rounds rounds;
     struct guard *guard;
     struct store *store;
     struct recorder *recorder;
     struct logins *logins;
     struct log_once away, alarm;
     uint64_t told_lost, told_no_room, told_begun[LOGIN_RULE_COUNT];
-    _Atomic bool ending, ended;
 };
 
 static void exchange(struct login_exchanger *exchanger)
@@ -34,21 +30,19 @@ static void exchange(struct login_exchanger *exchanger)
 
 static void wait_a_round(const struct login_exchanger *exchanger)
 {
-    int64_t until_ms = clock_monotonic_ms() + ROUND_MS;
-    do
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
-    while (!exchanger->ending && !logins_is_urgent(exchanger->logins) &&
-           clock_monotonic_ms() < until_ms);
+    int64_t until_ms = clock_monotonic_ms() + ROUNDS_MS;
+    while (rounds_wait(&exchanger->rounds, until_ms) && !logins_is_urgent(exchanger->logins))
+        ;
 }
 
 static void *run(void *context)
 {
     struct login_exchanger *exchanger = context;
-    while (!exchanger->ending) {
+    while (!exchanger->rounds.ending) {
         wait_a_round(exchanger);
         exchange(exchanger);
     }
-    exchanger->ended = true;
+    exchanger->rounds.ended = true;
     return NULL;
 }
 
@@ -60,7 +54,7 @@ struct login_exchanger *login_exchanger_start(const struct daemon *daemon, struc
     exchanger->recorder = daemon->recorder;
     exchanger->logins = logins;
     exchange(exchanger);
-    if (pthread_create(&exchanger->thread, NULL, run, exchanger) == 0)
+    if (pthread_create(&exchanger->rounds.thread, NULL, run, exchanger) == 0)
         return exchanger;
     log_line(LOG_ERROR_LEVEL, "no thread for sign-ins", NULL);
     free(exchanger);
@@ -69,13 +63,8 @@ struct login_exchanger *login_exchanger_start(const struct daemon *daemon, struc
 
 int login_exchanger_stop(struct login_exchanger **exchanger, int timeout_ms)
 {
-    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
-    (*exchanger)->ending = true;
-    while (!(*exchanger)->ended && clock_monotonic_ms() < until_ms)
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
-    if (!(*exchanger)->ended)
+    if (rounds_stop(&(*exchanger)->rounds, timeout_ms) < 0)
         return -1;
-    pthread_join((*exchanger)->thread, NULL);
     free(*exchanger);
     *exchanger = NULL;
     return 1;

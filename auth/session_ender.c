@@ -1,17 +1,14 @@
 #include "auth/session_ender.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "auth/rounds.h"
 #include "base/clock.h"
 #include "doveadm/doveadm.h"
 #include "store/suspensions.h"
 
 enum {
-    ROUND_MS = 250,
-    LOOK_MS = 10,
     FIRST_MS = 500, /* the suspension that names it may be written a moment after the lock is seen */
     LATEST_MS = 60 * 1000,
     KICKS_MAX = 1024,
@@ -28,7 +25,7 @@ struct kick {
 };
 
 struct session_ender {
-    pthread_t thread;
+    struct rounds rounds;
     struct guard *guard;
     struct store *store;
     struct recorder *recorder;
@@ -38,7 +35,6 @@ struct session_ender {
     struct kick kicks[KICKS_MAX]; /* in order of `mailbox` */
     size_t count;
     bool has_begun;
-    _Atomic bool ending, ended;
 };
 
 /* ---- which ----------------------------------------------------------------------------------- */
@@ -89,7 +85,7 @@ static void find_names(struct session_ender *ender)
     struct suspended suspended[PAGE];
     struct store_page page = {.max = PAGE, .more = true};
     char after[sizeof suspended[0].mailbox] = "";
-    while (page.more && !ender->ending) {
+    while (page.more && !ender->rounds.ending) {
         if (store_suspended(ender->store, after, clock_wall_ms(), suspended, &page) < 0)
             return;
         for (size_t i = 0; i < page.count; i++)
@@ -187,7 +183,7 @@ static int end_some(struct session_ender *ender, int64_t now_ms)
     if (count == 0)
         return 0;
     int answer = doveadm_kick(ender->doveadm, names, count, ended, &problem);
-    if (ender->ending)
+    if (ender->rounds.ending)
         return -1;
     tell_answer(ender, answer, &problem);
     for (size_t i = 0; i < count; i++)
@@ -227,13 +223,13 @@ static void end_sessions(struct session_ender *ender)
 static void *run(void *context)
 {
     struct session_ender *ender = context;
-    while (!ender->ending) {
+    while (!ender->rounds.ending) {
         end_sessions(ender);
-        int64_t until_ms = clock_monotonic_ms() + ROUND_MS;
-        while (!ender->ending && clock_monotonic_ms() < until_ms)
-            nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+        int64_t until_ms = clock_monotonic_ms() + ROUNDS_MS;
+        while (rounds_wait(&ender->rounds, until_ms))
+            ;
     }
-    ender->ended = true;
+    ender->rounds.ended = true;
     return NULL;
 }
 
@@ -256,11 +252,11 @@ struct session_ender *session_ender_start(const struct daemon *daemon, struct lo
     ender->recorder = daemon->recorder;
     ender->logins = logins;
     int good = doveadm_new(settings->dovecot_doveadm_url, settings->dovecot_doveadm_key_file,
-                           &ender->ending, &ender->doveadm, &problem);
+                           &ender->rounds.ending, &ender->doveadm, &problem);
     if (!good)
         log_line(LOG_ERROR_LEVEL, "cannot start", "where", problem.where, "error", problem.text,
                  NULL);
-    else if (pthread_create(&ender->thread, NULL, run, ender) != 0)
+    else if (pthread_create(&ender->rounds.thread, NULL, run, ender) != 0)
         log_line(LOG_ERROR_LEVEL, "no thread that ends sessions", NULL);
     else
         return ender;
@@ -270,13 +266,8 @@ struct session_ender *session_ender_start(const struct daemon *daemon, struct lo
 
 int session_ender_stop(struct session_ender **ender, int timeout_ms)
 {
-    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
-    (*ender)->ending = true;
-    while (!(*ender)->ended && clock_monotonic_ms() < until_ms)
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
-    if (!(*ender)->ended)
+    if (rounds_stop(&(*ender)->rounds, timeout_ms) < 0)
         return -1;
-    pthread_join((*ender)->thread, NULL);
     free_ender(ender);
     return 1;
 }
