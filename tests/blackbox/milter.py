@@ -1,14 +1,13 @@
 """sendguard-milter, and Postfix as it sees it: the milter protocol (version 6), and what is answered.
 Policy service and milter are over one store, and a message goes through both in Postfix' order."""
 
-import socket
 import struct
 
 import pytest
 
 from endpoint import Endpoint, Sender, new_ip, new_mailbox
 from mta import DUNNO, Mta, User
-from programs import BUILD, PATIENCE, Guard
+from programs import BUILD, PATIENCE, Guard, connect_to_file
 
 PROGRAM = BUILD / "sendguard-milter"
 ACCEPT, CONTINUE, TEMPFAIL = "accept", "continue", "tempfail"
@@ -30,14 +29,7 @@ class Milter(Guard):
         self.configure(settings or {})
 
     def connect(self, timeout=PATIENCE):
-        link = socket.socket(socket.AF_UNIX)
-        link.settimeout(timeout)
-        try:
-            link.connect(str(self.listen))
-        except OSError:
-            link.close()
-            raise
-        return link
+        return connect_to_file(self.listen, timeout)
 
 
 class Closed(Exception):

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from endpoint import Endpoint, Sender, new_ip, new_mailbox
-from programs import BUILD, PATIENCE, Guard
+from programs import BUILD, PATIENCE, Guard, connect_to_file
 
 PROGRAM = BUILD / "sendguard-mta"
 DUNNO = "DUNNO"
@@ -28,14 +28,7 @@ class Mta(Guard):
     def connect(self, timeout=PATIENCE):
         where = str(self.settings["mta"]["listen"])
         if where.startswith("/"):
-            link = socket.socket(socket.AF_UNIX)
-            link.settimeout(timeout)
-            try:
-                link.connect(where)
-            except OSError:
-                link.close()
-                raise
-            return link
+            return connect_to_file(where, timeout)
         host, _, port = where.rpartition(":")
         return socket.create_connection((host, int(port)), timeout)
 

@@ -308,6 +308,18 @@ class PortProgram(Guard):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
 
+def connect_to_file(path, timeout=PATIENCE):
+    """A connection to a socket file."""
+    link = socket.socket(socket.AF_UNIX)
+    link.settimeout(timeout)
+    try:
+        link.connect(str(path))
+    except OSError:
+        link.close()
+        raise
+    return link
+
+
 _claims = []  # until this process ends
 
 

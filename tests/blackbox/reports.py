@@ -1,9 +1,8 @@
 """Reports of complaints, straight to sendguard-feedback by LMTP."""
 
 import random
-import socket
 
-from programs import BUILD, PATIENCE, Guard
+from programs import BUILD, PATIENCE, Guard, connect_to_file
 
 PROGRAM = BUILD / "sendguard-feedback"
 
@@ -22,10 +21,7 @@ class Reports(Guard):
         self.configure(settings or {})
 
     def connect(self, timeout=PATIENCE):
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(timeout)
-        client.connect(str(self.listen))
-        return client
+        return connect_to_file(self.listen, timeout)
 
     def hand_over(self, content):
         """The reply to the message."""
