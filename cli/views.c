@@ -164,6 +164,20 @@ static const char *left_text(struct cli *cli, struct json_object *window)
                                     (long long)(used < limit ? limit - used : 0));
 }
 
+/* The rules that are only tried out. */
+static void print_shadows(struct cli *cli, struct json_object *view)
+{
+    struct json_object *window;
+    each_of(window, view, "windows") {
+        struct json_object *shadow = json_member(window, "shadow");
+        if (shadow != NULL)
+            printf("  shadow.%s = %s: %s\n", print_member(cli->arena, window, "rule", ""),
+                   print_number(cli->arena, shadow, "limit", ""),
+                   json_is_true(shadow, "full") ? "would refuse the next message"
+                                                : "would not refuse the next message");
+    }
+}
+
 void views_print_windows(struct cli *cli, struct json_object *view)
 {
     struct json_object *window;
@@ -180,6 +194,7 @@ void views_print_windows(struct cli *cli, struct json_object *view)
                         print_number(cli->arena, window, "limit", "off"),
                         left_text(cli, window), refill_text(cli, window));
     print_table_end(&table, stdout);
+    print_shadows(cli, view);
 }
 
 /* An adjustment's end; of a setting there is none. */

@@ -124,7 +124,7 @@ static void log_verdict(const struct verdict *verdict, int status)
              text_digits(code, status), "mailbox", verdict->submission->mailbox, "ip",
              verdict->submission->ip, "recipients",
              text_digits(recipients, (int64_t)verdict->submission->recipient_count), "rule",
-             verdict_rule(verdict), "unusual",
+             verdict_rule(verdict), "shadow", verdict_shadow(verdict), "unusual",
              unusual_is(&verdict->unusual) ? text_digits(unusual, verdict->unusual.new_recipients)
                                            : NULL,
              NULL);

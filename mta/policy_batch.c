@@ -107,6 +107,7 @@ static void log_verdict(const struct verdict *verdict, const char *answer)
              "unnamed", submission->unnamed > 0 ? text_digits(unnamed, submission->unnamed) : NULL,
              "rule",
              verdict_rule(verdict),
+             "shadow", verdict_shadow(verdict),
              "unusual",
              unusual_is(&verdict->unusual) ? text_digits(unusual, verdict->unusual.new_recipients)
                                            : NULL,

@@ -12,6 +12,7 @@
 #include "desk/input.h"
 #include "desk/recorded.h"
 #include "desk/view.h"
+#include "guard/shadow.h"
 
 enum { NOTES_SHOWN = 20, NOTES_PAGES = 4 };
 
@@ -34,6 +35,25 @@ static bool tells_window(const struct context *context, const struct forecast *f
                : limit != LIMIT_OFF;
 }
 
+/* A window, and beside it what its shadow rule would say to the next message. */
+static struct json_object *window_view(const struct context *context,
+                                       const struct forecast *forecast, enum rule rule,
+                                       enum channel channel)
+{
+    const struct effective_limits *limits = &forecast->limits[channel];
+    struct json_object *view = view_window(rule, channel, limits->limits.of[rule],
+                                           forecast_history_of(forecast, rule, channel),
+                                           forecast->at_ms);
+    int32_t shadow = shadow_limit(context->settings, limits, channel, rule);
+    if (shadow != LIMIT_OFF) {
+        struct json_object *tried = json_object_new_object();
+        json_add_int(tried, "limit", shadow);
+        json_add_bool(tried, "full", !window_fits((uint64_t)json_int(view, "used", 0), 1, shadow));
+        json_add(view, "shadow", tried);
+    }
+    return view;
+}
+
 static void add_windows(const struct context *context, const struct forecast *forecast,
                         struct json_object *view)
 {
@@ -41,12 +61,8 @@ static void add_windows(const struct context *context, const struct forecast *fo
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         for (int channel = 0; channel < CHANNEL_COUNT; channel++)
             if (tells_window(context, forecast, (enum rule)rule, (enum channel)channel))
-                json_object_array_add(
-                    list, view_window((enum rule)rule, (enum channel)channel,
-                                      forecast->limits[channel].limits.of[rule],
-                                      forecast_history_of(forecast, (enum rule)rule,
-                                                          (enum channel)channel),
-                                      forecast->at_ms));
+                json_object_array_add(list, window_view(context, forecast, (enum rule)rule,
+                                                        (enum channel)channel));
 }
 
 static void add_limits(const struct context *context, const struct forecast *forecast,

@@ -18,6 +18,7 @@ const char *const kick_result_names[KICK_RESULTS] = {
 static const char *channel_of(size_t number) { return channel_names[number]; }
 static const char *verdict_of(size_t number) { return verdict_labels[number]; }
 static const char *rule_of(size_t number) { return rule_table[number].name; }
+static const char *rule_over_time_of(size_t number) { return rule_of(RULE_FIRST_OVER_TIME + number); }
 static const char *cause_of(size_t number) { return cause_names[number]; }
 static const char *result_of(size_t number) { return report_result_names[number]; }
 static const char *login_rule_of(size_t number) { return login_rule_names[number]; }
@@ -38,6 +39,7 @@ static const char *bound_of(size_t number)
 static const struct counter_label by_channel = {"channel", CHANNEL_COUNT, channel_of};
 static const struct counter_label by_verdict = {"verdict", VERDICT_LABELS, verdict_of};
 static const struct counter_label by_rule = {"rule", RULE_NAMED_COUNT, rule_of};
+static const struct counter_label by_rule_over_time = {"rule", OVER_TIME_COUNT, rule_over_time_of};
 static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
 static const struct counter_label by_result = {"result", REPORT_RESULTS, result_of};
 static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, login_rule_of};
@@ -61,6 +63,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
     {"from_unknown", "Messages with a sender address that no source of owners answered for.",
      OF(from_unknown), {&by_channel}},
     {"unusual", "Messages that passed though they are unusual.", OF(unusual), {&by_channel}},
+    {"shadow", "Messages that passed and that a shadow rule would have refused.", OF(shadow),
+     {&by_channel, &by_rule_over_time}},
     {"suspensions", "Suspensions that messages and complaints brought.", OF(suspensions), {&by_cause}},
     {"user_locks", "Mailboxes that their own users locked on the status page.", OF(user_locks),
      {NULL}},

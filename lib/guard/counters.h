@@ -39,6 +39,8 @@ struct counts {
     uint64_t judge_us_sum[CHANNEL_COUNT];
     uint64_t store_failures[CHANNEL_COUNT];
     uint64_t unusual[CHANNEL_COUNT];  /* of the decisions, those on messages that are unusual */
+    uint64_t shadow[CHANNEL_COUNT][OVER_TIME_COUNT]; /* of the decisions, those on messages that a
+                                                        shadow rule would have refused */
     uint64_t bypassed[CHANNEL_COUNT]; /* of the decisions, those on what bypassed the webmail endpoint */
     uint64_t from_unknown[CHANNEL_COUNT]; /* of the decisions, those where nobody knew whose From is */
     uint64_t suspensions[CAUSE_COUNT]; /* those that messages and reports brought */
@@ -67,7 +69,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 18 };
+enum { COUNTER_ROWS = 19 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

@@ -45,6 +45,7 @@ struct judgement {
     bool probing; /* they are claimed: others wait for what becomes of this message */
     const struct recipient **recipients; /* those of the request, in its order */
     struct judge_request request;
+    size_t held_windows; /* of its windows; those behind are a shadow rule's (guard/shadow.h) */
     struct judge_result result;
     struct verdict *verdict;
 };

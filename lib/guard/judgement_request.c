@@ -7,6 +7,7 @@
 #include "guard/guard.h"
 #include "guard/judgement.h"
 #include "guard/packing.h"
+#include "guard/shadow.h"
 #include "rules/history.h"
 
 /* ---- known again ---------------------------------------------------------------------- */
@@ -298,6 +299,18 @@ static void prepare_windows(const struct judgement *judgement, struct judge_requ
     }
 }
 
+/* Behind them the windows that a shadow rule alone looks at, which are not checked. */
+static void prepare_shadow(struct judgement *judgement, struct judge_request *request)
+{
+    judgement->held_windows = request->window_count;
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        if (judgement->limits.limits.of[rule] == LIMIT_OFF &&
+            shadow_limit(judgement->settings, &judgement->limits, judgement->submission->channel,
+                         (enum rule)rule) != LIMIT_OFF)
+            request->windows[request->window_count++] =
+                (struct judge_window){.rule = (enum rule)rule, .limit = LIMIT_OFF};
+}
+
 /* Whose block concerns the message; NULL: nobody's. */
 static const char *blocked_domain(const struct judgement *judgement)
 {
@@ -358,6 +371,7 @@ void judgement_prepare(struct judgement *judgement, struct judgement_lists *list
     prepare_recipients(judgement, lists, request);
     prepare_profile(judgement, lists, request);
     prepare_windows(judgement, request);
+    prepare_shadow(judgement, request);
     prepare_tickets(judgement, request);
     if (!dry_run)
         prepare_record(judgement, request);

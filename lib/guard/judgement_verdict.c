@@ -1,6 +1,7 @@
 /* From what the store answered to the verdict: reasons, windows, and from when on it will pass. */
 #include "guard/judgement.h"
 #include "guard/sending_state.h"
+#include "guard/shadow.h"
 #include "guard/verdict_text.h"
 
 static bool is_of_recipients(const struct outcome_window *window)
@@ -285,10 +286,26 @@ static void fill_kind(struct judgement *judgement)
     }
 }
 
+/* Compares what was counted with the shadow rules, and leaves the windows that it is held against. */
+static void fill_shadow(struct judgement *judgement)
+{
+    struct judge_result *result = &judgement->result;
+    for (size_t i = 0; i < result->window_count && result->outcome == OUTCOME_ADMITTED; i++) {
+        struct outcome_window window = result->windows[i];
+        window.limit = shadow_limit(judgement->settings, &judgement->limits,
+                                    judgement->submission->channel, window.rule);
+        judgement->verdict->shadow_over[window.rule - RULE_FIRST_OVER_TIME] =
+            outcome_window_over(&window, judgement_off_domain(judgement));
+    }
+    if (result->window_count > judgement->held_windows)
+        result->window_count = judgement->held_windows;
+}
+
 void judgement_fill_verdict(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
     const struct judge_result *result = &judgement->result;
+    fill_shadow(judgement);
     verdict->decision = result->decision;
     verdict->domain_key = judgement->request.group;
     verdict->brought = result->brought;

@@ -210,6 +210,8 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     count_time(counts, channel, took_us);
     if (unusual_is(&verdict->unusual))
         counts->unusual[channel]++;
+    for (size_t i = 0; i < OVER_TIME_COUNT; i++)
+        counts->shadow[channel][i] += verdict->shadow_over[i];
     if (verdict->bypassed)
         count_bypassed(recorder, verdict);
     counts->from_unknown[channel] += verdict->from_unknown;

@@ -34,6 +34,14 @@ const char *verdict_rule(const struct verdict *verdict)
                                                  : NULL;
 }
 
+const char *verdict_shadow(const struct verdict *verdict)
+{
+    for (size_t i = 0; i < OVER_TIME_COUNT; i++)
+        if (verdict->shadow_over[i])
+            return rule_table[RULE_FIRST_OVER_TIME + i].name;
+    return NULL;
+}
+
 static void write_block(struct json_writer *writer, const struct verdict_block *block)
 {
     json_write_object(writer, NULL);

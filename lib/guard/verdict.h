@@ -88,6 +88,8 @@ struct verdict {
     struct verdict_block block;
     bool block_damaged; /* as struct judge_result has it */
     struct unusual unusual; /* the same */
+    bool shadow_over[OVER_TIME_COUNT]; /* by rule - RULE_FIRST_OVER_TIME: it was counted, and the
+                                          shadow rule would have refused it (guard/shadow.h) */
     bool brought;                 /* the suspension began with this message */
     uint32_t retries_before_restart;
     enum can_send can_send;
@@ -105,6 +107,9 @@ enum verdict_label verdict_label(const struct verdict *verdict);
 /* The name of the first rule that the message broke, or would have broken; NULL: of none. */
 #define VERDICT_RULE_OF_BLOCK "domain_failures"
 const char *verdict_rule(const struct verdict *verdict);
+
+/* The name of the first shadow rule that would have refused it; NULL: none. For logs. */
+const char *verdict_shadow(const struct verdict *verdict);
 
 /* The members of the answer, into the writer's open object: verdict, decision, id, mailbox, reasons,
  * windows, suspension (the one that is told), suspensions (all), can_send, can_send_at (both null when the store was silent), retry_at,

@@ -293,6 +293,8 @@ static int set_defaults(struct reading *reading)
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
         for (int rule = 0; rule < RULE_COUNT; rule++)
             reading->settings->limits[channel].of[rule] = LIMIT_OFF;
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        reading->settings->shadow.of[rule] = LIMIT_OFF;
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
         bool none = setting->type->is_list && setting->standard[0] == '\0';

@@ -105,6 +105,8 @@ struct settings {
     /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */
     int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
     int on_from_foreign;           /* enum on_limit */
+    /* [shadow]: limits that are only counted; off but for some rules over time of a mailbox */
+    struct limits shadow;
     /* [domains] */
     struct text_list own_domains; /* each item: domains in key form, one space between */
     struct own_domain *own_index; /* the same, sorted by name, each domain once */

@@ -91,6 +91,14 @@ static const char *const failure_blocks_names[] = {
      .standard = standard_value, .choices = on_limit_names,      \
      .sentence = "Whether a message over this limit also suspends the mailbox, cause volume."}
 
+#define SHADOW(rule, key_name, counted)                                                \
+    {NAMED("shadow", key_name), .type = &settings_type_limit,                          \
+     .offset = offsetof(struct settings, shadow) + offsetof(struct limits, of) +       \
+               (rule) * sizeof(int32_t),                                               \
+     .min = 0, .max = LIMIT_MAX, .standard = "off", .unit = counted,                   \
+     .sentence = "A limit to try out: messages that " key_name " would refuse if it "  \
+                 "were this, webmail and SMTP together, are counted and not refused."}
+
 #define SUSPENSION(cause, key_name, standard_value, reason)                                       \
     {NAMED("suspension", key_name), .type = &settings_type_durations,                             \
      .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),         \
@@ -336,6 +344,10 @@ const struct setting settings_table[] = {
      .standard = "suspend", .choices = on_limit_names,
      .sentence = "Whether three different messages within 24 hours with a sender address at a domain "
                  "that is not hosted here also suspend the mailbox, cause identity."},
+
+    SHADOW(RULE_MESSAGES_PER_DAY, "messages_per_day", "messages"),
+    SHADOW(RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", "recipients"),
+    SHADOW(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "messages"),
 
     {NAMED("domains", "own_domains"), .type = &settings_type_groups, MEMBER(own_domains),
      .standard = "",

@@ -46,6 +46,20 @@ START_TEST(mailbox)
 }
 END_TEST
 
+START_TEST(shadow)
+{
+    rig_begin(_i, WITH(SMALL, "shadow.off_domain_per_day=4", "shadow.messages_per_hour=2"));
+    send_one("a", 4, NOW);
+    struct json_object *view = view_mailbox(ALICE, NOW);
+    ck_assert(!rig_has(rig_member(view, "windows.0"), "shadow"));
+    check_member(view, "windows.1.shadow", "{'limit':4,'full':true}");
+    check_member(view, "windows.1.full", "false");
+    check_member(view, "windows.2.limit", "null");
+    check_member(view, "windows.2.shadow", "{'limit':2,'full':false}");
+    check_member(view, "next.verdict", "admit");
+}
+END_TEST
+
 START_TEST(limits)
 {
     rig_begin(_i, WITH(SMALL));
@@ -489,7 +503,7 @@ int main(void)
     Suite *suite = suite_create("desk views");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
-        mailbox, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
+        mailbox, shadow, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
         explain_refused, repeated, redeemed, bypassed, strange_facts, decisions, simulate,
         explain_refused, repeated, redeemed, bypassed, words_of_older_records, decisions, simulate,
     };

@@ -21,6 +21,8 @@ START_TEST(test_defaults)
     ck_assert_mem_eq(settings->limits[CHANNEL_WEBMAIL].of, webmail, sizeof webmail);
     ck_assert_mem_eq(settings->limits[CHANNEL_SMTP].of, smtp, sizeof smtp);
     ck_assert_mem_eq(settings->on_limit, on_limit, sizeof on_limit);
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        ck_assert_int_eq(settings->shadow.of[rule], LIMIT_OFF);
     ck_assert_str_eq(settings->store_url, "sqlite:///var/lib/sendguard/sendguard.db");
     ck_assert_int_eq(settings->store_timeout_ms, 250);
     ck_assert_int_eq(settings->store_on_failure, ON_FAILURE_REFUSE);
@@ -297,6 +299,8 @@ static const struct {
      "file:/etc/owners\npostmap:proxy:mysql:/x\nsocketmap:inet:[::1]:9:s"},
     {"identity", "owner", "sole", "sole"},
     {"on_limit", "from_foreign", "refuse", "refuse"},
+    {"shadow", "messages_per_day", "0", "0"},
+    {"shadow", "messages_per_hour", "off", "off"},
     {"spf", "resolver", "system", "system"},
     {"spf", "resolver", "127.0.0.1 2001:DB8::53@5353", "127.0.0.1\n2001:db8::53@5353"},
     {"spf", "outgoing", "192.0.2.7, 2001:DB8::0:7", "192.0.2.7\n2001:db8::7"},
