@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/packed.h"
-#include "guard/seal.h"
+#include "base/seal.h"
 #include "message/submission.h"
 
 enum { TIME_BYTES = 6, QUEUE_ID_MAX_BYTES = 64 };

@@ -3,7 +3,7 @@
 #include "base/packed.h"
 #include "base/path.h"
 #include "base/secret_file.h"
-#include "guard/seal.h"
+#include "base/seal.h"
 #include "guard/token.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "base/problem.h"
-#include "guard/seal.h"
+#include "base/seal.h"
 
 struct token_key;
 

@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 #include "guard/reference.h"
-#include "guard/seal.h"
+#include "base/seal.h"
 #include "tests/unit/store/servers.h"
 
 static struct token_key *key, *other;

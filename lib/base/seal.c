@@ -1,4 +1,4 @@
-#include "guard/seal.h"
+#include "base/seal.h"
 
 #include <sodium.h>
 #include <string.h>
