@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -11,8 +12,11 @@
 
 static bool is_frame(const char *name)
 {
-    return strcmp(name, "csrf") == 0 || strcmp(name, "confirm") == 0 ||
-           strcmp(name, "done") == 0 || strcmp(name, "also") == 0;
+    static const char *const names[] = {"csrf", "confirm", "done", "also", "seen", "sure"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
 }
 
 struct json_object *desk_forms_typed(const struct exchange *exchange)
@@ -107,13 +111,15 @@ int desk_forms_outcome(struct exchange *exchange, int answer, bool preview,
     return 1;
 }
 
-/* The form again, with what is wrong. */
+/* The form again, with what is wrong; `faster` (taken; NULL: none): what somebody else did meanwhile. */
 static int form_again(struct exchange *exchange, const char *page, struct json_object *request,
-                      const struct problem *problem, struct json_object **view_r)
+                      const struct problem *problem, struct json_object *faster,
+                      struct json_object **view_r)
 {
     bool of_subject = problem->status == 400 && strcmp(problem->where, "subject") == 0;
     struct json_object *view = form_view(request, of_subject);
     desk_forms_add_problem(view, problem);
+    json_add(view, "faster", faster);
     reply_page(exchange, problem->status, page, view);
     *view_r = NULL;
     return 1;
@@ -216,29 +222,79 @@ static void reset_as_well(struct exchange *exchange, struct json_object *lift)
         show_half(exchange, reset, answer, &problem);
 }
 
+/* What somebody else did about the subject since the preview was made; without one, of late. To be put;
+ * NULL: nothing. 1 or -1. */
+static int read_faster(struct exchange *exchange, struct json_object *request,
+                       struct json_object **faster_r)
+{
+    const char *seen = http_request_param(exchange->request, "seen");
+    return desk_done_since(&exchange->web->desk, &exchange->person,
+                           json_string(request, "subject", ""),
+                           seen != NULL ? strtoll(seen, NULL, 10) : -1, exchange->now_ms, faster_r);
+}
+
+/* It cannot be done: often since somebody else was faster. */
+static int show_problem(struct exchange *exchange, struct json_object *request,
+                        const struct problem *problem, struct json_object **view_r)
+{
+    struct json_object *faster = NULL;
+    if (problem->status == 409 && read_faster(exchange, request, &faster) < 0)
+        return -1;
+    return form_again(exchange, "desk_action", request, problem, faster, view_r);
+}
+
+/* Whether it is to be looked at once more before it is done: somebody else did something about the
+ * subject since the preview, or what is doubtful was not said to be meant. 1, 0, -1. */
+static int needs_another_look(struct exchange *exchange, struct json_object *request,
+                              struct json_object *view)
+{
+    struct json_object *faster = NULL;
+    if (http_request_param(exchange->request, "seen") != NULL &&
+        read_faster(exchange, request, &faster) < 0)
+        return -1;
+    json_add(view, "faster", faster);
+    bool not_sure = json_is_true(view, "allowed") && json_is_true(view, "doubtful") &&
+                    !says(exchange, "sure", "1");
+    json_add_bool(view, "not_sure", not_sure);
+    return faster != NULL || not_sure;
+}
+
+static int do_it(struct exchange *exchange, struct json_object *request,
+                 struct json_object **view_r)
+{
+    freed_by(json_put) struct json_object *done = NULL;
+    struct problem problem = {0};
+    int answer = desk_does(exchange, request, false, &done, &problem);
+    if (answer < 0)
+        return -1;
+    *view_r = NULL;
+    if (answer == 0)
+        return show_problem(exchange, request, &problem, view_r);
+    if (says(exchange, "also", "reset"))
+        reset_as_well(exchange, request);
+    else
+        show_subject(exchange, done, json_string(done, "action", ""));
+    return 1;
+}
+
 static int action_by_form(struct exchange *exchange, struct json_object **view_r)
 {
     freed_by(json_put) struct json_object *request = desk_forms_typed(exchange), *view = NULL;
-    bool confirmed = says(exchange, "confirm", "1"), also = says(exchange, "also", "reset");
     struct problem problem = {0};
-    int answer = also && strcmp(json_string(request, "action", ""), "lift") != 0
+    int answer = says(exchange, "also", "reset") &&
+                         strcmp(json_string(request, "action", ""), "lift") != 0
                      ? problem_set(&problem, 400, "action", "a reset goes with a lift alone")
-                     : desk_does(exchange, request, !confirmed, &view, &problem);
+                     : desk_does(exchange, request, true, &view, &problem);
     if (answer < 0)
         return -1;
     if (answer == 0)
-        return form_again(exchange, "desk_action", request, &problem, view_r);
-    if (!confirmed) {
-        if (show_preview(exchange, request, view) < 0)
-            return -1;
-        *view_r = take(view);
-        return 1;
-    }
-    if (also)
-        reset_as_well(exchange, request);
-    else
-        show_subject(exchange, view, json_string(view, "action", ""));
-    *view_r = NULL;
+        return show_problem(exchange, request, &problem, view_r);
+    int look = says(exchange, "confirm", "1") ? needs_another_look(exchange, request, view) : 1;
+    if (look < 1)
+        return look < 0 ? -1 : do_it(exchange, request, view_r);
+    if (show_preview(exchange, request, view) < 0)
+        return -1;
+    *view_r = take(view);
     return 1;
 }
 
@@ -327,7 +383,8 @@ int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
     freed_by(json_put) struct json_object *request = desk_forms_typed(exchange);
     struct submission submission;
     if (read_submission(exchange, &submission, problem) < 1)
-        return exchange->api ? 0 : form_again(exchange, "desk_simulate", request, problem, view_r);
+        return exchange->api ? 0 : form_again(exchange, "desk_simulate", request, problem, NULL,
+                                            view_r);
     int answer =
         desk_simulate(&exchange->web->desk, &submission, exchange->now_ms, view_r);
     if (answer > 0 && !exchange->api) {

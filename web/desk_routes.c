@@ -525,40 +525,77 @@ void desk_routes_answer(struct exchange *exchange, const char *path)
 
 /* ---- the desk --------------------------------------------------------------------------------- */
 
-/* Where to go on after signing in: the path as a link has it. */
+/* The request's path as a link has it; in the arena. */
+static const char *path_of(const struct exchange *exchange)
+{
+    freed_by(text_free) struct text path = {0};
+    char *rest = arena_strdup(exchange->request->arena, exchange->request->path), *segment;
+    while ((segment = strsep(&rest, "/")) != NULL) {
+        text_add_url(&path, segment);
+        if (rest != NULL)
+            text_add_char(&path, '/');
+    }
+    return arena_strdup(exchange->request->arena, text_string(&path));
+}
+
 static void ask_to_sign_in(struct exchange *exchange)
 {
-    freed_by(text_free) struct text next = {0}, path = {0};
-    struct arena *arena = exchange->request->arena;
-    char *rest = arena_strdup(arena, exchange->request->path), *segment;
-    while ((segment = strsep(&rest, "/")) != NULL) {
-        text_add_url(&next, segment);
-        if (rest != NULL)
-            text_add_char(&next, '/');
-    }
+    freed_by(text_free) struct text path = {0};
     text_add(&path, "/desk/sign-in");
     if (exchange->request->method == METHOD_GET) {
         text_add(&path, "?next=");
-        text_add_url(&path, text_string(&next));
+        text_add_url(&path, path_of(exchange));
     }
     http_response_redirect(exchange->response, exchange->request,
-                           arena_strdup(arena, text_string(&path)));
+                           arena_strdup(exchange->request->arena, text_string(&path)));
 }
 
-/* Too much was typed into it to be lost with a session. */
-static bool is_long_form(const struct exchange *exchange)
+/* Whether something was typed that must not be lost with a session. */
+static bool is_filled_form(const struct exchange *exchange)
 {
-    return exchange->request->method == METHOD_POST &&
-           strcmp(exchange->request->path, "/desk" DESK_IMPORT_PATH) == 0;
+    if (exchange->request->method != METHOD_POST)
+        return false;
+    freed_by(json_put) struct json_object *typed = desk_forms_typed(exchange);
+    return json_object_object_length(typed) > 0;
 }
 
-/* Its session is another one. */
-static void refuse_form(struct exchange *exchange)
+/* What is shown of a form to be read and changed once more; all else is carried along. */
+static bool is_reason(const char *name)
 {
-    if (is_long_form(exchange) && exchange->person.role >= ROLE_SUPPORT)
-        desk_block_files_again(exchange, 403);
-    else
+    return strcmp(name, "note") == 0 || strcmp(name, "text") == 0;
+}
+
+/* What has words of its own to be shown by. */
+static bool is_word(const char *name)
+{
+    return strcmp(name, "action") == 0 || strcmp(name, "rule") == 0 || strcmp(name, "cause") == 0;
+}
+
+void desk_routes_again(struct exchange *exchange, int status)
+{
+    if (strcmp(exchange->request->path, "/desk" DESK_IMPORT_PATH) == 0) {
+        desk_block_files_again(exchange, status);
+        return;
+    }
+    if (!is_filled_form(exchange)) {
         reply_error(exchange, 403, NULL);
+        return;
+    }
+    freed_by(json_put) struct json_object *typed = desk_forms_typed(exchange);
+    struct json_object *view = json_object_new_object();
+    struct json_object *fields = json_add_list(view, "fields");
+    json_add_string(view, "path", path_of(exchange));
+    json_object_object_foreach(typed, name, value)
+    {
+        struct json_object *field = json_object_new_object();
+        json_add_string(field, "where", name);
+        json_add_string(field, "text", json_object_get_string(value));
+        json_add_bool(field, "reason", is_reason(name));
+        if (is_word(name))
+            json_add_string(field, name, json_object_get_string(value));
+        json_object_array_add(fields, field);
+    }
+    reply_page(exchange, status, "desk_again", view);
 }
 
 void desk_routes_handle(struct exchange *exchange)
@@ -567,12 +604,12 @@ void desk_routes_handle(struct exchange *exchange)
     int known = access_by_session(exchange);
     if (known < 0)
         reply_no_store(exchange);
-    else if (known == 0 && is_long_form(exchange))
+    else if (known == 0 && is_filled_form(exchange))
         signin_keep_form(exchange);
     else if (known == 0)
         ask_to_sign_in(exchange);
     else if (exchange->request->method == METHOD_POST && !access_csrf_fits(exchange))
-        refuse_form(exchange);
+        desk_routes_again(exchange, 403); /* its session is another one */
     else if (*path == '\0')
         desk_routes_redirect(exchange, "/", "", "");
     else

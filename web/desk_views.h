@@ -96,6 +96,10 @@ void desk_page_add_limit_rows(struct json_object *view);
 void desk_routes_redirect(struct exchange *exchange, const char *folder, const char *name,
                           const char *more);
 
+/* A form of the desk (exchange->request: its path, what was typed) was not looked at, since its session
+ * had ended: what was typed, to be sent anew. */
+void desk_routes_again(struct exchange *exchange, int status);
+
 /* Finds the route for `path` (below /desk or /api/v1), looks whether the person may, and lets
  * its view answer. Whose request it is has been found out before. */
 void desk_routes_answer(struct exchange *exchange, const char *path);

@@ -16,13 +16,18 @@ static bool has_dot_segment(const char *path)
     return false;
 }
 
-/* Where to go on: below the desk, and not here again. */
+/* Below the desk, and not here again. */
+static bool is_desk_path(const char *path)
+{
+    return strncmp(path, "/desk/", 6) == 0 && !has_dot_segment(path) &&
+           strncmp(path, "/desk/sign-", 11) != 0 && strlen(path) <= REQUEST_MAX_PATH;
+}
+
+/* Where to go on. */
 static const char *next_of(const struct http_request *request)
 {
     const char *next = http_request_param(request, "next");
-    bool safe = next != NULL && strncmp(next, "/desk/", 6) == 0 && !has_dot_segment(next) &&
-                strncmp(next, "/desk/sign-", 11) != 0 && strlen(next) <= REQUEST_MAX_PATH;
-    return safe ? next : NULL;
+    return next != NULL && is_desk_path(next) ? next : NULL;
 }
 
 /* NULL: it has none. */
@@ -32,20 +37,57 @@ static const char *browser_of(const struct http_request *request)
     return cookie != NULL && staff_browser_well_formed(cookie) ? cookie : NULL;
 }
 
-/* "kept":[{"name":…,"value":…}]: of the import's form, that came when its session had ended. */
+#define KEPT "kept:" /* begins the names of what was typed into a form when its session had ended */
+
+static void add_kept_field(struct json_object *list, const char *name, const char *value)
+{
+    struct json_object *field = json_object_new_object();
+    json_add_string(field, "name", name);
+    json_add_string(field, "value", value);
+    json_object_array_add(list, field);
+}
+
+/* "kept":[{"name":…,"value":…}…]: of a form that came when its session had ended, its path and what was
+ * typed; or, when signing in failed, the same again. */
 static void add_kept(const struct exchange *exchange, struct json_object *view)
 {
-    static const char *const names[] = {"csv", "note"};
+    const struct http_request *request = exchange->request;
     struct json_object *list = json_add_list(view, "kept");
-    for (size_t i = 0; i < countof(names); i++) {
-        const char *value = http_request_param(exchange->request, names[i]);
-        if (value == NULL)
-            continue;
-        struct json_object *field = json_object_new_object();
-        json_add_string(field, "name", names[i]);
-        json_add_string(field, "value", value);
-        json_object_array_add(list, field);
+    bool again = strcmp(request->path, "/desk/sign-in") == 0;
+    freed_by(json_put) struct json_object *typed =
+        again ? json_object_get(request->params) : desk_forms_typed(exchange);
+    json_object_object_foreach(typed, name, value)
+    {
+        if (!again)
+            name = arena_printf(request->arena, KEPT "%s", name);
+        if (json_object_is_type(value, json_type_string) && strncmp(name, KEPT, strlen(KEPT)) == 0)
+            add_kept_field(list, name, json_object_get_string(value));
     }
+    const char *path = again ? http_request_param(request, "kept_path") : request->path;
+    if (path != NULL && json_object_array_length(list) > 0)
+        add_kept_field(list, "kept_path", path);
+}
+
+/* The form that was kept, for who has signed in again: false, there is none. */
+static bool show_kept(struct exchange *exchange)
+{
+    const struct http_request *signing_in = exchange->request;
+    const char *path = http_request_param(signing_in, "kept_path");
+    if (path == NULL || !is_desk_path(path) || access_by_session(exchange) < 1)
+        return false;
+    freed_by(json_put) struct json_object *typed = json_object_new_object();
+    json_object_object_foreach(signing_in->params, name, value)
+    {
+        if (strncmp(name, KEPT, strlen(KEPT)) == 0)
+            json_object_object_add(typed, name + strlen(KEPT), json_object_get(value));
+    }
+    struct http_request kept = *signing_in;
+    kept.path = path;
+    kept.params = typed;
+    exchange->request = &kept;
+    desk_routes_again(exchange, 200);
+    exchange->request = signing_in;
+    return true;
 }
 
 static void show_form(struct exchange *exchange, int status, bool failed)
@@ -109,10 +151,7 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
     http_response_header(exchange->response, "Set-Cookie",
                          cookie_header(exchange->request, cookie, SESSION_MS));
     exchange->cookie = cookie;
-    if (http_request_param(exchange->request, "csv") != NULL && access_by_session(exchange) > 0 &&
-        exchange->person.role >= ROLE_SUPPORT)
-        desk_block_files_again(exchange, 200);
-    else
+    if (!show_kept(exchange))
         http_response_redirect(exchange->response, exchange->request,
                                next != NULL ? next : "/desk/");
 }

@@ -67,8 +67,7 @@ void status_handle(struct exchange *exchange);  /* GET, POST /status */
 void status_delivery_handle(struct exchange *exchange); /* POST /status/delivery */
 void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
-/* The import's form came when its session had ended: the form for signing in, which carries along
- * what was typed. */
+/* A form came when its session had ended: the form for signing in, which carries along what was typed. */
 void signin_keep_form(struct exchange *exchange);
 void desk_routes_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
 void api_handle(struct exchange *exchange);     /* below /api/v1/ */

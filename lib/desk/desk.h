@@ -566,6 +566,12 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
  *                           would not be with the counts forgotten),
  *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),
+ *  "asked":{"cause":of a suspend, or of a lift of a mailbox|null,"suspends":bool,"until":its end|null,
+ *           "changes":[{"kind":"extra"|"limit"|"exempt","rule":…|null,"removed":bool,
+ *                       "value":number|null (off),"until":moment|null,
+ *                       "limits":[{"channel":…,"before":number|null (off),"after":…}…]}…]},
+ *  "doubtful":bool   (a limit comes, in all, above ten times the settings', or is switched off),
+ *  "seen":number of the newest entry of the audit log about the subject before this,
  *  "cause":…,"lock":LOCK as it was before|null: the key is missing   (a lift of a mailbox. One of cause
  *     compromised ends the lock, as a mistake; others leave it),
  *  "lifted":[BLOCK…],"breaks_at":moment|null (a lift of a domain: when it would be blocked again),
@@ -575,5 +581,10 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
 int desk_action(const struct desk *desk, const struct person *person, struct json_object *request,
                 bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
+/* The newest entry of the audit log about the subject (a mailbox or "@domain", as typed) that somebody
+ * else made: of the last 24 hours behind number `seen`, or (seen < 0) of the last hour; NULL: none.
+ * 1 with *entry_r, to be put; -1. */
+int desk_done_since(const struct desk *desk, const struct person *person, const char *subject,
+                    int64_t seen, int64_t now_ms, struct json_object **entry_r) must_check;
 
 #endif

@@ -7,10 +7,12 @@
 #include "desk/desk_lock.h"
 #include "desk/desk_request.h"
 #include "desk/forecast.h"
+#include "desk/input.h"
 #include "desk/view.h"
 #include "store/kept.h"
 
 enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit log, to count a day's resets */
+enum { SINCE_LOOKED_AT = 20 };
 
 /* ---- who may ---------------------------------------------------------------------------- */
 
@@ -210,6 +212,17 @@ static int carry_out(const struct context *context, const struct person *person,
     }
 }
 
+/* "seen": the number of the newest entry of the audit log about it; 0: none. 1 or -1. */
+static int add_seen(const struct context *context, const char *subject, struct json_object *view)
+{
+    struct audit newest = {0};
+    struct store_page page = {.max = 1};
+    if (store_audit_newest(context->desk->store, subject, INT64_MAX, &newest, &page) < 1)
+        return -1;
+    json_add_int(view, "seen", newest.number);
+    return 1;
+}
+
 int desk_action(const struct desk *desk, const struct person *person, struct json_object *words,
              bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
 {
@@ -235,7 +248,9 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     if (prepared < 1)
         return prepared;
     if (desk_request_imagine(&context, &request, &before, &after) < 0 ||
-        desk_request_concerns(&context, &request, view) < 0)
+        desk_request_add_asked(&context, &request, &before, &after, view) < 0 ||
+        desk_request_concerns(&context, &request, view) < 0 ||
+        add_seen(&context, request.subject, view) < 0)
         return -1;
     if (!possible(&request, &before, problem))
         return 0;
@@ -249,5 +264,29 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);
     view_add_suspensions(&context, &(preview ? &before : &after)->account.suspensions, true, view);
     *view_r = take(view);
+    return 1;
+}
+
+int desk_done_since(const struct desk *desk, const struct person *person, const char *subject,
+                    int64_t seen, int64_t now_ms, struct json_object **entry_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    struct audit *entries = arena_alloc(context.arena, SINCE_LOOKED_AT * sizeof *entries);
+    struct store_page page = {.max = SINCE_LOOKED_AT};
+    struct problem problem;
+    const char *key;
+    *entry_r = NULL;
+    bool of_domain = subject[0] == '@';
+    if (of_domain ? !input_domain(&context, subject, "subject", &key, &problem)
+                  : !input_mailbox(&context, subject, "subject", &key, &problem))
+        return 1;
+    if (of_domain)
+        key = arena_printf(context.arena, "@%s", key);
+    if (store_audit_newest(desk->store, key, INT64_MAX, entries, &page) < 1)
+        return -1;
+    for (size_t i = 0; i < page.count && *entry_r == NULL; i++)
+        if (entries[i].number > seen && strcmp(entries[i].by, person->name) != 0 &&
+            window_holds(entries[i].at_ms, seen < 0 ? HOUR_MS : DAY_MS, now_ms))
+            *entry_r = view_action(&entries[i]);
     return 1;
 }

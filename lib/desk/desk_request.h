@@ -1,5 +1,5 @@
 /* A staff action as it is asked for: read from words, checked, imagined. Internal
- * to desk_request.c, desk_caps.c, desk_preview.c, desk_unblock.c and desk_action.c. */
+ * to desk_request.c, desk_asked.c, desk_caps.c, desk_preview.c, desk_unblock.c and desk_action.c. */
 #ifndef SENDGUARD_DESK_REQUEST_H
 #define SENDGUARD_DESK_REQUEST_H
 
@@ -50,6 +50,17 @@ int desk_request_within_caps(const struct context *context, const struct desk_re
 /* The forecast with the action done; nothing is done. 1 or -1. */
 int desk_request_imagine(const struct context *context, const struct desk_request *request,
                          const struct forecast *before, struct forecast *after_r) must_check;
+
+/* Whether changes of limits (extra, limit) make one come, in all, above ten times the settings', or
+ * switch one off that the settings have; of a domain, also for a mailbox with adjustments of its own.
+ * 1, 0, -1. Asked before they are made. */
+int desk_request_beyond(const struct context *context, const struct desk_request *request)
+    must_check;
+/* "asked" and "doubtful": what is confirmed. `after`: the suspension that is made among the others.
+ * 1 or -1. Asked before anything is done. */
+int desk_request_add_asked(const struct context *context, const struct desk_request *request,
+                           const struct forecast *before, const struct forecast *after,
+                           struct json_object *view) must_check;
 
 /* "mailboxes" and "more_mailboxes": who is concerned. 1 or -1. */
 int desk_request_concerns(const struct context *context, const struct desk_request *request,

@@ -318,7 +318,7 @@ def test_a_session_that_ends_loses_no_lines(provider):
     assert page.status == 403 and "what you typed is kept" in page.text
     kept = {html.unescape(name): html.unescape(value) for name, value in re.findall(
         r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text)}
-    assert kept == {"csv": csv, "note": "ticket 20"}
+    assert kept == {"kept:csv": csv, "kept:note": "ticket 20", "kept_path": IMPORT}
     wrong = browser.sign_in("sam", "no such password", **kept)
     assert wrong.status == 403 and names[0] in wrong.text
     form = browser.sign_in("sam", **kept)

@@ -267,7 +267,8 @@ def test_sign_out_ends_the_session(web):
     assert "Max-Age=0" in answer.header("Set-Cookie")
     for thief in (Client(web, {"Cookie": cookie}), ada):
         assert thief.get("/desk/").status == 303
-        assert thief.post_form("/desk/actions", {"csrf": csrf, "action": "lift"}).status == 303
+        assert thief.post_form("/desk/actions", {"csrf": csrf}).status == 303
+        assert thief.post_form("/desk/actions", {"csrf": csrf, "action": "lift"}).status == 403
     assert other.get("/desk/").status == 200
 
 

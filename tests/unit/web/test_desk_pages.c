@@ -928,6 +928,99 @@ START_TEST(test_not_allowed)
 }
 END_TEST
 
+/* ---- what is confirmed --------------------------------------------------------------------------- */
+
+START_TEST(test_what_is_confirmed)
+{
+    begin(_i, ROLE_ADMIN, WITH(SMALL));
+    const char *html = post("action=extra&subject=" BOB "&messages=7&for=30m&note=n");
+    check_page(html);
+    rig_check_has(html, "<dt>Messages in 24 hours</dt><dd>7 more</dd>\n<dt>Until</dt><dd><time");
+    rig_check_has(html, "in 30 min</span>)</dd>");
+    rig_check_has(html, "webmail: 5 → <strong>12</strong><br>mail program: 5 → <strong>12</strong>");
+    rig_check_has_not(html, "name=\"sure\"");
+    html = post("action=limit&subject=" BOB "&rule=messages_per_day&value=9&note=n");
+    rig_check_has(html, "<dd>9</dd>\n<dt>Until</dt><dd>without an end</dd>");
+    html = post("action=suspend&subject=" BOB "&cause=terms&for=2h&note=n");
+    rig_check_has(html, "<dt>Cause</dt><dd>against the terms of use</dd>");
+    rig_check_has(html, "in 2 h</span>)</dd>");
+    html = post("action=exempt&subject=@example.test&for=7d&note=n");
+    rig_check_has(html, "<dt>All limits</dt><dd>no limit applies</dd>");
+    end();
+}
+END_TEST
+
+/* Ten times the limit passes, more is asked about, and so is no limit at all. */
+START_TEST(test_doubt)
+{
+    begin(_i, ROLE_ADMIN, WITH(SMALL));
+    rig_check_has_not(post("action=extra&subject=" BOB "&messages=45&note=n"), "name=\"sure\"");
+    rig_check_has(post("action=extra&subject=" BOB "&messages=46&note=n"), "name=\"sure\"");
+    rig_check_has(post("action=limit&subject=" BOB "&rule=messages_per_day&value=off&note=n"),
+                  "name=\"sure\"");
+    post("action=extra&subject=" BOB "&messages=45&note=first&confirm=1");
+    ck_assert_int_eq(response.status, 303);
+    do_action(&admin, "{'action':'extra','subject':'" ALICE "','messages':45,'note':'x'}", NOW);
+    rig_check_has(post("action=extra&subject=@example.test&messages=1&note=n"), "name=\"sure\"");
+    const char *html = post("action=limit&subject=" BOB "&rule=messages_per_day&value=51&note=typo"
+                            "&confirm=1");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "Nothing is done yet: confirm below");
+    ck_assert_uint_eq(audited("limit", "typo"), 0);
+    post("action=limit&subject=" BOB "&rule=messages_per_day&value=51&note=meant&confirm=1&sure=1");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_uint_eq(audited("limit", "meant"), 1);
+    end();
+}
+END_TEST
+
+static const char *seen_in(const char *html)
+{
+    const char *at = strstr(html, "name=\"seen\" value=\"");
+    ck_assert_ptr_nonnull(at);
+    return value_at(at + strlen("name=\"seen\" value=\""));
+}
+
+/* Who confirms what he saw is told what a colleague did meanwhile, and decides anew. */
+START_TEST(test_a_colleague_was_faster)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    const char *extra = "action=extra&subject=" BOB "&messages=2&for=1h&note=mine";
+    const char *confirmed = arena_printf(arena, "%s&confirm=1&seen=%s", extra,
+                                         seen_in(post(extra)));
+    do_action(&admin, "{'action':'note','subject':'" BOB "','note':'on the phone with him'}",
+              NOW - MINUTE_MS);
+    const char *html = post(confirmed);
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "Nothing is done: meanwhile somebody else did something here. <time");
+    rig_check_has(html, "by ada");
+    rig_check_has(html, "on the phone with him");
+    ck_assert_uint_eq(audited("extra", "mine"), 0);
+    post(arena_printf(arena, "%s&confirm=1&seen=%s", extra, seen_in(html)));
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_uint_eq(audited("extra", "mine"), 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_lifted_by_a_colleague)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    pause_alice();
+    const char *confirmed = arena_printf(arena, LIFT "&confirm=1&seen=%s", seen_in(post(LIFT)));
+    do_action(&admin, "{'action':'lift','subject':'" ALICE "','note':'i know her'}", NOW);
+    const char *html = post(confirmed);
+    ck_assert_int_eq(response.status, 409);
+    check_page(html);
+    rig_check_has(html, "it is not suspended");
+    rig_check_has(html, "i know her");
+    rig_check_has_not(post("action=lift&subject=" BOB "&note=n"), "meanwhile");
+    end();
+}
+END_TEST
+
 /* What a domain's action would touch is shown before. */
 START_TEST(test_domain)
 {
@@ -1122,6 +1215,10 @@ int main(void)
     tcase_add_loop_test(cases, test_wrong_input, 0, (int)countof(wrong));
     tcase_add_test(cases, test_forms_half_filled);
     tcase_add_test(cases, test_not_allowed);
+    tcase_add_loop_test(cases, test_what_is_confirmed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_doubt, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_a_colleague_was_faster, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lifted_by_a_colleague, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,

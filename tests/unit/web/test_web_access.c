@@ -96,6 +96,40 @@ START_TEST(a_session_lasts_eight_hours)
 }
 END_TEST
 
+/* What was typed comes again after signing in, with nothing done; only its reason is changed by hand. */
+START_TEST(a_form_outlives_its_session)
+{
+    begin(_i);
+    sign_in(NOW);
+    int64_t later = NOW + SESSION_MS;
+    post("/sending/desk/mailboxes/a%2Fb%40example.test/permissions", OUR_ORIGIN,
+         "csrf=x&action=allow_from&address=x%40y.test&confirm=1&sure=1&note=%3Cb%3E+on+the+phone", later);
+    ck_assert_int_eq(response.status, 403);
+    check_has("name=\"kept:note\" value=\"&lt;b&gt; on the phone\"");
+    check_has("name=\"kept_path\" value=\"/desk/mailboxes/a/b@example.test/permissions\"");
+    ck_assert_ptr_null(strstr(body(), "confirm"));
+    const char *kept = "&kept%3Aaction=allow_from&kept%3Aaddress=x%40y.test&kept%3Anote=%3Cb%3E+on+the+phone"
+                       "&kept_path=/desk/mailboxes/a/b%40example.test/permissions";
+    post("/sending/desk/sign-in", OUR_ORIGIN, arena_printf(arena, "name=ada&password=wrong%s", kept),
+         later);
+    check_has("name=\"kept:note\" value=\"&lt;b&gt; on the phone\"");
+    post("/sending/desk/sign-in", OUR_ORIGIN,
+         arena_printf(arena, "name=ada&password=correct+horse+battery%s", kept), later);
+    ck_assert_int_eq(response.status, 200);
+    ck_assert_ptr_nonnull(header("Set-Cookie"));
+    check_has("action=\"/sending/desk/mailboxes/a/b%40example.test/permissions\"");
+    check_has("name=\"address\" value=\"x@y.test\"");
+    check_has("&lt;b&gt; on the phone</textarea>");
+    struct audit audit[9];
+    struct store_page page = {.max = countof(audit)};
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1); /* the account */
+    post("/sending/desk/sign-in", OUR_ORIGIN,
+         "name=ada&password=correct+horse+battery&kept%3Anote=x&kept_path=/desk/../evil", later);
+    ck_assert_int_eq(response.status, 303);
+}
+END_TEST
+
 START_TEST(a_token_lasts_until_its_end)
 {
     begin(_i);
@@ -324,6 +358,7 @@ int main(void)
     TCase *tests = rig_case(suite, "web_access");
     tcase_add_checked_fixture(tests, NULL, end);
     tcase_add_loop_test(tests, a_session_lasts_eight_hours, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_form_outlives_its_session, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_token_lasts_until_its_end, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_form_comes_from_our_origin, 0, countof(origins));
     tcase_add_loop_test(tests, a_form_carries_its_sessions_token, 0, BACKEND_KINDS);

@@ -1,0 +1,130 @@
+/* What is confirmed with an action, in numbers and moments; and whether it is more than anybody is
+ * likely to mean. */
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/desk_request.h"
+
+/* Above so many times the settings' limit it is taken for a slip first. */
+enum { DOUBTED_TIMES = 10 };
+
+/* Also while exempt. */
+static int64_t limit_of(const struct effective_limits *limits, enum rule rule)
+{
+    int64_t limit = limits->without_extra[rule];
+    return limit == LIMIT_OFF ? LIMIT_OFF : limit + limits->extra[rule];
+}
+
+static bool is_beyond(int64_t before, int64_t after, int64_t standard)
+{
+    if (standard == LIMIT_OFF)
+        return false;
+    if (after == LIMIT_OFF)
+        return true;
+    return before != LIMIT_OFF && after >= before && after > DOUBTED_TIMES * standard;
+}
+
+static int mailbox_beyond(const struct context *context, const struct desk_request *request,
+                          const char *mailbox)
+{
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        struct effective_limits before, after;
+        if (!context_uses(context, (enum channel)channel))
+            continue;
+        if (guard_limits_if(context->desk->guard, (enum channel)channel, mailbox, request->domain,
+                            request->changes, 0, context->now_ms, &before) < 0 ||
+            guard_limits_if(context->desk->guard, (enum channel)channel, mailbox, request->domain,
+                            request->changes, request->change_count, context->now_ms, &after) < 0)
+            return -1;
+        for (size_t i = 0; i < request->change_count; i++) {
+            enum rule rule = request->changes[i].rule;
+            if (!request->changes[i].removed &&
+                is_beyond(limit_of(&before, rule), limit_of(&after, rule),
+                          context->settings->limits[channel].of[rule]))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+int desk_request_beyond(const struct context *context, const struct desk_request *request)
+{
+    if (request->action != ACTION_EXTRA && request->action != ACTION_LIMIT)
+        return 0;
+    int beyond = mailbox_beyond(context, request, request->mailbox);
+    if (beyond != 0 || request->mailbox[0] != '\0')
+        return beyond;
+    const char **mailboxes;
+    size_t count = guard_adjusted(context->desk->guard, context->arena, request->domain,
+                                  &mailboxes);
+    for (size_t i = 0; i < count && beyond == 0; i++)
+        beyond = mailbox_beyond(context, request, mailboxes[i]);
+    return beyond;
+}
+
+/* ---- told ------------------------------------------------------------------------------------ */
+
+static void add_limit(struct json_object *view, const char *name, int64_t limit)
+{
+    if (limit == LIMIT_OFF)
+        json_add_null(view, name);
+    else
+        json_add_int(view, name, limit);
+}
+
+/* "limits":[{"channel":…,"before":…,"after":…}…] */
+static void add_limits(const struct context *context, enum rule rule,
+                       const struct forecast *before, const struct forecast *after,
+                       struct json_object *view)
+{
+    struct json_object *list = json_add_list(view, "limits");
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        if (!context_uses(context, (enum channel)channel))
+            continue;
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "channel", channel_names[channel]);
+        add_limit(one, "before", limit_of(&before->limits[channel], rule));
+        add_limit(one, "after", limit_of(&after->limits[channel], rule));
+        json_object_array_add(list, one);
+    }
+}
+
+static void add_change(const struct context *context, const struct adjustment *change,
+                       const struct forecast *before, const struct forecast *after,
+                       struct json_object *list)
+{
+    struct json_object *one = json_object_new_object();
+    bool of_rule = change->kind != ADJUST_EXEMPT;
+    json_add_string(one, "kind", adjust_kind_names[change->kind]);
+    json_add_string(one, "rule", of_rule ? rule_table[change->rule].name : NULL);
+    json_add_bool(one, "removed", change->removed);
+    add_limit(one, "value", of_rule && !change->removed ? change->value : LIMIT_OFF);
+    json_add_moment(one, "until", change->removed ? UNTIL_LIFTED : change->until_ms);
+    if (of_rule)
+        add_limits(context, change->rule, before, after, one);
+    else
+        json_add_list(one, "limits");
+    json_object_array_add(list, one);
+}
+
+int desk_request_add_asked(const struct context *context, const struct desk_request *request,
+                           const struct forecast *before, const struct forecast *after,
+                           struct json_object *view)
+{
+    const struct suspension *made =
+        request->action == ACTION_SUSPEND
+            ? suspension_find(&after->account.suspensions, request->cause)
+            : NULL;
+    bool of_cause = made != NULL || (request->action == ACTION_LIFT && request->mailbox[0] != '\0');
+    int beyond = desk_request_beyond(context, request);
+    if (beyond < 0)
+        return -1;
+    struct json_object *asked = json_add_object(view, "asked");
+    json_add_string(asked, "cause", of_cause ? cause_names[request->cause] : NULL);
+    json_add_bool(asked, "suspends", made != NULL);
+    json_add_moment(asked, "until", made != NULL ? made->until_ms : UNTIL_LIFTED);
+    struct json_object *changes = json_add_list(asked, "changes");
+    for (size_t i = 0; i < request->change_count; i++)
+        add_change(context, &request->changes[i], before, after, changes);
+    json_add_bool(view, "doubtful", beyond > 0);
+    return 1;
+}
