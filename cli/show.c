@@ -68,6 +68,15 @@ static void print_mailbox(struct cli *cli, struct json_object *view)
 
 /* ---- what a text is ------------------------------------------------------------------ */
 
+/* What was meant perhaps. */
+static void print_matches(struct cli *cli, struct json_object *view)
+{
+    struct json_object *one;
+    each_of(one, view, "matches")
+        printf("  %s %s\n", print_member(cli->arena, one, "found", ""),
+               print_member(cli->arena, one, "key", ""));
+}
+
 static void print_found(struct cli *cli, struct json_object *view)
 {
     static const struct {
@@ -84,17 +93,25 @@ static void print_found(struct cli *cli, struct json_object *view)
         if (strcmp(found, ways[i].found) == 0)
             printf("%s %s: sendguard %s %s%s\n", found, key, ways[i].command,
                    *key == '@' ? "" : ways[i].before, key);
+    if (strcmp(found, "network") == 0)
+        printf("network %s: of the last 500 decisions these addresses are in it:\n", key);
+    else if (views_list_length(view, "matches") > 0)
+        puts(strcmp(found, "nothing") == 0 ? "Perhaps you meant:"
+                                           : "Nothing is known of it. Perhaps you meant:");
+    print_matches(cli, view);
 }
 
 int cli_run_search(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
-    int status = cli_answer(cli, desk_search(&cli->desk, cli->words[0], &view, &problem), &problem);
+    int status = cli_answer(cli, desk_search(&cli->desk, cli->words[0], cli->now_ms, &view, &problem),
+                            &problem);
     if (status >= 0)
         return status;
     status = views_show(cli, view, print_found);
-    if (strcmp(json_string(view, "found", "nothing"), "nothing") == 0)
+    if (strcmp(json_string(view, "found", "nothing"), "nothing") == 0 &&
+        views_list_length(view, "matches") == 0)
         return cli_failed(cli, "\"%s\" is no mailbox, domain, IP address or decision id",
                           cli->words[0]);
     return status;

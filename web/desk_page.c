@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/zone.h"
 #include "web/desk_views.h"
 
 /* ---- what the next message would meet -------------------------------------------------------- */
@@ -23,6 +24,16 @@ void desk_page_add_used(struct json_object *next)
     size_t count = reasons != NULL ? json_object_array_length(reasons) : 0;
     for (size_t i = 0; i < count; i++)
         tell_used(json_object_array_get_idx(reasons, i));
+}
+
+/* ---- moments ---------------------------------------------------------------------------------- */
+
+void desk_page_add_full(const struct exchange *exchange, struct json_object *view)
+{
+    int64_t at_ms;
+    if (zone_moment_read(json_string(view, "at", ""), &at_ms))
+        json_add_string(view, "at_exact",
+                        present_moment_exact(exchange->request->arena, &exchange->reader, at_ms));
 }
 
 /* ---- limits ---------------------------------------------------------------------------------- */

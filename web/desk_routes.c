@@ -48,6 +48,23 @@ static void shorten_appeals(struct json_object *view, size_t shown)
                                              (int64_t)json_object_array_length(list));
 }
 
+/* For the pages of the desk: what somebody looks at now. That it is not kept stops nobody. */
+static void note_looked(struct exchange *exchange, const char *found, const char *key)
+{
+    if (!exchange->api &&
+        desk_looked_add(&exchange->web->desk, &exchange->person, found, key, exchange->now_ms) < 0)
+        log_line(LOG_WARNING_LEVEL, "what staff looked at is not kept", NULL);
+}
+
+static int add_looked(struct exchange *exchange, struct json_object *view)
+{
+    struct json_object *list;
+    if (desk_looked(&exchange->web->desk, &exchange->person, exchange->now_ms, &list) < 0)
+        return -1;
+    json_add(view, "looked", list);
+    return 1;
+}
+
 static int view_home(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
@@ -63,7 +80,7 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
         return -1;
     json_add_int(*view_r, "reports_waiting",
                  (int64_t)json_object_array_length(json_member(waiting, "reports")));
-    if (add_spf_to_home(exchange, *view_r) < 0)
+    if (add_spf_to_home(exchange, *view_r) < 0 || add_looked(exchange, *view_r) < 0)
         return -1;
     return desk_deliveries_add_to_home(exchange, *view_r);
 }
@@ -106,12 +123,16 @@ static int view_search(struct exchange *exchange, struct json_object **view_r,
         *view_r = NULL;
         return 1;
     }
-    int answer = desk_search(&exchange->web->desk, query, view_r, problem);
+    int answer = desk_search(&exchange->web->desk, query, exchange->now_ms, view_r, problem);
     if (answer < 1 || exchange->api)
         return answer;
     const char *folder = folder_of(json_string(*view_r, "found", "nothing"));
-    if (folder == NULL)
-        return 1;
+    bool meant_other = json_object_array_length(json_member(*view_r, "matches")) > 0;
+    json_add_string(*view_r, "folder", folder);
+    json_add_bool(*view_r, "is_network",
+                  strcmp(json_string(*view_r, "found", ""), "network") == 0);
+    if (folder == NULL || meant_other)
+        return add_looked(exchange, *view_r);
     desk_routes_redirect(exchange, folder, json_string(*view_r, "key", ""), "");
     json_put(view_r);
     return 1;
@@ -160,6 +181,7 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
                               exchange->now_ms, view_r, problem);
     if (answer < 1 || exchange->api)
         return answer;
+    note_looked(exchange, "mailbox", json_string(*view_r, "mailbox", ""));
     add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
     desk_page_add_used(json_member(*view_r, "next"));
     desk_page_add_limit_rows(*view_r);
@@ -186,7 +208,11 @@ static int view_decision(struct exchange *exchange, struct json_object **view_r,
 {
     int answer = desk_decision(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r,
                                problem);
-    return answer < 1 || exchange->api ? answer : desk_deliveries_add_to_decision(exchange, *view_r);
+    if (answer < 1 || exchange->api)
+        return answer;
+    note_looked(exchange, "decision", json_string(*view_r, "decision", ""));
+    desk_page_add_full(exchange, *view_r);
+    return desk_deliveries_add_to_decision(exchange, *view_r);
 }
 
 static int view_senders(struct exchange *exchange, enum sender_of of,
@@ -197,6 +223,7 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
                               after != NULL ? after : "", exchange->now_ms, view_r, problem);
     if (answer < 1 || exchange->api)
         return answer;
+    note_looked(exchange, json_string(*view_r, "of", ""), json_string(*view_r, "key", ""));
     desk_page_add_limit_rows(*view_r);
     if (of != SENDERS_OF_DOMAIN)
         return answer;

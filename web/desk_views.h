@@ -88,6 +88,8 @@ int desk_deliveries_add_to_home(struct exchange *exchange, struct json_object *v
 /* For pages, in a view's NEXT (desk.h): each reason over time gets "used", what its window holds,
  * and "used_told":true. NULL: nothing. */
 void desk_page_add_used(struct json_object *next);
+/* For pages: "at_exact", the view's "at" with its second and the zone. */
+void desk_page_add_full(const struct exchange *exchange, struct json_object *view);
 /* For pages: the view's "limits" become "limit_rows":[{"rule":…,"channels":[webmail's, smtp's],
  * "adjusted":true}…], and those that staff adjusted "adjusted":{"limit_rows":[…]}, null for none. */
 void desk_page_add_limit_rows(struct json_object *view);

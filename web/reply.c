@@ -43,6 +43,8 @@ static void add_frame(struct exchange *exchange, const char *page, struct json_o
     json_add_string(view, "lang", exchange->reader.language);
     if (!json_object_object_get_ex(view, "contact", NULL))
         desk_add_contact(view, exchange->settings->support_contact);
+    if (!json_object_object_get_ex(view, "zone", NULL))
+        json_add_string(view, "zone", present_zone(&exchange->reader));
     add_person(exchange, view);
     add_max_extra_for(exchange, view);
 }

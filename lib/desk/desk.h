@@ -121,10 +121,25 @@ int desk_appeal(const struct desk *desk, const char *mailbox, const char *about,
 
 enum { DESK_PAGE = 50 };
 
-/* What a search box's text is: {"query":…,"found":"mailbox"|"domain"|"ip"|"decision"|"nothing",
- * "key":…}; for mailboxes and domains no proof that they exist. 400 for no text. */
-int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
-                struct problem *problem) must_check;
+/* What a search box's text is: {"query":…,
+ *  "found":"mailbox"|"domain"|"ip"|"network"|"decision"|"nothing","key":…, also where the one thing of
+ *     its kind stands in a longer text, or in a link of ours,
+ *  "seen":bool, of a mailbox or domain whether anything is known of it (it may exist all the same); else
+ *     null,
+ *  "matches":[{"found":…,"key":…} ≤ 10]}: where nothing is found, or nothing known of it, the several
+ *     things that a text names, or what is alike among the suspended, the last 500 decisions and actions,
+ *     and who sent within a day from the text's domain or the first ones that are configured; of a network
+ *     the IPs of the last 500 decisions.
+ * 400 for no text, and more than 4000 bytes. */
+int desk_search(const struct desk *desk, const char *query, int64_t now_ms,
+                struct json_object **view_r, struct problem *problem) must_check;
+
+/* The ten mailboxes, domains, IPs and decisions that a member of staff looked at last, within 30 days:
+ * [{"found":as desk_search,"key":…,"at":moment}…], the last first. Others do not see it. 1 or -1. */
+int desk_looked(const struct desk *desk, const struct person *person, int64_t now_ms,
+                struct json_object **list_r) must_check;
+int desk_looked_add(const struct desk *desk, const struct person *person, const char *found,
+                    const char *key, int64_t now_ms) must_check;
 
 /* {"now":…, "appeals" and "appeals_waiting" as desk_appeals, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
@@ -149,7 +164,8 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
 /* {"near":[NEAR…],"ips":[NEAR…],"domains":[NEAR…]}, at most 200 together. */
 int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
-/* {"now":…,"mailbox":…,"domain":…,"state":…,"retry_at":…,"suspension":SUSPENSION,
+/* {"now":…,"mailbox":…,"domain":…,"seen":bool as in desk_search,"state":…,"retry_at":…,
+ *  "suspension":SUSPENSION,
  *  "block":BLOCK,"exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
  *  and of forwarding, with its own count, where something forwards],
  *  "limits":[{"rule":…,"channel":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",

@@ -1,4 +1,4 @@
-/* What needs attention: search, suspended mailboxes, windows that are nearly full. */
+/* What needs attention: suspended mailboxes, windows that are nearly full. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,64 +19,7 @@ enum {
     SUSPENDED_LOOKED_AT = 1000, SUSPENDED_PAGE = 100,
     NEAR_LOOKED_AT = 100, NEAR_MAX = 200,
     NEAR_PERCENT = 80,
-    QUERY_MAX_BYTES = 512,
 };
-
-/* ---- search --------------------------------------------------------------------------- */
-
-/* What a text is, by its form; the key in the arena. */
-static const char *found_as(const struct context *context, const char *query, const char **key_r)
-{
-    struct problem ignored;
-    uint64_t decision;
-    size_t length = strlen(query);
-    struct submission submission;
-    submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
-    if (query[0] == '@' && input_domain(context, query, "", key_r, &ignored))
-        return "domain";
-    if (strchr(query, '@') != NULL) /* also as mail programs show it: Alice <alice@example.test> */
-        return submission_set_from(&submission, query, length, &ignored) &&
-                       (*key_r = submission.from) != NULL
-                   ? "mailbox"
-                   : "nothing";
-    if (input_ip(context, query, "", key_r, &ignored))
-        return "ip";
-    if (decision_parse(query, &decision)) {
-        char *text = arena_alloc(context->arena, DECISION_TEXT_SIZE);
-        decision_format(decision, text);
-        *key_r = text;
-        return "decision";
-    }
-    if (strchr(query, '.') != NULL && input_domain(context, query, "", key_r, &ignored))
-        return "domain";
-    return "nothing";
-}
-
-int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
-                struct problem *problem)
-{
-    static const char blank[] = " \t\r\n";
-    freed_by(context_end) struct context context = context_begin(desk, 0);
-    const char *key = NULL;
-    if (query != NULL)
-        query += strspn(query, blank);
-    if (query == NULL || query[0] == '\0')
-        return problem_set(problem, 400, "q",
-                           "expected a mailbox, a domain, an IP address or a decision's id");
-    size_t length = strlen(query);
-    while (strchr(blank, query[length - 1]) != NULL)
-        length--;
-    if (length > QUERY_MAX_BYTES)
-        return problem_set(problem, 400, "q", "it has at most %d bytes", QUERY_MAX_BYTES);
-    query = arena_strndup(context.arena, query, length);
-    const char *found = found_as(&context, query, &key);
-    struct json_object *view = json_object_new_object();
-    json_add_string(view, "query", query);
-    json_add_string(view, "found", found);
-    json_add_string(view, "key", strcmp(found, "nothing") != 0 ? key : NULL);
-    *view_r = view;
-    return 1;
-}
 
 /* ---- suspended mailboxes ---------------------------------------------------------------- */
 

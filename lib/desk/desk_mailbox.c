@@ -11,6 +11,7 @@
 #include "desk/forecast.h"
 #include "desk/input.h"
 #include "desk/recorded.h"
+#include "desk/seen.h"
 #include "desk/view.h"
 #include "guard/shadow.h"
 
@@ -208,11 +209,13 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     add_windows(&context, &forecast, view);
     add_limits(&context, &forecast, view);
     json_add(view, "next", view_next(&next));
-    if (add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0 ||
+    int seen = seen_mailbox(&context, mailbox);
+    if (seen < 0 || add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0 ||
         desk_appeal_add(&context, mailbox, &forecast.account.suspensions, true, view) < 0 ||
         desk_lock_add(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
         desk_permissions_add(&context, mailbox, view) < 0)
         return -1;
+    json_add_bool(view, "seen", seen > 0);
     *view_r = take(view);
     return 1;
 }

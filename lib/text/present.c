@@ -63,6 +63,21 @@ static int64_t whole_minutes(const struct reader *reader, int64_t time_ms)
     return (time_ms / MINUTE_MS + (coming && time_ms % MINUTE_MS > 0)) * MINUTE_MS;
 }
 
+/* What the texts of moments are made of; to be put. */
+static struct json_object *parts_of(const struct presenting *presenting,
+                                    const struct wall_time *time)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_string(values, "hour", arena_printf(presenting->arena, "%02d", time->hour));
+    json_add_string(values, "minute", arena_printf(presenting->arena, "%02d", time->minute));
+    json_add_string(values, "weekday", numbered_text(presenting, "weekday", time->weekday));
+    json_add_int(values, "day", time->day);
+    json_add_bool(values, "day_one", is_singular(presenting->reader, time->day));
+    json_add_string(values, "month", numbered_text(presenting, "month", time->month));
+    json_add_int(values, "year", time->year);
+    return values;
+}
+
 static const char *moment_text(const struct presenting *presenting, int64_t time_ms)
 {
     const struct reader *reader = presenting->reader;
@@ -70,14 +85,7 @@ static const char *moment_text(const struct presenting *presenting, int64_t time
     if (!zone_wall_time(presenting->zone, whole_minutes(reader, time_ms), &time) ||
         !zone_wall_time(presenting->zone, reader->now_ms, &now))
         return "";
-    freed_by(json_put) struct json_object *values = json_object_new_object();
-    json_add_string(values, "hour", arena_printf(presenting->arena, "%02d", time.hour));
-    json_add_string(values, "minute", arena_printf(presenting->arena, "%02d", time.minute));
-    json_add_string(values, "weekday", numbered_text(presenting, "weekday", time.weekday));
-    json_add_int(values, "day", time.day);
-    json_add_bool(values, "day_one", is_singular(reader, time.day));
-    json_add_string(values, "month", numbered_text(presenting, "month", time.month));
-    json_add_int(values, "year", time.year);
+    freed_by(json_put) struct json_object *values = parts_of(presenting, &time);
     return text_of(presenting, moment_key(&time, &now), values);
 }
 
@@ -111,6 +119,24 @@ const char *present_moment(struct arena *arena, const struct reader *reader, int
 {
     freed_by(zone_free) struct zone *zone = zone_open(reader->zone);
     return moment_text(&(struct presenting){reader, arena, zone}, time_ms);
+}
+
+const char *present_zone(const struct reader *reader)
+{
+    return reader->zone != NULL && zone_exists(reader->zone) ? reader->zone : "UTC";
+}
+
+const char *present_moment_exact(struct arena *arena, const struct reader *reader, int64_t time_ms)
+{
+    freed_by(zone_free) struct zone *zone = zone_open(reader->zone);
+    const struct presenting presenting = {reader, arena, zone};
+    struct wall_time time;
+    if (!zone_wall_time(zone, time_ms, &time))
+        return "";
+    freed_by(json_put) struct json_object *values = parts_of(&presenting, &time);
+    json_add_string(values, "second", arena_printf(arena, "%02d", (int)(time_ms / 1000 % 60)));
+    json_add_string(values, "zone", present_zone(reader));
+    return text_of(&presenting, "moment.exact", values);
 }
 
 /* ---- members ------------------------------------------------------------------------------ */

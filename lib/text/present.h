@@ -38,5 +38,9 @@ void present(struct json_object *view, const struct reader *reader);
 
 /* A moment in words, as KEY_text above; in `arena`. */
 const char *present_moment(struct arena *arena, const struct reader *reader, int64_t time_ms);
+/* With its day, its second and the zone, "3 December 2024 14:05:09 (Europe/Berlin)"; in `arena`. */
+const char *present_moment_exact(struct arena *arena, const struct reader *reader, int64_t time_ms);
+/* The name of the reader's zone, "UTC" where there is none. */
+const char *present_zone(const struct reader *reader);
 
 #endif

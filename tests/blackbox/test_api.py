@@ -150,6 +150,8 @@ def good_calls(provider):
         ("get", "/search", {"query": {"q": ip}}),
         ("get", "/search", {"query": {"q": provider.over.lower()}}),
         ("get", "/search", {"query": {"q": "what is this?"}}),
+        ("get", "/search", {"query": {"q": f"Call of {ip}, {mailbox} and {guessed}"}}),
+        ("get", "/search", {"query": {"q": ip.rsplit(".", 1)[0] + "."}}),
         ("get", "/suspended", {}),
         ("get", "/suspended", {"query": {"after": provider.stopped.mailbox}}),
         ("get", "/appeals", {}),

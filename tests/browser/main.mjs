@@ -15,9 +15,10 @@ import * as failures from './failures.mjs';
 import * as complaints from './complaints.mjs';
 import * as signin from './signin.mjs';
 import * as locks from './locks.mjs';
+import * as support from './support.mjs';
 
 // First the one that needs a domain of whose mail most fails: the others send mail that arrives.
-const suites = { failures, plugin, sending, smtp, settings, delivery, people, status, suspension, complaints, signin, locks };
+const suites = { failures, plugin, sending, smtp, settings, delivery, people, status, suspension, complaints, signin, locks, support };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

@@ -106,6 +106,16 @@
     check();
   }
 
+  // A field of one line joins the lines of what is pasted, and so the words at their ends.
+  for (const field of document.querySelectorAll("input[data-paste]")) {
+    field.addEventListener("paste", (event) => {
+      const text = event.clipboardData?.getData("text") ?? "";
+      if (!text.includes("\n")) return;
+      event.preventDefault();
+      field.setRangeText(text.replace(/\s+/g, " "), field.selectionStart, field.selectionEnd, "end");
+    });
+  }
+
   const voice = document.createElement("div");
   voice.className = "voice";
   voice.setAttribute("role", "status");

@@ -1,4 +1,4 @@
-/* What needs attention, searching, who sent from where, and the audit log. */
+/* What needs attention, who sent from where, and the audit log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -38,57 +38,6 @@ static struct verdict send_from(const char *mailbox, const char *ip, const char 
     ck_assert_int_eq(submission_set_ip(&submission, ip, strlen(ip), &problem), 1);
     return rig_judge(&submission, now_ms);
 }
-
-/* ---- search ------------------------------------------------------------------------------ */
-
-static const struct {
-    const char *query, *found, *key;
-} searches[] = {
-    {"alice@example.test", "mailbox", "alice@example.test"},
-    {"  Alice@EXAMPLE.test\t\n", "mailbox", "alice@example.test"},
-    {"Alice <alice@example.test>", "mailbox", "alice@example.test"},
-    {"alice@", "nothing", "null"},
-    {"a@x.test, b@x.test", "nothing", "null"},
-    {"@Example.test", "domain", "example.test"},
-    {"example.test", "domain", "example.test"},
-    {"B\xC3\xBC" "cher.example", "domain", "xn--bcher-kva.example"},
-    {"localhost", "nothing", "null"},
-    {"a..b", "nothing", "null"},
-    {"203.0.113.7", "ip", "203.0.113.7"},
-    {"::ffff:203.0.113.7", "ip", "203.0.113.7"},
-    {"2001:db8:1:2:3:4:5:6", "ip", "2001:db8:1:2::/64"},
-    {"2001:DB8:1:2::/64", "ip", "2001:db8:1:2::/64"},
-    {"203.0.113.7/64", "nothing", "null"},
-    {"7k3m q2xd 9f4a", "decision", "7K3M-Q2XD-9F4A"},
-    {"7K3MQ2XD9F4A", "decision", "7K3M-Q2XD-9F4A"},
-    {"7K3M-Q2XD-9F4", "nothing", "null"},
-    {"<script>alert(1)</script>", "nothing", "null"},
-};
-
-START_TEST(search)
-{
-    rig_begin(_i, WITH(SMALL));
-    for (size_t i = 0; i < countof(searches); i++) {
-        struct json_object *view = VIEW(desk_search(rig_desk(), searches[i].query, &made, &fault));
-        ck_assert_msg(strcmp(rig_text(view, "found"), searches[i].found) == 0, "%s: %s",
-                      searches[i].query, rig_text(view, "found"));
-        check_member(view, "key", searches[i].key);
-    }
-}
-END_TEST
-
-START_TEST(long_search)
-{
-    struct problem problem = {0};
-    char query[600] = "";
-    rig_begin(_i, WITH(SMALL));
-    memset(query, 'q', 512);
-    struct json_object *view = VIEW(desk_search(rig_desk(), query, &made, &fault));
-    query[512] = 'q';
-    ck_assert_int_eq(desk_search(rig_desk(), query, &view, &problem), 0);
-    ck_assert_int_eq(problem.status, 400);
-}
-END_TEST
 
 /* ---- what needs attention --------------------------------------------------------------- */
 
@@ -421,7 +370,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {search, long_search, quiet, bypassed, suspended, near, near_recipient,
+    const TTest *const tests[] = {quiet, bypassed, suspended, near, near_recipient,
                                   near_domain, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)

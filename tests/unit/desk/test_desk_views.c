@@ -249,8 +249,8 @@ START_TEST(wrong_input)
     ck_assert_int_eq(desk_audit(desk, NULL, "0", &view, &problem), 0);
     ck_assert_int_eq(desk_audit(desk, NULL, "1x", &view, &problem), 0);
     ck_assert_str_eq(problem.where, "before");
-    ck_assert_int_eq(desk_search(desk, " \t ", &view, &problem), 0);
-    ck_assert_int_eq(desk_search(desk, NULL, &view, &problem), 0);
+    ck_assert_int_eq(desk_search(desk, " \t ", NOW, &view, &problem), 0);
+    ck_assert_int_eq(desk_search(desk, NULL, NOW, &view, &problem), 0);
     ck_assert_int_eq(problem.status, 400);
     ck_assert_ptr_null(view);
 }
