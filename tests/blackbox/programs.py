@@ -34,6 +34,18 @@ def eventually(condition, what, patience=PATIENCE):
         time.sleep(0.005)
 
 
+def freeze(pid):
+    """As on a machine that hangs. The signal alone is not enough: on a busy machine threads go on for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+    eventually(lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+                           for task in tasks.iterdir()), "all threads have stopped")
+
+
+def thaw(pid):
+    os.kill(pid, signal.SIGCONT)
+
+
 class Lines:
     """Collects the lines of a program's output while it runs."""
 
@@ -247,8 +259,11 @@ class RedisServer:
             return [self._reply(reader) for _ in range(int(rest))]
         raise RuntimeError(f"no Redis reply: {line!r}")
 
-    def signal(self, number):
-        self.process.send_signal(number)
+    def freeze(self):
+        freeze(self.process.pid)
+
+    def thaw(self):
+        thaw(self.process.pid)
 
     def stop(self):
         """At once: what is in the append-only file is all that survives."""

@@ -1,7 +1,6 @@
 """The two stores behind one face: start, look inside, break."""
 
 import pathlib
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -96,10 +95,10 @@ class RedisStore:
 
     def silence(self):
         """Stopped, as on a machine that hangs: connections stay open, nothing is answered."""
-        self.server.signal(signal.SIGSTOP)
+        self.server.freeze()
 
     def speak(self):
-        self.server.signal(signal.SIGCONT)
+        self.server.thaw()
 
     def take_away(self):
         self.server.stop()

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ from clock import Clock
 from dns import dns_server
 from logins import VERSION_23
 from postfix import STACK, MailProgram, Stack
-from programs import SANITIZED, eventually
+from programs import SANITIZED, eventually, freeze, thaw
 from stores import RedisServer
 
 OWN = "domains.own_domains=example.test example.net"
@@ -265,10 +264,10 @@ def test_the_settings_of_a_redis_server(doctor, folder):
         server.command("CONFIG", "SET", "save", "")
         found = checks()
         assert red(found) == {"store"} and "appendonly yes" in found["store"]["advice"]
-        server.process.send_signal(signal.SIGSTOP)
+        server.freeze()
         found = doctor.checks("store", settings=[f"store.url=redis+unix://{server.socket_path}",
                                                  "store.timeout=30s"])
-        server.process.send_signal(signal.SIGCONT)
+        server.thaw()
         assert red(found) == {"store"} and "no answer" in found["store"]["found"]
     finally:
         server.stop()
@@ -403,11 +402,11 @@ def test_a_service_that_is_stopped(doctor, service, unit):
 
 def test_a_service_that_hangs(doctor):
     pid = int((doctor.folder / "pids/mta").read_text().split()[0])
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         found = doctor.checks()
     finally:
-        os.kill(pid, signal.SIGCONT)
+        thaw(pid)
     assert red(found) == {"sockets"}
     assert "does not answer as sendguard-mta" in found["sockets"]["found"]
 

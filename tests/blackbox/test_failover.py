@@ -2,7 +2,6 @@
 told is forgotten. One round of each kind here, twenty by make test-long."""
 
 import os
-import signal
 import subprocess
 import time
 
@@ -35,8 +34,8 @@ def kill(server):
 
 
 def freeze(server):
-    server.signal(signal.SIGSTOP)
-    return lambda: server.signal(signal.SIGCONT)
+    server.freeze()
+    return server.thaw
 
 
 @pytest.fixture

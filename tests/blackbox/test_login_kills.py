@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import random
-import signal
 import subprocess
 import threading
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from clock import HOUR, SECOND, Clock
 from logins import RIGHT, Auth, Dovecot
-from programs import BUILD, PATIENCE, eventually
+from programs import BUILD, PATIENCE, eventually, freeze, thaw
 
 KILLS = 100 if os.environ.get("SENDGUARD_LONG") else 20
 GUESSED, MISTYPED = range(40), range(40, 80)
@@ -149,19 +148,19 @@ def test_it_hangs(folder, programs):
         for number in range(10):
             assert "Authentication failed" in dovecot.sign_in("alice@example.test", f"wrong{number}")
         assert "try again after" in dovecot.sign_in("alice@example.test")
-        auth.process.send_signal(signal.SIGSTOP)
+        freeze(auth.process.pid)
         began = time.monotonic()
         assert dovecot.sign_in("alice@example.test") == ""
         assert time.monotonic() - began >= TIMEOUT_S
         assert "Authentication failed" in dovecot.sign_in("alice@example.test", "wrong10")
-        auth.process.send_signal(signal.SIGCONT)
+        thaw(auth.process.pid)
         eventually(lambda: "try again after" in dovecot.sign_in("alice@example.test"), "it answers again")
         clock.advance(HOUR - 1)
         assert "try again after" in dovecot.sign_in("alice@example.test")
         clock.advance(1)
         assert dovecot.sign_in("alice@example.test", RIGHT) == ""
     finally:
-        auth.process.send_signal(signal.SIGCONT)
+        thaw(auth.process.pid)
         dovecot.stop()
 
 

@@ -5,13 +5,12 @@ import base64
 import hashlib
 import os
 import pathlib
-import signal
 import subprocess
 
 import pytest
 
 from logins import KEY, RIGHT, Auth, Dovecot
-from programs import BUILD, PATIENCE, eventually
+from programs import BUILD, PATIENCE, eventually, freeze, thaw
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Dovecot runs as several users")
 
@@ -58,14 +57,14 @@ def needles(password):
 
 def memory_of(process):
     """What a core would have, but for pages that nobody wrote to."""
-    process.send_signal(signal.SIGSTOP)
+    freeze(process.pid)
     pieces = []
     with open(f"/proc/{process.pid}/mem", "rb", 0) as memory:
         for line in pathlib.Path(f"/proc/{process.pid}/maps").read_text().splitlines():
             begin, end = (int(number, 16) for number in line.split()[0].split("-"))
             if " r" in line and "[v" not in line:  # those of the kernel cannot be read
                 pieces += (os.pread(memory.fileno(), PAGE, at) for at in range(begin, end, PAGE))
-    process.send_signal(signal.SIGCONT)
+    thaw(process.pid)
     return b"".join(piece for piece in pieces if piece.strip(b"\0"))
 
 

@@ -1,7 +1,5 @@
 """A real Postfix with policy service and milter: mail programs that sign in to it, and Roundcube."""
 
-import os
-import signal
 import smtplib
 import subprocess
 
@@ -9,7 +7,7 @@ import pytest
 
 from endpoint import NOT_SENT
 from postfix import MailProgram, Stack
-from programs import eventually
+from programs import eventually, freeze, thaw
 from stores import RedisServer
 
 FIELD = ("limits.smtp.recipients_per_field=3",)
@@ -181,12 +179,12 @@ def test_a_milter_that_is_killed_or_hangs_between(stack, mailbox):
     with MailProgram(stack, mailbox) as program:
         assert hand_in(program, people(3), to(people(3)))[0] == 250
         pid = pid_of(stack, "milter")
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         try:
             program.smtp.rset()
             assert program.smtp.mail(program.mailbox)[0] == 451, "milter_command_timeout is over"
         finally:
-            os.kill(pid, signal.SIGCONT)
+            thaw(pid)
     with MailProgram(stack, mailbox) as program:
         refused(hand_in(program, people(4), to(people(4))), FOUR, stack)
     assert stack.used(mailbox) == 2

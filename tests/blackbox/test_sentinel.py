@@ -1,7 +1,6 @@
 """A Redis that Sentinel watches over: the master is found, and found again after a failover."""
 
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -121,12 +120,12 @@ def test_some_sentinels_may_be_away(folder, cluster):
 
 
 def test_a_sentinel_that_hangs_leaves_time_for_the_others(folder, cluster):
-    cluster.sentinels[0].signal(signal.SIGSTOP)
+    cluster.sentinels[0].freeze()
     try:
         status, said = check(folder, cluster.url, {"timeout": "4s"})
         assert status == 0 and f"sentinel at 127.0.0.1:{cluster.sentinels[1].port} names" in said
     finally:
-        cluster.sentinels[0].signal(signal.SIGCONT)
+        cluster.sentinels[0].thaw()
 
 
 def test_what_can_be_wrong(folder, cluster):
@@ -190,7 +189,7 @@ def test_the_master_fails(cluster, start, crowd, sender_at, how):
     guard = start(cluster, SETTINGS)
     clients = crowd(guard, mailbox)
     eventually(lambda: clients.admitted() >= 300, "300 messages")
-    cluster.first.stop() if how == "killed" else cluster.first.signal(signal.SIGSTOP)
+    cluster.first.stop() if how == "killed" else cluster.first.freeze()
     killed = time.monotonic()
     there = replicated(cluster.second, mailbox)
     eventually(cluster.second.is_master, "the replica is promoted")
@@ -208,7 +207,7 @@ def test_the_master_fails(cluster, start, crowd, sender_at, how):
     assert clients.admitted() - before <= LIMIT - there
     assert sender_at(guard, mailbox).used() == LIMIT
     # the old master comes back, says that it is one, and is none
-    cluster.first.start() if how == "killed" else cluster.first.signal(signal.SIGCONT)
+    cluster.first.start() if how == "killed" else cluster.first.thaw()
     others = crowd(guard, new_mailbox(), pause=0.05)
     eventually(lambda: cluster.first.is_synced, "the old master follows the new one")
     count = others.admitted()

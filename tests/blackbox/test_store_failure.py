@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import time
 
@@ -190,7 +189,7 @@ def replica(redis_store, new_folder):
         return re.search(rb"slave0:.*,offset=[1-9]", master.command("INFO", "replication"))
     eventually(acknowledges, "the replica has all")
     yield replica
-    replica.signal(signal.SIGCONT)
+    replica.thaw()
     replica.stop()
 
 
@@ -200,13 +199,13 @@ def test_a_replica_that_does_not_acknowledge(redis_store, replica, start, sender
     sender = sender_at(guard)
     sender.admitted([OWN])
     trouble = Trouble(guard)
-    replica.signal(signal.SIGSTOP)
+    replica.freeze()
     lost = [sender.body(["late@x.test"]) for _ in range(3)]
     for body in lost:
         refused(timed(lambda: sender.endpoint.post(body)))
     trouble.expect(1)
     assert sender.used() == 1 + len(lost)
-    replica.signal(signal.SIGCONT)
+    replica.thaw()
     for body in lost:
         eventually(lambda: sender.endpoint.post(body).status == 200, "the replica acknowledges")
     assert sender.used() == 1 + len(lost)
