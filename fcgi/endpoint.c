@@ -138,6 +138,7 @@ static int read_submission(struct endpoint_exchange *exchange, struct problem *p
     const struct request *request = &exchange->request;
     submission_init(&exchange->submission, exchange->arena, CHANNEL_WEBMAIL);
     exchange->submission.password_changed = request->password_changed;
+    exchange->submission.hints = request->hints;
     int good = read_body(exchange, problem);
     if (good > 0)
         good = read_gate_query(exchange, problem);
@@ -151,8 +152,11 @@ static int read_submission(struct endpoint_exchange *exchange, struct problem *p
     }
     if (set_sender(exchange, problem) < 1)
         return 0;
+    if (request->hints && !hint_limit_take(&exchange->endpoint->hint_limit,
+                                           exchange->submission.mailbox, exchange->now_ms))
+        return problem_set(problem, 429, "hints", "are asked for too often, for this mailbox");
     set_id(exchange);
-    if (exchange->submission.recipient_count == 0)
+    if (exchange->submission.recipient_count == 0 && !request->dry_run)
         return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
     exchange->to_judge = true;
     return 1;

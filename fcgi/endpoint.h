@@ -5,6 +5,7 @@
 #define SENDGUARD_ENDPOINT_H
 
 #include "base/text.h"
+#include "fcgi/hint_limit.h"
 #include "guard/guard.h"
 #include "guard/recorder.h"
 #include "guard/store_watch.h"
@@ -17,6 +18,7 @@ struct endpoint {
     struct store *store;
     struct recorder *recorder; /* NULL: nobody watches */
     struct store_watch store_watch;
+    struct hint_limit hint_limit;
 };
 
 /* Where a request's body comes from: bytes read, 0 at its end, -1 when the peer

@@ -59,7 +59,7 @@ static const char *decoded(struct arena *arena, const char *text, size_t length)
 
 /* What a query says, each part decoded. */
 struct query {
-    const char *dry_run, *mailbox, *password_changed; /* NULL when absent */
+    const char *dry_run, *mailbox, *password_changed, *hints; /* NULL when absent */
 };
 
 static int read_part(const char *part, size_t length, struct arena *arena, struct query *query,
@@ -79,10 +79,12 @@ static int read_part(const char *part, size_t length, struct arena *arena, struc
     const char **known = strcmp(name, "dry_run") == 0            ? &query->dry_run
                          : strcmp(name, "mailbox") == 0          ? &query->mailbox
                          : strcmp(name, "password_changed") == 0 ? &query->password_changed
+                         : strcmp(name, "hints") == 0            ? &query->hints
                                                                  : NULL;
     if (known == NULL)
         return problem_set(problem, 400, "query",
-                           "expected dry_run, mailbox or password_changed, found \"%.60s\"", name);
+                           "expected dry_run, hints, mailbox or password_changed, found "
+                           "\"%.60s\"", name);
     if (*known != NULL)
         return problem_set(problem, 400, name, "is given twice");
     *known = value;
@@ -107,7 +109,10 @@ static int read_query(const char *text, struct arena *arena, struct request *req
         (strcmp(query.password_changed, "1") != 0 || !request->dry_run || !request->trusted))
         return problem_set(problem, 400, "password_changed",
                            "is 1, of a trusted caller's dry run, or left out");
+    if (query.hints != NULL && (strcmp(query.hints, "1") != 0 || !request->dry_run))
+        return problem_set(problem, 400, "hints", "is 1, of a dry run, or left out");
     request->password_changed = query.password_changed != NULL;
+    request->hints = query.hints != NULL;
     *mailbox_r = query.mailbox;
     return 1;
 }

@@ -18,6 +18,7 @@ struct request {
     bool trusted;            /* SENDGUARD_TRUSTED=1: the body's mailbox and ip are believed */
     bool dry_run;            /* ?dry_run=1 */
     bool password_changed;   /* ?dry_run=1&password_changed=1, of a trusted caller */
+    bool hints;              /* ?dry_run=1&hints=1: while the message is being written */
     const char *forward;     /* SENDGUARD_FORWARD: nginx location to hand admitted requests
                                 to; NULL: not in gate mode */
     bool action_in_cookie;   /* a cookie may say _action, which Roundcube believes more than a

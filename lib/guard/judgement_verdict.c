@@ -335,6 +335,8 @@ void judgement_begin_verdict(struct judgement *judgement, bool dry_run, int64_t 
         .kind = allow ? VERDICT_ADMIT : VERDICT_NO_STORE,
         .unjudged = allow,
         .dry_run = dry_run,
+        .hints = dry_run && judgement->submission->hints &&
+                 judgement->settings->guard_mode != MODE_OBSERVE,
         .now_ms = now_ms,
         .submission = judgement->submission,
         .retries_before_restart = (uint32_t)judgement->settings->retries_before_restart,

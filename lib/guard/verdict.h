@@ -70,6 +70,7 @@ struct verdict {
     enum verdict_kind kind;
     bool observed; /* admitted only because mode = observe */
     bool dry_run;
+    bool hints; /* asked for while the message is written, and what is told will be so (no observing) */
     int64_t ahead_ms; /* as struct judge_result has it: a clock was wrong */
     bool repeated; /* counted before; not counted again */
     bool redeemed; /* admitted on another channel a moment ago; not counted again */

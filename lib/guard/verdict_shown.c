@@ -283,6 +283,114 @@ static void add_windows(const struct showing *showing)
     json_add_string(showing->shown, "rolling", text_with(showing, "status.rolling", NULL));
 }
 
+/* ---- hints while it is written --------------------------------------------------------- */
+
+/* Whether nothing, or nothing outside, can be sent: then the state says all of limits over time. */
+static bool state_tells(const struct verdict *verdict)
+{
+    return verdict->can_send != CAN_SEND_ALL;
+}
+
+/* The field with the first recipient there; NULL: it was not found by its domain. */
+static const char *field_of_domain(const struct submission *submission, const char *domain)
+{
+    for (size_t i = 0; i < submission->recipient_count; i++)
+        if (strcmp(submission->recipients[i].domain, domain) == 0)
+            return field_names[submission->recipients[i].field];
+    return NULL;
+}
+
+static const char *field_of(const struct verdict *verdict, const struct objection *objection)
+{
+    if (objection->from != NULL)
+        return "from";
+    if (objection->field >= 0)
+        return field_names[objection->field];
+    return objection->domain != NULL ? field_of_domain(verdict->submission, objection->domain)
+                                     : NULL;
+}
+
+/* In few words where there are some, else as the refusal says it. */
+static const char *text_of_hint(const struct showing *showing, const struct reason *reason)
+{
+    const struct objection *objection = &reason->objection;
+    if (objection->rule >= RULE_FIRST_OVER_TIME)
+        return reason->text;
+    freed_by(json_put) struct json_object *facts = facts_of_reason(objection);
+    present(facts, &showing->reader);
+    return text_with(showing,
+                     arena_printf(showing->arena, "hint.%s", rule_table[objection->rule].name),
+                     facts);
+}
+
+static void add_hint_of_reason(const struct showing *showing, struct json_object *hints,
+                               const struct reason *reason)
+{
+    const struct objection *objection = &reason->objection;
+    struct json_object *hint = json_object_new_object();
+    json_add_string(hint, "text", text_of_hint(showing, reason));
+    json_add_string(hint, "rule", rule_table[objection->rule].name);
+    json_add_string(hint, "field", field_of(showing->verdict, objection));
+    json_add_string(hint, "domain", objection->domain);
+    json_add_string(hint, "recipient", objection->recipient);
+    json_object_array_add(hints, hint);
+}
+
+static void add_hint(struct json_object *hints, const char *text)
+{
+    struct json_object *hint = json_object_new_object();
+    json_add_string(hint, "text", text);
+    json_object_array_add(hints, hint);
+}
+
+/* That there is little room, from four fifths on. */
+static void add_hint_of_window(const struct showing *showing, struct json_object *hints,
+                               const struct verdict_window *window)
+{
+    uint64_t limit = (uint64_t)window->limit;
+    if (window->used >= limit || window->used * 5 < limit * 4)
+        return;
+    freed_by(json_put) struct json_object *facts = facts_of_window(window);
+    present(facts, &showing->reader);
+    add_hint(hints, text_with(showing,
+                              arena_printf(showing->arena, "hint.left.%s",
+                                           rule_table[window->rule].name),
+                              facts));
+}
+
+static bool has_reason(const struct verdict *verdict, enum rule rule)
+{
+    for (size_t i = 0; i < verdict->reason_count; i++)
+        if (verdict->reasons[i].objection.rule == rule)
+            return true;
+    return false;
+}
+
+static bool is_over_time(enum rule rule)
+{
+    return rule >= RULE_FIRST_OVER_TIME && rule < RULE_COUNT;
+}
+
+static void add_hints(const struct showing *showing, const char *headline)
+{
+    const struct verdict *verdict = showing->verdict;
+    struct json_object *hints = json_add_list(showing->shown, "hints");
+    if (state_tells(verdict))
+        add_hint(hints, verdict->can_send == CAN_SEND_OWN
+                            ? headline
+                            : arena_printf(showing->arena, "%s. %s", headline,
+                                           text_with(showing, "hint.drafts", NULL)));
+    for (size_t i = 0; i < verdict->reason_count && i < HINTS_MAX; i++) {
+        const struct objection *objection = &verdict->reasons[i].objection;
+        if (objection_refuses(objection) &&
+            (!is_over_time(objection->rule) || !state_tells(verdict)))
+            add_hint_of_reason(showing, hints, &verdict->reasons[i]);
+    }
+    for (size_t i = 0; i < verdict->window_count && !state_tells(verdict); i++)
+        if (!has_reason(verdict, verdict->windows[i].rule))
+            add_hint_of_window(showing, hints, &verdict->windows[i]);
+}
+
 static void add_questions(const struct showing *showing, const char *contact)
 {
     freed_by(json_put) struct json_object *values = json_object_new_object();
@@ -310,6 +418,8 @@ const char *verdict_shown(struct arena *arena, const struct catalogue *catalogue
     add_reasons(&showing);
     add_windows(&showing);
     add_questions(&showing, support_contact);
+    if (verdict->hints)
+        add_hints(&showing, json_string(shown, "headline", ""));
     json_add_string(shown, "quoted", text_with(&showing, "status.sentence", NULL));
     json_add_string(shown, "sentence", verdict->sentence);
     const char *text = json_object_to_json_string_ext(shown, JSON_C_TO_STRING_PLAIN);

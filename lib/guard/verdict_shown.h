@@ -9,7 +9,11 @@
  *  "back":…,"rolling":…,   what stands before each "back", and below all windows
  *  "questions":…,          whom to ask; null
  *  "quoted":…,             what stands before the sentence
- *  "sentence":…}           the provider's own, in English; null
+ *  "sentence":…,           the provider's own, in English; null
+ *  "hints":[…]}            where verdict->hints: what to say beside a message that is being written
+ *
+ * A hint is {"text":…}, and of a rule that the message breaks also "rule", "field" (the one to mend,
+ * or "from"), "domain" and "recipient" (key form) where it has one. Of recipients HINTS_MAX at most.
  *
  * All of it is plain text. */
 #ifndef SENDGUARD_VERDICT_SHOWN_H
@@ -17,6 +21,8 @@
 
 #include "guard/verdict.h"
 #include "text/catalogue.h"
+
+enum { HINTS_MAX = 50 };
 
 /* The object as JSON text in `arena`, in the language and time zone of the verdict's submission
  * (whose zone is set). support_contact may be "". */

@@ -52,6 +52,8 @@ struct submission {
     size_t address_bytes;
     bool password_changed; /* of a dry run by a webmail, whose user has changed the password just now:
                               its link tells so (guard/token.h) */
+    bool hints;           /* of a dry run by a webmail, whose user is writing the message: what to tell
+                             meanwhile (guard/verdict_shown.h) */
     bool form;            /* recipients come from a form that a webmail reads too: what it could read
                              otherwise is refused (a backslash in quotation marks, and its like) */
     uint32_t unnamed;     /* further recipients of which only the number is known: counted as

@@ -204,6 +204,44 @@ START_TEST(test_dry_run)
 }
 END_TEST
 
+/* Nobody is named yet: a message is refused for it, and a question is not. */
+START_TEST(test_no_recipient_yet)
+{
+    begin_endpoint(_i, WITH("limits.webmail.messages_per_day=5"));
+    rig_send("sent", 4, NOW - SECOND_MS, 1);
+    struct call call = {.uri = "/submissions?dry_run=1&hints=1", .param = {SIGNED_IN},
+                        .body = "{\"tz\":\"UTC\",\"to\":[]}"};
+    ck_assert_int_eq(handle(&call), 200);
+    ck_assert_str_eq(told("shown.hints.0.text"), "1 message left today");
+    call.uri = "/submissions";
+    ck_assert_int_eq(handle(&call), 400);
+    ck_assert_uint_eq(messages_used(), 4);
+}
+END_TEST
+
+/* Hints are limited; all else of the mailbox, and hints of others, are not. */
+START_TEST(test_hints_asked_too_often)
+{
+    begin_endpoint(_i, DEFAULTS);
+    struct call call = {.uri = "/submissions?dry_run=1&hints=1", .param = {SIGNED_IN},
+                        .body = "{\"tz\":\"UTC\",\"to\":\"zoe@x.test\"}"};
+    for (int i = 0; i < HINTS_AT_ONCE; i++)
+        ck_assert_int_eq(handle(&call), 200);
+    ck_assert_int_eq(handle(&call), 429);
+    ck_assert_str_eq(told("where"), "hints");
+    ck_assert_int_eq(handle_at(&call, NOW + HINTS_EACH_MS), 200);
+    ck_assert_int_eq(handle_at(&call, NOW + HINTS_EACH_MS), 429);
+    call.uri = "/submissions?dry_run=1";
+    ck_assert_int_eq(handle(&call), 200);
+    ck_assert_ptr_null(strstr(out.data, "\"hints\""));
+    call.uri = "/submissions";
+    ck_assert_int_eq(handle(&call), 200);
+    struct call of_bob = {.uri = "/submissions?dry_run=1&hints=1", .body = call.body,
+                          .param = {"REMOTE_USER=" BOB, "REMOTE_ADDR=192.0.2.1"}};
+    ck_assert_int_eq(handle(&of_bob), 200);
+}
+END_TEST
+
 START_TEST(test_refusals)
 {
     begin_endpoint(_i, WITH("limits.webmail.messages_per_hour=1",
@@ -520,6 +558,8 @@ int main(void)
     tcase_add_loop_test(cases, test_trusted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_made_id, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_no_recipient_yet, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hints_asked_too_often, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refusals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_faults);
     tcase_add_test(cases, test_too_large);

@@ -181,6 +181,31 @@ START_TEST(test_password_changed)
 }
 END_TEST
 
+/* Beside a dry run alone; whose it is the endpoint knows. */
+START_TEST(test_hints)
+{
+    static const struct {
+        const char *uri;
+        bool good;
+    } queries[] = {
+        {"/submissions?dry_run=1&hints=1", true},  {"/submissions?hints=1&dry_run=1", true},
+        {"/submissions?hints=1", false},           {"/submissions?dry_run=0&hints=1", false},
+        {"/submissions?dry_run=1&hints=0", false}, {"/submissions?dry_run=1&hints", false},
+        {"/submissions?dry_run=1&hints=1&hints=1", false},
+    };
+    for (size_t i = 0; i < countof(queries); i++) {
+        int result = read_request("POST", queries[i].uri, ALONE);
+        ck_assert_msg(result == queries[i].good, "%s", queries[i].uri);
+        if (result == 1)
+            ck_assert(request.hints && request.dry_run);
+        else
+            ck_assert_str_eq(problem.where, "hints");
+    }
+    ck_assert_int_eq(read_request("POST", "/submissions?dry_run=1", ALONE), 1);
+    ck_assert(!request.hints);
+}
+END_TEST
+
 /* What is not known is not passed over: it may be what was meant, misspelt. */
 START_TEST(test_unknown_parameters)
 {
@@ -417,6 +442,7 @@ int main(void)
     tcase_add_test(cases, test_parameters_are_copied);
     tcase_add_test(cases, test_dry_run);
     tcase_add_test(cases, test_password_changed);
+    tcase_add_test(cases, test_hints);
     tcase_add_test(cases, test_unknown_parameters);
     tcase_add_test(cases, test_trusted);
     tcase_add_loop_test(cases, test_mailbox_of_the_query, 0, countof(mailboxes));

@@ -340,6 +340,117 @@ START_TEST(test_zone_of_no_use)
 }
 END_TEST
 
+/* ---- hints while it is written ------------------------------------------------------------- */
+
+/* The hints of a message to so many at x.test, and of more that the case adds. */
+static struct json_object *hints_of(struct submission *submission, int64_t now_ms)
+{
+    submission->hints = true;
+    struct verdict verdict = rig_ask(submission, now_ms);
+    freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+    return json_object_get(json_member(shown, "hints"));
+}
+
+static void check_hint(struct json_object *hints, size_t at, const char *field, const char *text)
+{
+    ck_assert_uint_lt(at, json_object_array_length(hints));
+    struct json_object *hint = json_object_array_get_idx(hints, at);
+    ck_assert_str_eq(json_string(hint, "text", ""), text);
+    ck_assert_str_eq(json_string(hint, "field", "none"), field);
+}
+
+/* Each where it is to be mended: a field, a domain by its first recipient, From. */
+START_TEST(test_hints_of_one_message)
+{
+    rig_begin(_i, WITH("limits.webmail.recipients_per_message=4", "identity.mode=enforce",
+                       "limits.webmail.recipients_per_field=3",
+                       "limits.webmail.recipients_per_domain=2"));
+    struct problem problem;
+    struct submission submission = message_in("1", 0, "en", "UTC");
+    rig_add(&submission, FIELD_TO, "a@example.test, b@example.test, c@example.test, d@example.test");
+    rig_add(&submission, FIELD_CC, "a@x.test, b@x.test, c@localhost");
+    rig_add(&submission, FIELD_BCC, "c@x.test");
+    ck_assert_int_eq(submission_set_from(&submission, "me@x.test", 9, &problem), 1);
+    freed_by(json_put) struct json_object *hints = hints_of(&submission, NOW);
+    rig_check_begins(json_string(json_object_array_get_idx(hints, 0), "text", ""),
+                     "You are signed in as alice@example.test and may not write as me@x.test");
+    ck_assert_str_eq(json_string(json_object_array_get_idx(hints, 0), "field", ""), "from");
+    check_hint(hints, 1, "none", "8 of 4 recipients in all");
+    check_hint(hints, 2, "to", "4 of 3 in To");
+    check_hint(hints, 3, "cc", "3 of 2 at x.test");
+    check_hint(hints, 4, "cc", "No mail can reach c@localhost (Cc): localhost has no mail server. "
+                               "Correct the address or remove it.");
+    ck_assert_str_eq(json_string(json_object_array_get_idx(hints, 4), "recipient", ""),
+                     "c@localhost");
+    ck_assert_uint_eq(json_object_array_length(hints), 5);
+    rig_reload(WITH("guard.mode=observe", "limits.webmail.recipients_per_domain=2"));
+    struct verdict verdict = rig_ask(&submission, NOW);
+    freed_by(json_put) struct json_object *observed = shown_of(&verdict);
+    ck_assert_msg(!rig_has(observed, "hints"), "what refuses nobody is no hint");
+}
+END_TEST
+
+/* From four fifths on, and once there is no room that alone. */
+START_TEST(test_hints_of_limits_over_time)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=10", "limits.webmail.off_domain_per_day=10",
+                       "on_limit.messages_per_day=refuse"));
+    rig_send("sent", 7, NOW, SECOND_MS);
+    struct submission submission = message_in("1", 0, "en", "UTC");
+    freed_by(json_put) struct json_object *none = hints_of(&submission, NOW + MINUTE_MS);
+    ck_assert_uint_eq(json_object_array_length(none), 0);
+    rig_send("more", 1, NOW + MINUTE_MS, SECOND_MS);
+    freed_by(json_put) struct json_object *few = hints_of(&submission, NOW + 2 * MINUTE_MS);
+    check_hint(few, 0, "none", "2 messages left today");
+    check_hint(few, 1, "none", "2 external recipients left today");
+    ck_assert_uint_eq(json_object_array_length(few), 2);
+    submission = message_in("2", 3, "de", "UTC");
+    freed_by(json_put) struct json_object *over = hints_of(&submission, NOW + 2 * MINUTE_MS);
+    check_hint(over, 0, "none", "Das wären 11 Empfänger außerhalb Ihrer Domain in den letzten "
+                                "24 Stunden; das Limit ist 10.");
+    check_hint(over, 1, "none", "Heute noch 2 Nachrichten");
+    rig_send("last", 2, NOW + 2 * MINUTE_MS, SECOND_MS);
+    submission = message_in("3", 3, "en", "UTC");
+    freed_by(json_put) struct json_object *full = hints_of(&submission, NOW + 3 * MINUTE_MS);
+    check_hint(full, 0, "none",
+               "Your limit is used up until Sunday 05:40 (in 23 h 57 min). Drafts work.");
+    ck_assert_uint_eq(json_object_array_length(full), 1);
+}
+END_TEST
+
+/* While it is suspended what is wrong with the message is said too: it stays so. */
+START_TEST(test_hints_of_a_suspension)
+{
+    rig_begin(_i, WITH("limits.webmail.recipients_per_field=2"));
+    suspend(CAUSE_STAFF, "ada", DAY_MS);
+    struct submission submission = message_in("1", 0, "de", "Europe/Berlin");
+    rig_add(&submission, FIELD_BCC, "a@x.test, b@x.test, c@x.test");
+    freed_by(json_put) struct json_object *hints = hints_of(&submission, NOW + 4 * SECOND_MS);
+    check_hint(hints, 0, "none", "Senden ist pausiert bis Sonntag, 06:41 (in 24 Std.). "
+                                 "Entwürfe können Sie weiter speichern.");
+    check_hint(hints, 1, "bcc", "3 von 2 in „Bcc“");
+    ck_assert_uint_eq(json_object_array_length(hints), 2);
+}
+END_TEST
+
+/* Each language has a text for each rule. */
+START_TEST(test_hints_in_each_language)
+{
+    static const char *const languages[] = {"en", "de", "fr", "es"};
+    rig_begin(0, DEFAULTS);
+    freed_by(catalogue_free) struct catalogue *catalogue = rig_catalogue();
+    for (size_t i = 0; i < countof(languages); i++)
+        for (int rule = 0; rule < RULE_COUNT; rule++) {
+            bool left = rule >= RULE_FIRST_OVER_TIME;
+            const char *text = catalogue_text(catalogue, arena, languages[i],
+                                              arena_printf(arena, "hint.%s%s", left ? "left." : "",
+                                                           rule_table[rule].name), NULL);
+            ck_assert_msg(text != NULL, "%s: %s", languages[i], rule_table[rule].name);
+            check_text(languages[i], text);
+        }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("verdict shown");
@@ -353,6 +464,10 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_languages, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_moments, 0, (int)countof(sentences));
     tcase_add_loop_test(cases, test_zone_of_no_use, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hints_of_one_message, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hints_of_limits_over_time, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hints_of_a_suspension, 0, BACKEND_KINDS);
+    tcase_add_test(cases, test_hints_in_each_language);
     return suite;
 }
 

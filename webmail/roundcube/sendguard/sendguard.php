@@ -15,6 +15,7 @@ require_once __DIR__ . '/lib/send_error.php';
 require_once __DIR__ . '/lib/server_refusal.php';
 require_once __DIR__ . '/lib/status_page.php';
 require_once __DIR__ . '/lib/delivery.php';
+require_once __DIR__ . '/lib/hints.php';
 require_once __DIR__ . '/lib/sign_in.php';
 
 class sendguard extends rcube_plugin
@@ -47,16 +48,21 @@ class sendguard extends rcube_plugin
         $rcmail = rcmail::get_instance();
         if ($rcmail->task === 'mail') {
             $this->register_action('plugin.sendguard_delivery', [$this, 'delivery']);
+            $this->register_action('plugin.sendguard_hints', [$this, 'hints']);
         }
         if ($rcmail->output instanceof rcmail_output_html) {
-            $this->init_pages($rcmail->task);
+            $this->init_pages($rcmail->task, $rcmail->action);
         }
     }
 
-    private function init_pages($task)
+    private function init_pages($task, $action)
     {
         if ($task === 'mail') {
             $this->include_script('sendguard.js');
+            if ($action === 'compose') {
+                $this->add_texts('localization/', ['hintsmore', 'fromrefused']);
+                $this->include_script('compose.js');
+            }
             $this->add_hook('message_objects', [$this, 'delivery_place']);
             $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
         } elseif ($task === 'settings') {
@@ -297,6 +303,30 @@ class sendguard extends rcube_plugin
                 $rcmail->output->command('plugin.sendguard_delivery', $shown + ['uid' => $uid]);
             }
         }
+        $rcmail->output->send();
+    }
+
+    /** The answer to the browser of somebody who writes a message; no hints when the guard has none, or not in time. */
+    public function hints()
+    {
+        $rcmail = rcmail::get_instance();
+        // Beside it the same session may be written for the message: nothing of it is to be undone.
+        $rcmail->session->nowrite = true;
+        $typed = [];
+        foreach (['to', 'cc', 'bcc'] as $field) {
+            $typed[$field] = (string) rcube_utils::get_input_string("_$field", rcube_utils::INPUT_POST, true);
+        }
+        $identities = array_column($rcmail->user->list_identities(), 'email', 'identity_id');
+        $from = (string) rcube_utils::get_input_string('_from', rcube_utils::INPUT_POST, true);
+        $mailbox = $this->mailbox();
+        $recipients = sendguard_hints::recipients($typed);
+        $hints = new sendguard_hints($this->endpoint());
+        $envelope = $this->envelope($mailbox);
+        $answer = ['hints' => $recipients ? $hints->about($envelope + ['from' => $identities[$from] ?? $from] + $recipients) : []];
+        if (rcube_utils::get_input_string('_identities', rcube_utils::INPUT_POST)) {
+            $answer['refused'] = $hints->refused($envelope, array_diff($identities, [$mailbox]));
+        }
+        $rcmail->output->command('plugin.sendguard_hints', $answer);
         $rcmail->output->send();
     }
 

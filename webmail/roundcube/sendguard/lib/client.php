@@ -56,6 +56,12 @@ class sendguard_client
         return $this->post('?dry_run=1' . ($password_changed ? '&password_changed=1' : ''), $submission);
     }
 
+    /** The same while the message is still being written: what to tell meanwhile. Not asked twice. */
+    public function hints(array $submission)
+    {
+        return $this->call('POST', '?dry_run=1&hints=1', $this->json($submission), microtime(true) + $this->seconds);
+    }
+
     /**
      * What became of a message: a question to the web interface, with a status link's token. It is
      * asked once, since nobody waits for long.
@@ -63,9 +69,7 @@ class sendguard_client
     public function delivery($token, array $question, $language)
     {
         $this->language = preg_replace('/[^A-Za-z-]/', '', $language);
-        $body = json_encode($question,
-            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
-        return $this->call('POST', '?t=' . $token, $body, microtime(true) + $this->seconds);
+        return $this->call('POST', '?t=' . $token, $this->json($question), microtime(true) + $this->seconds);
     }
 
     /** How it stands with a status link's mailbox, as the status page has it. */
@@ -98,8 +102,7 @@ class sendguard_client
      */
     private function post($query, array $submission)
     {
-        $body = json_encode($submission,
-            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
+        $body = $this->json($submission);
         $deadline = microtime(true) + $this->seconds;
         $first = $this->call('POST', $query, $body, $deadline);
         if (!$first->broken()) {
@@ -108,6 +111,11 @@ class sendguard_client
         $second = $this->call('POST', $query, $body, $deadline);
         $second->left = $second->left || $first->left;
         return $second;
+    }
+
+    private function json(array $members)
+    {
+        return json_encode($members, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
     }
 
     private function call($method, $path, $body, $deadline)
@@ -305,12 +313,23 @@ class sendguard_shown
         return is_array($value) ? array_values(array_filter($value, 'is_string')) : [];
     }
 
+    /** A list of such objects. */
+    public function parts($name)
+    {
+        $value = $this->members[$name] ?? [];
+        $parts = [];
+        foreach (is_array($value) ? array_filter($value, 'is_array') : [] as $part) {
+            $parts[] = new self($part);
+        }
+        return $parts;
+    }
+
     /** The texts of one window by its rule; none when there is no such window. */
     public function window($rule)
     {
-        foreach (is_array($this->members['windows'] ?? null) ? $this->members['windows'] : [] as $window) {
-            if (is_array($window) && ($window['rule'] ?? null) === $rule) {
-                return new self($window);
+        foreach ($this->parts('windows') as $window) {
+            if ($window->text('rule') === $rule) {
+                return $window;
             }
         }
         return new self([]);
