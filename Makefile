@@ -61,7 +61,7 @@ LIB := $(call archives,$(LAYERS))
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
 PROGRAMS := fcgi web mta milter feedback auth http_server
-SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-milter sendguard-feedback sendguard-auth
+SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-milter sendguard-feedback sendguard-auth sendguard-postqueue
 fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
@@ -144,6 +144,7 @@ $(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
 $(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
 $(B)/sendguard-auth: LIBRARIES := -lmicrohttpd -lcurl
 $(B)/sendguard-auth: $(call objects,auth/main.c http_server/server.c) $(B)/auth/parts.a $(B)/http_server/parts.a $(LIB)
+$(B)/sendguard-postqueue: $(call objects,postqueue/main.c) $(LIB)
 $(B)/sendguard: LIBRARIES := -lunbound -lcurl
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
 $(SERVICES:%=$(B)/%) $(B)/sendguard:
@@ -279,7 +280,7 @@ install: programs man
 	install -D -m 644 contrib/sendguard.tmpfiles $(TMPFILES)/sendguard.conf
 	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
 	mkdir -p $(DESTDIR)$(UNITS) $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
-	for unit in contrib/*.service contrib/*.target; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
+	for unit in contrib/*.service contrib/*.socket contrib/*.target; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
 		> $(DESTDIR)$(UNITS)/$${unit##*/} || exit 1; done
 	cp -r README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example docs templates \
 		$(SHARE)/doc/sendguard/
@@ -294,12 +295,15 @@ install: programs man
 	[ -n "$(DESTDIR)" ] || [ -e /var/lib/sendguard ] || \
 		install -d -m 700 -o sendguard -g sendguard /var/lib/sendguard
 
+# What an operator enables.
+ENABLED := $(filter-out sendguard-postqueue,$(SERVICES)) sendguard-postqueue.socket
+
 # Removes what `install` put there, and no directory that others use too.
 uninstall:
-	@[ -n "$(DESTDIR)" ] || ! systemctl is-active -q $(SERVICES) 2>/dev/null || { \
-		echo 'uninstall: expected stopped services: systemctl disable --now $(SERVICES)' >&2; exit 1; }
+	@[ -n "$(DESTDIR)" ] || ! systemctl is-active -q $(ENABLED) 2>/dev/null || { \
+		echo 'uninstall: expected stopped services: systemctl disable --now $(ENABLED)' >&2; exit 1; }
 	rm -f $(SERVICES:%=$(DESTDIR)$(PREFIX)/sbin/%) $(DESTDIR)$(PREFIX)/bin/sendguard
-	rm -f $(SERVICES:%=$(DESTDIR)$(UNITS)/%.service) $(DESTDIR)$(UNITS)/sendguard.target $(TMPFILES)/sendguard.conf
+	rm -f $(patsubst contrib/%,$(DESTDIR)$(UNITS)/%,$(wildcard contrib/*.service contrib/*.socket contrib/*.target)) $(TMPFILES)/sendguard.conf
 	rm -f $(SHARE)/bash-completion/completions/sendguard $(MAN_PAGES:%=$(SHARE)/man/man?/%)
 	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
 	@for left in $(DESTDIR)/etc/sendguard $(DESTDIR)/var/lib/sendguard; do \

@@ -31,6 +31,7 @@ static const struct check {
     {"postfix_recipients", "Whether each names its recipients.", doctor_postfix_recipients},
     {"postfix_data", "Whether each gives messages the reference header.", doctor_postfix_data},
     {"milter", "Whether each shows headers to sendguard-milter, and it answers.", doctor_milter},
+    {"held", "Whether the desk can release and delete what Postfix holds.", doctor_held},
     {"tickets", "Whether a webmail's message is counted once.", doctor_tickets},
     {"log_source", "Whether feedback.source is where Postfix logs, and can be read.",
      doctor_log_source},

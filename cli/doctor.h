@@ -68,6 +68,7 @@ void doctor_postfix_end_of_data(struct doctor *doctor);
 void doctor_postfix_recipients(struct doctor *doctor);
 void doctor_postfix_data(struct doctor *doctor);
 void doctor_milter(struct doctor *doctor);
+void doctor_held(struct doctor *doctor);
 void doctor_port_25(struct doctor *doctor);
 void doctor_sendmail(struct doctor *doctor);
 void doctor_sieve(struct doctor *doctor);

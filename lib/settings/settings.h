@@ -91,6 +91,9 @@ struct settings {
     /* [dovecot] */
     char *dovecot_doveadm_url; /* "": none */
     char *dovecot_doveadm_key_file;
+    /* [postqueue] */
+    char *postqueue_socket; /* "": there is no sendguard-postqueue */
+    char *postqueue_command_directory, *postqueue_config_directory; /* of Postfix */
     /* [logins] */
     int logins_mode; /* enum mode; observe also where guard_mode is */
     struct login_limits login_limits;

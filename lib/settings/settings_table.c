@@ -289,6 +289,17 @@ const struct setting settings_table[] = {
      .sentence = "A file with the value of Dovecot's `doveadm_api_key`, one line; mode 0600, and "
                  "belongs to the user of the services."},
 
+    {NAMED("postqueue", "socket"), .type = &settings_type_file, MEMBER(postqueue_socket),
+     .standard = "/run/sendguard/postqueue.sock",
+     .sentence = "Where `sendguard-postqueue`, which releases and deletes messages that Postfix holds, "
+                 "is asked: the path in `sendguard-postqueue.socket`. Empty: there is none."},
+    {NAMED("postqueue", "command_directory"), .type = &settings_type_path,
+     MEMBER(postqueue_command_directory), .standard = "/usr/sbin",
+     .sentence = "Where Postfix's commands `postsuper` and `postqueue` are."},
+    {NAMED("postqueue", "config_directory"), .type = &settings_type_path,
+     MEMBER(postqueue_config_directory), .standard = "/etc/postfix",
+     .sentence = "The configuration of the Postfix that users send by."},
+
     {NAMED("desk", "max_extra"), .type = &settings_type_integer, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
      .sentence = "What role support may add to a limit at most."},

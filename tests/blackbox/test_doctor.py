@@ -24,7 +24,7 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "milter", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "ptr", "helo",
+       "postfix_data", "milter", "held", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "ptr", "helo",
        "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
 LIMIT = 30 if SANITIZED else 10  # seconds
@@ -659,6 +659,26 @@ def test_milter(doctor):
         assert found()["state"] == "bad" and found()["advice"] == "systemctl start sendguard-milter"
     finally:
         doctor.stack.start("milter")
+
+
+def test_held(doctor):
+    def found(**more):
+        return doctor.checks("held", **more)["held"]
+
+    assert found()["state"] == "ok" and "answers; Postfix holds 0 messages" in found()["found"]
+    unused = found(settings=["postqueue.socket="])
+    assert unused["state"] == "ok" and "is not used" in unused["found"]
+    absent = found(settings=["postqueue.socket=/nonexistent/socket"])
+    assert absent["state"] == "ok" and "is not set up" in absent["found"]
+    with mode(doctor.folder / "guard/postqueue.sock", 0o600):
+        assert found()["state"] == "bad" and "SocketGroup=" in found()["advice"]
+    doctor.stack.stop("mailer")
+    try:  # postqueue looks itself when Postfix is down
+        assert found()["state"] == "ok"
+    finally:
+        doctor.stack.start("mailer")
+    broken = found(settings=["postqueue.socket=" + str(doctor.folder / "dovecot/run/lmtp")])
+    assert broken["state"] == "bad" and "journalctl" in broken["advice"]
 
 
 def test_sign_ins(doctor):

@@ -48,6 +48,9 @@ key_file = $dir/guard/auth-key
 [dovecot]
 doveadm_url = http://127.0.0.1:$doveadm_port
 doveadm_key_file = $dir/guard/doveadm-key
+[postqueue]
+socket = $dir/guard/postqueue.sock
+config_directory = $dir/postfix/conf
 [logins]
 mode = enforce
 [domains]
@@ -58,7 +61,7 @@ CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
     install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
-    install -m 755 "$web_program" "$milter_program" "$feedback_program" "$auth_program" "$command_line" "$dir/guard/"
+    install -m 755 "$web_program" "$milter_program" "$feedback_program" "$auth_program" "$postqueue_program" "$command_line" "$dir/guard/"
     login_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     doveadm_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     install -m 600 -o nobody -g www-data /dev/null "$dir/guard/auth-key"

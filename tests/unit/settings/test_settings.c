@@ -54,6 +54,9 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->lock_reopen_by_webmail, 0);
     ck_assert_int_eq(settings->lock_password_max_age_ms, DURATION_OFF);
     ck_assert_str_eq(settings->dovecot_doveadm_url, "");
+    ck_assert_str_eq(settings->postqueue_socket, "/run/sendguard/postqueue.sock");
+    ck_assert_str_eq(settings->postqueue_command_directory, "/usr/sbin");
+    ck_assert_str_eq(settings->postqueue_config_directory, "/etc/postfix");
     ck_assert_str_eq(settings->dovecot_doveadm_key_file, "/var/lib/sendguard/doveadm-key");
     ck_assert_int_eq(settings->desk_max_extra, 500);
     ck_assert_int_eq(settings->desk_max_extra_for_ms, 7 * DAY_MS);
