@@ -171,6 +171,7 @@ int cli_run_staff_remove(struct cli *cli);
 int cli_run_staff_list(struct cli *cli);
 int cli_run_staff_password(struct cli *cli);
 int cli_run_staff_role(struct cli *cli);
+int cli_run_staff_nocodes(struct cli *cli);
 int cli_run_staff_unlock(struct cli *cli);
 int cli_run_token_add(struct cli *cli);
 int cli_run_token_remove(struct cli *cli);

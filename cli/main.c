@@ -165,6 +165,9 @@ const struct command cli_commands[] = {
      "Asks for the password, or reads it as one line from standard input.\n"},
     {"staff role", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
      cli_run_staff_role, "another role", NULL},
+    {"staff nocodes", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, cli_run_staff_nocodes,
+     "sign in by password alone again, without codes of an app",
+     "For who has lost the phone and the recovery codes.\n"},
     {"staff unlock", "NAME", 1, 1, TAKES(OPTION_NOTE) | TAKES(OPTION_IP), NEEDS_STORE,
      cli_run_staff_unlock, "end what failed sign-ins have slowed down",
      "After too many failed sign-ins there is one try each 30 seconds, for an hour. A new\n"

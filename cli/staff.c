@@ -13,6 +13,7 @@
 #include "cli/print.h"
 #include "message/address.h"
 #include "message/submission.h"
+#include "staff/staff_own.h"
 #include "store/audit.h"
 
 enum { LINE_SIZE = PASSWORD_MAX + 3 }; /* one byte too many, a line feed and a NUL */
@@ -193,6 +194,18 @@ int cli_run_staff_unlock(struct cli *cli)
                                   &problem, "may sign in again without a wait.");
 }
 
+int cli_run_staff_nocodes(struct cli *cli)
+{
+    struct action action;
+    struct problem problem = {0};
+    int status = cli_read_note(cli, &action);
+    return status >= 0 ? status
+                       : say_done(cli,
+                                  staff_codes_reset(cli->desk.store, cli->words[0], &action,
+                                                    &problem),
+                                  &problem, "signs in by password alone; sessions have ended.");
+}
+
 int cli_run_staff_remove(struct cli *cli)
 {
     struct action action;
@@ -215,15 +228,17 @@ static int print_list(struct cli *cli, struct json_object *view, const char *mem
         return cli_end_output(cli);
     }
     struct print_table table;
-    print_table_begin(&table, tokens ? 5 : 4, 0);
-    print_table_row(&table, "NAME", "ROLE", "MADE", "BY", "EXPIRES");
+    print_table_begin(&table, 5, 0);
+    print_table_row(&table, "NAME", "ROLE", "MADE", "BY", tokens ? "EXPIRES" : "CODES");
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
         print_table_row(&table, print_member(cli->arena, entry, "name", ""),
                         print_member(cli->arena, entry, "role", ""),
                         print_moment(cli->arena, entry, "created_at", cli->now_ms, ""),
                         print_member(cli->arena, entry, "by", ""),
-                        print_moment(cli->arena, entry, "expires_at", cli->now_ms, "never"));
+                        tokens ? print_moment(cli->arena, entry, "expires_at", cli->now_ms, "never")
+                        : json_is_true(entry, "codes") ? "yes"
+                                                       : "no");
     }
     if (json_object_array_length(list) == 0) {
         puts(empty);

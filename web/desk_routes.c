@@ -481,6 +481,8 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},
+    {METHOD_GET, NULL, DESK_ACCOUNT_PATH, "desk_account", ROLE_VIEWER, desk_account_view},
+    {METHOD_POST, NULL, DESK_ACCOUNT_PATH, "desk_account", ROLE_VIEWER, desk_account_act},
     {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate_form},
     {METHOD_POST, "/simulate", "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate},
     {METHOD_GET, NULL, "/actions", "desk_action", ROLE_SUPPORT, desk_forms_action_form},
@@ -580,7 +582,8 @@ static void ask_to_sign_in(struct exchange *exchange)
 /* Whether something was typed that must not be lost with a session. */
 static bool is_filled_form(const struct exchange *exchange)
 {
-    if (exchange->request->method != METHOD_POST)
+    if (exchange->request->method != METHOD_POST ||
+        strcmp(exchange->request->path, "/desk" DESK_ACCOUNT_PATH) == 0)
         return false;
     freed_by(json_put) struct json_object *typed = desk_forms_typed(exchange);
     return json_object_object_length(typed) > 0;

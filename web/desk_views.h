@@ -53,6 +53,12 @@ void desk_block_files_again(struct exchange *exchange, int status);
 int desk_block_files_act(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
 
+#define DESK_ACCOUNT_PATH "/account" /* below /desk; its forms have passwords, and are never kept */
+int desk_account_view(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem) must_check;
+int desk_account_act(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem) must_check;
+
 int desk_permission_views_view(struct exchange *exchange, struct json_object **view_r,
                                struct problem *problem) must_check;
 int desk_permission_views_act(struct exchange *exchange, struct json_object **view_r,

@@ -90,13 +90,28 @@ static bool show_kept(struct exchange *exchange)
     return true;
 }
 
-static void show_form(struct exchange *exchange, int status, bool failed)
+/* Why the form comes again; FIRST: it does not. */
+enum again { FIRST, FAILED, LATE };
+
+static void show_form(struct exchange *exchange, int status, enum again again)
 {
     struct json_object *view = json_object_new_object();
-    json_add_bool(view, "failed", failed);
+    json_add_bool(view, "failed", again == FAILED);
+    json_add_bool(view, "late", again == LATE);
     json_add_string(view, "next", next_of(exchange->request));
     add_kept(exchange, view);
     reply_page(exchange, status, "signin", view);
+}
+
+/* The second step. */
+static void show_code_form(struct exchange *exchange, const char *waiting, bool failed)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "waiting", waiting);
+    json_add_bool(view, "failed", failed);
+    json_add_string(view, "next", next_of(exchange->request));
+    add_kept(exchange, view);
+    reply_page(exchange, failed ? 403 : 200, "signin_code", view);
 }
 
 static void show_blocked(struct exchange *exchange, int64_t free_at_ms)
@@ -144,13 +159,18 @@ static const char *cookie_header(const struct http_request *request, const char 
                         request->https ? "; Secure" : "");
 }
 
+void signin_give_cookie(struct exchange *exchange, const char *cookie)
+{
+    exchange->cookie = arena_strdup(exchange->request->arena, cookie);
+    http_response_header(exchange->response, "Set-Cookie",
+                         cookie_header(exchange->request, cookie, SESSION_MS));
+}
+
 static void welcome(struct exchange *exchange, const char *name, const char *cookie)
 {
     const char *next = next_of(exchange->request);
     log_line(LOG_INFO_LEVEL, "signed in", "name", name, "ip", exchange->request->address, NULL);
-    http_response_header(exchange->response, "Set-Cookie",
-                         cookie_header(exchange->request, cookie, SESSION_MS));
-    exchange->cookie = cookie;
+    signin_give_cookie(exchange, cookie);
     if (!show_kept(exchange))
         http_response_redirect(exchange->response, exchange->request,
                                next != NULL ? next : "/desk/");
@@ -159,7 +179,7 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
 void signin_keep_form(struct exchange *exchange)
 {
     name_browser(exchange);
-    show_form(exchange, 403, false);
+    show_form(exchange, 403, FIRST);
 }
 
 /* A cookie that came with the request is ended, since another may have put it into the browser. 1, -1. */
@@ -186,7 +206,38 @@ static void refuse(struct exchange *exchange, const struct sign_in *sign_in)
     log_slowed(sign_in->pair_slowed, sign_in->name, sign_in->network);
     log_slowed(sign_in->name_slowed, sign_in->name, NULL);
     log_slowed(sign_in->network_slowed, NULL, sign_in->network);
-    show_form(exchange, 403, true);
+    show_form(exchange, 403, FAILED);
+}
+
+static void let_in(struct exchange *exchange, const char *name, const char *cookie)
+{
+    if (end_session_before(exchange) < 1)
+        reply_no_store(exchange);
+    else
+        welcome(exchange, name, cookie);
+}
+
+/* The code of who has given the password. */
+static void sign_in_code(struct exchange *exchange, const char *waiting)
+{
+    const char *code = http_request_param(exchange->request, "code");
+    unsigned char key[SEAL_KEY_BYTES];
+    token_key_derive(exchange->web->key, STAFF_CODES_KEY, key);
+    struct sign_in_code second = {.waiting = waiting, .code = code != NULL ? code : "", .key = key};
+    struct sign_in sign_in = {.network = exchange->request->address,
+                              .browser = browser_of(exchange->request),
+                              .now_ms = exchange->now_ms};
+    switch (staff_sign_in_code(exchange->web->desk.store, &sign_in, &second)) {
+    case SIGNED_IN: let_in(exchange, second.name, sign_in.cookie); break;
+    case SIGN_IN_WRONG:
+        log_line(LOG_WARNING_LEVEL, "code of a sign-in is wrong", "name", second.name, "ip",
+                 sign_in.network, NULL);
+        show_code_form(exchange, waiting, true);
+        break;
+    case SIGN_IN_BLOCKED: show_blocked(exchange, sign_in.free_at_ms); break;
+    case SIGN_IN_LATE: show_form(exchange, 403, LATE); break;
+    default: reply_no_store(exchange);
+    }
 }
 
 static void sign_in(struct exchange *exchange)
@@ -199,12 +250,8 @@ static void sign_in(struct exchange *exchange)
                               .browser = browser_of(exchange->request),
                               .now_ms = exchange->now_ms};
     switch (staff_sign_in(exchange->web->desk.store, &sign_in)) {
-    case SIGNED_IN:
-        if (end_session_before(exchange) < 1)
-            reply_no_store(exchange);
-        else
-            welcome(exchange, name, sign_in.cookie);
-        break;
+    case SIGNED_IN: let_in(exchange, name, sign_in.cookie); break;
+    case SIGN_IN_CODE: show_code_form(exchange, sign_in.cookie, false); break;
     case SIGN_IN_WRONG: refuse(exchange, &sign_in); break;
     case SIGN_IN_BLOCKED: show_blocked(exchange, sign_in.free_at_ms); break;
     case SIGN_IN_BUSY:
@@ -237,9 +284,13 @@ void signin_handle(struct exchange *exchange)
     if (strcmp(exchange->request->path, "/desk/sign-out") == 0) {
         sign_out(exchange);
     } else if (exchange->request->method == METHOD_POST) {
-        sign_in(exchange);
+        const char *waiting = http_request_param(exchange->request, "waiting");
+        if (waiting != NULL)
+            sign_in_code(exchange, waiting);
+        else
+            sign_in(exchange);
     } else {
         name_browser(exchange);
-        show_form(exchange, 200, false);
+        show_form(exchange, 200, FIRST);
     }
 }

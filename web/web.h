@@ -69,11 +69,14 @@ void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
 /* A form came when its session had ended: the form for signing in, which carries along what was typed. */
 void signin_keep_form(struct exchange *exchange);
+/* The browser's session is another one from now on. */
+void signin_give_cookie(struct exchange *exchange, const char *cookie);
 void desk_routes_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
 void api_handle(struct exchange *exchange);     /* below /api/v1/ */
 void metrics_handle(struct exchange *exchange); /* /metrics, /healthz, /readyz */
 void assets_handle(struct exchange *exchange);  /* /assets/NAME */
 
+#define STAFF_CODES_KEY "staff codes" /* token_key_derive() of what staff_own.h seals with */
 #define SESSION_COOKIE "sendguard_session"
 #define BROWSER_COOKIE "sendguard_browser"
 

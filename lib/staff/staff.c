@@ -46,13 +46,13 @@ int staff_check_name(const char *name, struct problem *problem)
 
 /* ---- accounts ------------------------------------------------------------------- */
 
-static int check_password(const char *password, struct problem *problem)
+int staff_check_password(const char *password, const char *where, struct problem *problem)
 {
     size_t length = strnlen(password, PASSWORD_MAX + 1);
     if (length < PASSWORD_MIN)
-        return problem_set(problem, 400, "password", "has less than %d characters", PASSWORD_MIN);
+        return problem_set(problem, 400, where, "has less than %d characters", PASSWORD_MIN);
     return length <= PASSWORD_MAX ||
-           problem_set(problem, 400, "password", "has more than %d bytes", PASSWORD_MAX);
+           problem_set(problem, 400, where, "has more than %d bytes", PASSWORD_MAX);
 }
 
 int staff_no_account(const char *name, struct problem *problem)
@@ -81,12 +81,17 @@ int staff_read_account(struct store *store, const char *name, int64_t now_ms,
     return read_account(store, arena, name, now_ms, account_r, &text);
 }
 
-static void put_password(struct json_object *account, const char *hash)
+void staff_new_stamp(struct json_object *account)
 {
     char stamp[SECRET_TEXT_SIZE];
     staff_secret_make(stamp);
-    json_add_string(account, "password", hash);
     json_add_string(account, "stamp", stamp);
+}
+
+static void put_password(struct json_object *account, const char *hash)
+{
+    json_add_string(account, "password", hash);
+    staff_new_stamp(account);
 }
 
 static int name_taken(const char *name, struct problem *problem)
@@ -103,7 +108,7 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
               const struct action *action, struct problem *problem)
 {
     if (!staff_check_name(name, problem) || !check_role(role, problem) ||
-        !check_password(password, problem))
+        !staff_check_password(password, "password", problem))
         return 0;
     freed_by(json_put) struct json_object *present = NULL, *account = json_object_new_object();
     char hash[PASSWORD_HASH_SIZE];
@@ -127,43 +132,48 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     return done != 0 ? done : name_taken(name, problem);
 }
 
-/* Changes the tree, and says for the audit log what was and is. `value`: what for. */
-typedef void change_account(struct json_object *account, const char *value, char detail_r[96]);
-
-static void change_password(struct json_object *account, const char *hash, char detail_r[96])
+static int change_password(struct json_object *account, const void *hash,
+                           char detail_r[STAFF_DETAIL], struct problem *problem)
 {
+    (void)problem;
     put_password(account, hash);
     strcpy(detail_r, "{}");
+    return 1;
 }
 
-static void change_role(struct json_object *account, const char *role, char detail_r[96])
+static int change_role(struct json_object *account, const void *name, char detail_r[STAFF_DETAIL],
+                       struct problem *problem)
 {
+    const char *role = name;
+    (void)problem;
     int before = staff_role_by_name(json_string(account, "role", ""));
-    snprintf(detail_r, 96, "{\"before\":{\"role\":\"%s\"},\"after\":{\"role\":\"%s\"}}",
+    snprintf(detail_r, STAFF_DETAIL, "{\"before\":{\"role\":\"%s\"},\"after\":{\"role\":\"%s\"}}",
              before >= 0 ? staff_role_names[before] : "", role);
     json_add_string(account, "role", role);
+    return 1;
 }
 
 enum { CHANGE_ATTEMPTS = 20 };
 
-/* What others change at the same moment stays: then it is read again. */
-static int change(struct store *store, const char *name, const char *action_name,
-                  change_account *change_it, const char *value, const struct action *action,
-                  struct problem *problem)
+int staff_change_account(struct store *store, const char *name, const char *action_name,
+                         staff_change *change, const void *with, const struct action *action,
+                         struct problem *problem)
 {
     for (int attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
         freed_by(arena_free) struct arena *arena = arena_new();
         freed_by(json_put) struct json_object *account = NULL;
         const char *before;
-        char detail[96];
+        char detail[STAFF_DETAIL];
         int found = read_account(store, arena, name, action->now_ms, &account, &before);
         if (found < 1)
             return found < 0 ? -1 : staff_no_account(name, problem);
-        change_it(account, value, detail);
+        if (!change(account, with, detail, problem))
+            return 0;
         struct kept kept = {.key = name, .value = json_object_to_json_string(account),
                             .until_ms = UNTIL_LIFTED};
         struct audited audited = {action_name, name, detail, action};
-        int done = store_keep_over(store, KEPT_STAFF, &kept, before, action->now_ms, &audited);
+        int done = store_keep_over(store, KEPT_STAFF, &kept, before, action->now_ms,
+                                   action_name != NULL ? &audited : NULL);
         if (done != 0)
             return done;
     }
@@ -174,13 +184,15 @@ int staff_set_password(struct store *store, const char *name, const char *passwo
                        const struct action *action, struct problem *problem)
 {
     char hash[PASSWORD_HASH_SIZE];
-    if (!staff_check_name(name, problem) || !check_password(password, problem))
+    if (!staff_check_name(name, problem) ||
+        !staff_check_password(password, "password", problem))
         return 0;
     /* first, so that -1 says that the password is the old one */
     if (staff_forget_failures(store, name, action->now_ms) < 1)
         return -1;
     staff_password_hash(password, hash);
-    return change(store, name, "staff_password", change_password, hash, action, problem);
+    return staff_change_account(store, name, "staff_password", change_password, hash, action,
+                                problem);
 }
 
 int staff_set_role(struct store *store, const char *name, enum role role,
@@ -189,8 +201,8 @@ int staff_set_role(struct store *store, const char *name, enum role role,
 {
     return !staff_check_name(name, problem) || !check_role(role, problem)
                ? 0
-               : change(store, name, "staff_role", change_role, staff_role_names[role], action,
-                        problem);
+               : staff_change_account(store, name, "staff_role", change_role,
+                                      staff_role_names[role], action, problem);
 }
 
 int staff_remove(struct store *store, const char *name, const struct action *action,
@@ -239,7 +251,7 @@ static void add_account(struct json_object *list, const struct kept *kept)
 {
     freed_by(json_put) struct json_object *value = json_read(kept->value);
     if (value != NULL)
-        staff_add_entry(list, kept, value);
+        json_add_bool(staff_add_entry(list, kept, value), "codes", staff_codes_in(value));
 }
 
 int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r)
@@ -254,8 +266,9 @@ int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r)
 
 /* ---- sessions ---------------------------------------------------------------------- */
 
-int staff_begin_session(struct store *store, const char *name, struct json_object *account,
-                        int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
+/* waits: for a code (staff_own.h); it is nobody's session until then. */
+static int keep_session(struct store *store, const char *name, struct json_object *account,
+                        bool waits, int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
 {
     freed_by(json_put) struct json_object *session = json_object_new_object();
     char cookie[SECRET_TEXT_SIZE], key[SECRET_HASH_SIZE];
@@ -263,12 +276,26 @@ int staff_begin_session(struct store *store, const char *name, struct json_objec
     staff_secret_hash(cookie, key);
     json_add_string(session, "name", name);
     json_add_string(session, "stamp", json_string(account, "stamp", ""));
+    if (waits)
+        json_add_bool(session, "waits", true);
     struct kept kept = {.key = key, .value = json_object_to_json_string(session),
-                        .until_ms = now_ms + SESSION_MS};
+                        .until_ms = now_ms + (waits ? SIGN_IN_CODE_MS : SESSION_MS)};
     if (store_keep(store, KEPT_SESSION, &kept, now_ms, NULL) < 1)
         return -1;
     memcpy(cookie_r, cookie, sizeof cookie);
     return 1;
+}
+
+int staff_begin_session(struct store *store, const char *name, struct json_object *account,
+                        int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
+{
+    return keep_session(store, name, account, false, now_ms, cookie_r);
+}
+
+int staff_begin_waiting(struct store *store, const char *name, struct json_object *account,
+                        int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
+{
+    return keep_session(store, name, account, true, now_ms, cookie_r);
 }
 
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
@@ -286,7 +313,7 @@ int staff_session(struct store *store, const char *cookie, int64_t now_ms,
         return found;
     session = json_read(kept.value);
     const char *name = json_string(session, "name", "");
-    if (!staff_name_well_formed(name))
+    if (!staff_name_well_formed(name) || json_is_true(session, "waits"))
         return 0;
     found = staff_read_account(store, name, now_ms, &account);
     if (found < 1)

@@ -44,6 +44,7 @@ enum {
 #define SIGN_IN_SLOW_MS (30 * SECOND_MS) /* between two tries when there were too many */
 #define SIGN_IN_KNOWN_MS (30 * DAY_MS)
 #define SESSION_MS (8 * HOUR_MS)
+#define SIGN_IN_CODE_MS (5 * MINUTE_MS) /* between password and code */
 
 /* Accounts. 1; 0 with *problem (name taken, not allowed; password too short); -1 the store. */
 int staff_add(struct store *store, const char *name, enum role role, const char *password,
@@ -55,7 +56,7 @@ int staff_set_role(struct store *store, const char *name, enum role role,
                    struct problem *problem) must_check;
 int staff_remove(struct store *store, const char *name, const struct action *action,
                  struct problem *problem) must_check;
-/* {"staff":[{"name":…,"role":…,"created_at":…,"by":…}]}; to be put. 1 or -1. */
+/* {"staff":[{"name":…,"role":…,"created_at":…,"by":…,"codes":bool}]}; to be put. 1 or -1. */
 int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 
 /* Ends what failed sign-ins have slowed down, in the networks where this name failed too. `network`
@@ -66,8 +67,11 @@ int staff_unlock(struct store *store, const char *name, const char *network,
 
 /* Signing in. WRONG: name or password, and what is slowed down from now on. BLOCKED: there were too
  * many failures; the next try is at free_at_ms. BUSY: too many have a password looked at; those
- * whose network or browser is known to the name have places of their own. -1 the store. */
-enum { SIGN_IN_WRONG = 0, SIGNED_IN = 1, SIGN_IN_BLOCKED = 2, SIGN_IN_BUSY = 3 };
+ * whose network or browser is known to the name have places of their own. CODE: the password is right,
+ * and the account wants a code as well (staff_own.h): staff_sign_in_code(). LATE: that came too late, or
+ * its password is another one now; it begins anew. -1 the store. */
+enum { SIGN_IN_WRONG = 0, SIGNED_IN = 1, SIGN_IN_BLOCKED = 2, SIGN_IN_BUSY = 3, SIGN_IN_CODE = 4,
+       SIGN_IN_LATE = 5 };
 struct sign_in {
     /* given: */
     const char *name, *password;
@@ -75,11 +79,20 @@ struct sign_in {
     const char *browser; /* its cookie of staff_new_browser(); NULL: none */
     int64_t now_ms;
     /* answered: */
-    char cookie[SECRET_TEXT_SIZE];                /* SIGNED_IN: its text */
+    char cookie[SECRET_TEXT_SIZE]; /* SIGNED_IN: its text; CODE: what is `waiting` then */
     int64_t free_at_ms;                           /* BLOCKED */
     bool pair_slowed, network_slowed, name_slowed; /* WRONG */
 };
 int staff_sign_in(struct store *store, struct sign_in *sign_in) must_check;
+/* The second step, within SIGN_IN_CODE_MS. Wrong codes count by name, and of a known browser by itself:
+ * SIGN_IN_TRIES an hour. SIGNED_IN, WRONG, BLOCKED, LATE, -1. */
+struct sign_in_code {
+    const char *waiting, *code; /* code: of the app, or one of the recovery codes */
+    const unsigned char *key;   /* of the sealed secrets, SEAL_KEY_BYTES */
+    char name[STAFF_NAME_MAX + 1]; /* answered, but for LATE: whose it is */
+};
+int staff_sign_in_code(struct store *store, struct sign_in *sign_in, struct sign_in_code *code)
+    must_check;
 /* What a browser is to be told by: random, kept only after it has signed somebody in. */
 void staff_new_browser(char cookie_r[SECRET_TEXT_SIZE]);
 bool staff_browser_well_formed(const char *cookie);

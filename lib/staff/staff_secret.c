@@ -25,11 +25,16 @@ static void need_sodium(void)
 
 /* ---- random secrets ------------------------------------------------------------- */
 
+void staff_random(unsigned char *bytes_r, size_t length)
+{
+    need_sodium();
+    randombytes_buf(bytes_r, length);
+}
+
 void staff_secret_make(char secret_r[SECRET_TEXT_SIZE])
 {
     unsigned char bytes[SECRET_BYTES];
-    need_sodium();
-    randombytes_buf(bytes, sizeof bytes);
+    staff_random(bytes, sizeof bytes);
     sodium_bin2base64(secret_r, SECRET_TEXT_SIZE, bytes, sizeof bytes,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(bytes, sizeof bytes);

@@ -12,6 +12,7 @@ enum {
     PASSWORD_HASH_SIZE = 128,
 };
 
+void staff_random(unsigned char *bytes_r, size_t length);
 /* A new one: 32 random bytes as base64url. */
 void staff_secret_make(char secret_r[SECRET_TEXT_SIZE]);
 /* Whether it has the shape of one. */

@@ -289,6 +289,11 @@ static int look_at_password(struct store *store, struct sign_in *sign_in, struct
     const char *hash = account != NULL ? json_string(account, "password", NULL) : NULL;
     if (!staff_password_fits(sign_in->password, hash, try->known))
         return note_failure(store, sign_in, try);
+    if (staff_codes_in(account))
+        return staff_begin_waiting(store, sign_in->name, account, sign_in->now_ms,
+                                   sign_in->cookie) < 1
+                   ? -1
+                   : SIGN_IN_CODE;
     if (note_success(store, sign_in, try) < 1 ||
         staff_begin_session(store, sign_in->name, account, sign_in->now_ms, sign_in->cookie) < 1)
         return -1;
@@ -319,6 +324,84 @@ int staff_sign_in(struct store *store, struct sign_in *sign_in)
     int result = look_at_password(store, sign_in, &try);
     staff_password_leave(try.known);
     return result;
+}
+
+/* ---- the second step ------------------------------------------------------------------------------ */
+
+/* Of a known browser by itself, so that nobody who has the password keeps its owner out. */
+static void code_key(char key_r[COUNT_KEY_SIZE], const char *name, const char *browser)
+{
+    snprintf(key_r, COUNT_KEY_SIZE, "sign-in:code:%s:%.*s", name, NETWORK_MAX_CHARS, browser);
+}
+
+/* 1 with name and stamp; 0 it is none, or no longer; -1. */
+static int read_waiting(struct store *store, const char *waiting, int64_t now_ms,
+                        char name_r[STAFF_NAME_MAX + 1], char stamp_r[SECRET_TEXT_SIZE])
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(json_put) struct json_object *session = NULL;
+    char key[SECRET_HASH_SIZE];
+    struct kept kept;
+    if (!staff_secret_well_formed(waiting))
+        return 0;
+    staff_secret_hash(waiting, key);
+    int found = store_kept(store, arena, KEPT_SESSION, key, now_ms, &kept);
+    if (found < 1)
+        return found;
+    session = json_read(kept.value);
+    snprintf(name_r, STAFF_NAME_MAX + 1, "%s", json_string(session, "name", ""));
+    snprintf(stamp_r, SECRET_TEXT_SIZE, "%s", json_string(session, "stamp", ""));
+    return json_is_true(session, "waits") && staff_name_well_formed(name_r);
+}
+
+/* Whether the password is the same as when it was asked for. 1, 0, -1. */
+static int still_holds(struct store *store, const char *name, const char *stamp, int64_t now_ms)
+{
+    freed_by(json_put) struct json_object *account = NULL;
+    int found = staff_read_account(store, name, now_ms, &account);
+    return found < 1 ? found : staff_secret_same(stamp, json_string(account, "stamp", ""));
+}
+
+/* Signed in, with all that this begins and ends. 1 or -1. */
+static int let_in(struct store *store, struct sign_in *sign_in, const struct try *try,
+                  const char *waiting, const char *tries)
+{
+    freed_by(json_put) struct json_object *account = NULL;
+    if (note_success(store, sign_in, try) < 1 ||
+        store_forget(store, KEPT_TRIES, tries, sign_in->now_ms, NULL) < 0 ||
+        staff_sign_out(store, waiting, sign_in->now_ms) < 1 ||
+        staff_read_account(store, sign_in->name, sign_in->now_ms, &account) < 1)
+        return -1;
+    return staff_begin_session(store, sign_in->name, account, sign_in->now_ms, sign_in->cookie);
+}
+
+int staff_sign_in_code(struct store *store, struct sign_in *sign_in, struct sign_in_code *code)
+{
+    char stamp[SECRET_TEXT_SIZE], tries[COUNT_KEY_SIZE], browser[BROWSER_SIZE] = "";
+    struct try try;
+    uint32_t count;
+    int found = read_waiting(store, code->waiting, sign_in->now_ms, code->name, stamp);
+    if (found > 0)
+        found = still_holds(store, code->name, stamp, sign_in->now_ms);
+    if (found < 1)
+        return found < 0 ? -1 : SIGN_IN_LATE;
+    sign_in->name = code->name;
+    if (begin_try(store, sign_in, &try) < 1)
+        return -1;
+    if (try.known == FAMILIARITY_BROWSER)
+        name_browser(sign_in->browser, browser);
+    code_key(tries, code->name, browser);
+    int taken = store_try(store, tries, sign_in->now_ms, SIGN_IN_SPAN_MS, SIGN_IN_TRIES, &count,
+                          &sign_in->free_at_ms);
+    if (taken < 1)
+        return taken < 0 ? -1 : SIGN_IN_BLOCKED;
+    struct code_given given = {.key = code->key, .stamp = stamp, .code = code->code,
+                               .recovery = strspn(code->code, "0123456789 ") != strlen(code->code),
+                               .now_ms = sign_in->now_ms};
+    int used = staff_code_use(store, code->name, &given);
+    if (used < 1)
+        return used < 0 ? -1 : SIGN_IN_WRONG;
+    return let_in(store, sign_in, &try, code->waiting, tries) < 1 ? -1 : SIGNED_IN;
 }
 
 /* ---- ending it ----------------------------------------------------------------------------------- */
@@ -358,9 +441,10 @@ static int forget_pairs(struct store *store, enum kept_kind kind, const char *na
 
 int staff_forget_failures(struct store *store, const char *name, int64_t now_ms)
 {
-    char key[COUNT_KEY_SIZE];
+    char key[COUNT_KEY_SIZE], of_codes[COUNT_KEY_SIZE];
     name_key(key, name);
-    return forget_count(store, key, now_ms) < 1 ||
+    code_key(of_codes, name, "");
+    return forget_count(store, key, now_ms) < 1 || forget_count(store, of_codes, now_ms) < 1 ||
                    forget_pairs(store, KEPT_TRIES, name, now_ms) < 1 ||
                    forget_pairs(store, KEPT_BLOCK, name, now_ms) < 1
                ? -1

@@ -523,8 +523,8 @@ def test_accounts(shell):
     assert [(one["name"], one["role"], one["by"])
             for one in shell.json("staff", "list")["staff"]] == \
         [("ada", "admin", "ada (shell)"), ("bo", "support", "ada (shell)")]
-    assert re.search(rf"bo +support +{MOMENT} \(now\) +ada \(shell\)\n"
-                     rf"|bo +support +{MOMENT} \(\d+ s ago\) +ada \(shell\)\n",
+    assert re.search(rf"bo +support +{MOMENT} \(now\) +ada \(shell\) +no\n"
+                     rf"|bo +support +{MOMENT} \(\d+ s ago\) +ada \(shell\) +no\n",
                      shell.ok("staff", "list"))
     shell.ok("staff", "remove", "bo", *WHY)
     assert [one["name"] for one in shell.json("staff", "list")["staff"]] == ["ada"]
@@ -750,7 +750,7 @@ def test_help_and_version(sqlite_store, folder):
         assert text.startswith(f"usage: sendguard {command}"), text
         assert text == shell.ok(*command.split(), "--help")
         assert max(map(len, text.splitlines())) <= 100
-    assert shell.ok("help", "staff").count("usage: ") == 6
+    assert shell.ok("help", "staff").count("usage: ") == 7
     for command, words in (("lock", ["compromised (", "login (", "how the mailbox would stand"]),
                            ("logins", ["which blocks would end", "end the blocks"]),
                            ("suspend", ["--cause CAUSE         volume,", "the next message"]),

@@ -1,5 +1,6 @@
 // From a refusal to sending again: what the user reads, what staff sees and does.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { assertKind, withVisitor } from './desk.mjs';
 import { changePassword, signsIn } from './passwords.mjs';
@@ -222,7 +223,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'decisions', 'simulate', 'account', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
@@ -235,6 +236,103 @@ export const tests = {
           }
         }
       }
+    });
+  },
+
+  async 'staff is asked about a number that is hardly meant, and loses nothing with its session'({ stack }) {
+    stack.sendguardInput('only-for-support\n', 'staff', 'add', 'sven', '--role', 'admin', '--note', 'for this test');
+    for (const width of [1280, 390]) {
+      await withVisitor(stack, { locale: 'de-DE', viewport: { width, height: 900 } }, async (staff) => {
+        const { page } = staff;
+        const shown = (name) => process.env.PICTURES && page.screenshot({ path: `${process.env.PICTURES}/confirm-${name}-${width}.png`, fullPage: true });
+        await staff.signIn('sven', 'only-for-support');
+        await staff.go(`mailboxes/${alices}`);
+        await staff.preview('limit', 'Chorfest', { rule: 'messages_per_day', value: '60000', for: '7d' });
+        assert.match(await staff.text(), /Nachrichten in 24 Stunden\s+60000[^]*in 7 Tagen[^]*600 → 60000/);
+        await assertKind(page, `a doubtful number, ${width}`);
+        await shown('doubt');
+        await page.locator('[name=sure]').focus();
+        await page.keyboard.press('Space');
+        // Meanwhile a colleague acts, and the session ends.
+        stack.sendguard('note', alices, '--note', 'she asked for 6000');
+        await staff.context.clearCookies({ name: 'sendguard_session' });
+        await page.keyboard.press('Tab');
+        await page.keyboard.press('Enter');
+        await page.locator('#password').waitFor();
+        assert.match(await staff.text('main [role=alert]'), /bleibt erhalten/);
+        await page.fill('#name', 'sven');
+        await page.fill('#password', 'only-for-support');
+        await page.keyboard.press('Enter');
+        await page.locator('#again-note').waitFor();
+        assert.equal(await page.locator('#again-note').inputValue(), 'Chorfest');
+        await assertKind(page, `what was typed, after signing in again, ${width}`);
+        await shown('again');
+        await page.locator('#again-note').focus();
+        await page.keyboard.press('Tab');
+        await page.keyboard.press('Enter');
+        await page.locator('[name=seen]').waitFor({ state: 'attached' });
+        stack.sendguard('note', alices, '--note', 'no, she asked for 600');
+        await page.check('[name=sure]');
+        await page.locator('form:has([name=confirm]) button.button-primary').click();
+        assert.match(await staff.text('main [role=alert]'), /Inzwischen hat hier jemand anderes[^]*she asked for 600$/);
+        await assertKind(page, `a colleague was faster, ${width}`);
+        await shown('faster');
+      });
+    }
+    assert.ok(!stack.sendguard('audit', alices).includes('Chorfest'));
+  },
+
+  async 'staff signs in with a code of an app, set up by the keyboard alone'({ stack }) {
+    const codeOf = (secret, step) => {
+      const bits = [...secret].map((one) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(one).toString(2).padStart(5, '0')).join('');
+      const counter = Buffer.alloc(8);
+      counter.writeBigInt64BE(BigInt(step));
+      const hash = createHmac('sha1', Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))).update(counter).digest();
+      return String((hash.readUInt32BE(hash[19] & 15) & 0x7fffffff) % 1000000).padStart(6, '0');
+    };
+    const step = () => Math.floor(Date.now() / 30000);
+    stack.sendguardInput('only-for-support\n', 'staff', 'add', 'tina', '--role', 'support', '--note', 'for this test');
+    for (const width of [1280, 390]) {
+      await withVisitor(stack, { locale: 'de-DE', viewport: { width, height: 900 } }, async (staff) => {
+        const { page } = staff;
+        const shown = (name) => process.env.PICTURES && page.screenshot({ path: `${process.env.PICTURES}/codes-${name}-${width}.png`, fullPage: true });
+        await staff.signIn('tina', 'only-for-support');
+        await page.getByRole('link', { name: 'tina' }).click();
+        await assertKind(page, `the own account, ${width}`);
+        await shown('account');
+        await page.getByRole('button', { name: 'Einrichten' }).focus();
+        await page.keyboard.press('Enter');
+        await page.locator('#on-code').waitFor();
+        await assertKind(page, `a secret, ${width}`);
+        await shown('secret');
+        const secret = await page.locator('[name=secret]').inputValue(), used = step();
+        await page.locator('#on-code').focus();
+        await page.keyboard.type(codeOf(secret, used));
+        await page.keyboard.press('Tab');
+        await page.keyboard.type('only-for-support');
+        await page.keyboard.press('Enter');
+        await page.locator('#recovery').waitFor();
+        assert.equal(await page.locator('section li').count(), 10);
+        await assertKind(page, `recovery codes, ${width}`);
+        await shown('recovery');
+        await staff.context.clearCookies({ name: 'sendguard_session' });
+        await staff.signIn('tina', 'only-for-support');
+        await page.locator('#code').waitFor();
+        await page.keyboard.type(codeOf(secret, used));
+        await page.keyboard.press('Enter');
+        assert.match(await staff.text('main [role=alert]'), /passt nicht oder ist schon benutzt/);
+        await assertKind(page, `a code that was used, ${width}`);
+        await shown('signin');
+        // The next one, which a phone that is half a minute ahead shows already.
+        await page.locator('#code').fill(codeOf(secret, used + 1));
+        await page.keyboard.press('Enter');
+        await page.locator('.bar-person').waitFor();
+      });
+      stack.sendguard('staff', 'nocodes', 'tina', '--note', 'a new phone');
+    }
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.signIn('tina', 'only-for-support');
+      assert.match(await staff.text('.bar-person'), /tina/);
     });
   },
 

@@ -100,8 +100,8 @@ START_TEST(test_accounts)
     ck_assert_int_eq(staff_list(store, NOW, &list), 1);
     ck_assert_str_eq(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN),
                      "{\"staff\":[{\"name\":\"ada\",\"role\":\"admin\",\"created_at\":"
-                     "\"2025-11-22T05:40:00Z\",\"by\":\"agnes\"},{\"name\":\"bo\",\"role\":"
-                     "\"support\",\"created_at\":\"2025-11-22T05:40:00Z\",\"by\":\"agnes\"}]}");
+                     "\"2025-11-22T05:40:00Z\",\"by\":\"agnes\",\"codes\":false},{\"name\":\"bo\",\"role\":"
+                     "\"support\",\"created_at\":\"2025-11-22T05:40:00Z\",\"by\":\"agnes\",\"codes\":false}]}");
     json_put(&list);
     ck_assert_int_eq(staff_remove(store, "bo", &action, &problem), 1);
     ck_assert_int_eq(staff_remove(store, "bo", &action, &problem), 0);

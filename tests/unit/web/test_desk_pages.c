@@ -10,6 +10,7 @@
 #include "guard/logins.h"
 #include "store/audit.h"
 #include "store/observations.h"
+#include "staff/staff_own.h"
 #include "staff/staff_secret.h"
 #include "tests/unit/desk/desk_rig.h"
 #include "web/web.h"
@@ -280,7 +281,7 @@ START_TEST(test_every_page)
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/mailboxes/dave@example.test",
-                           "/simulate", "/actions", "/search?q=x%20y",
+                           "/simulate", "/account", "/actions", "/search?q=x%20y",
                            "/actions?action=lift", "/actions?action=limit&subject=" BOB};
     for (size_t i = 0; i < countof(paths); i++) {
         const char *first = NULL;
@@ -1021,6 +1022,110 @@ START_TEST(test_lifted_by_a_colleague)
 }
 END_TEST
 
+/* ---- the own account ----------------------------------------------------------------------------- */
+
+static const char *cookie_given(void)
+{
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, "Set-Cookie") == 0 &&
+            strncmp(response.headers[i].value, "sendguard_session=", 18) == 0)
+            return arena_strndup(arena, response.headers[i].value + 18,
+                                 strcspn(response.headers[i].value + 18, ";"));
+    ck_abort_msg("no session");
+}
+
+START_TEST(test_own_account)
+{
+    begin(_i, ROLE_VIEWER, DEFAULTS);
+    check_page(get("/account"));
+    rig_check_has(get("/"), "<a href=\"/sending/desk/account\">sam</a>");
+    const char *html = post_in("/account", "action=password&password=wrong&new_password=a+new+password"
+                               "&again=a+new+password", "en");
+    ck_assert_int_eq(response.status, 403);
+    check_page(html);
+    rig_check_has_not(html, "a new password");
+    post_in("/account", "action=password&password=correct+horse&new_password=a+new+password"
+            "&again=another+password", "en");
+    ck_assert_int_eq(response.status, 400);
+    post_in("/account", "action=password&password=correct+horse&new_password=a+new+password"
+            "&again=a+new+password", "en");
+    ck_assert_int_eq(response.status, 303);
+    snprintf(cookie, sizeof cookie, "%s", cookie_given());
+    rig_check_has(get("/account?done=own_password"), "The password is changed.");
+    ck_assert_uint_eq(audited("staff_password", "own account, at the desk"), 1);
+    end();
+}
+END_TEST
+
+static const char *field_in(const char *html, const char *name)
+{
+    const char *begins = arena_printf(arena, "name=\"%s\" value=\"", name);
+    const char *at = strstr(html, begins);
+    ck_assert_msg(at != NULL, "no %s", begins);
+    return value_at(at + strlen(begins));
+}
+
+static const char *code_of(const char *secret)
+{
+    char *code = arena_alloc(arena, TOTP_DIGITS + 1);
+    unsigned char bytes[TOTP_SECRET_BYTES];
+    ck_assert(totp_secret_read(secret, bytes));
+    totp_code(bytes, totp_step(NOW) + 1, code);
+    return code;
+}
+
+/* Switched on, signed in with, and off again; in all languages. */
+START_TEST(test_codes_of_an_app)
+{
+    static const char *const names[] = {"Your recovery codes", "Ihre Ersatzcodes",
+                                        "Vos codes de secours", "Sus códigos de recuperación"};
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    for (size_t i = 0; i < countof(languages); i++) {
+        const char *html = post_in("/account", "action=codes", languages[i]);
+        check_page(html);
+        const char *secret = field_in(html, "secret"), *code = code_of(secret);
+        rig_check_has(html, arena_printf(arena, "otpauth://totp/Sendguard:sam?secret=%s", secret));
+        html = post_in("/account", arena_printf(arena, "action=codes_on&secret=%s&code=000000"
+                                                "&password=correct+horse", secret), languages[i]);
+        ck_assert_int_eq(response.status, 400);
+        check_page(html);
+        ck_assert_str_eq(field_in(html, "secret"), secret);
+        html = post_in("/account", arena_printf(arena, "action=codes_on&secret=%s&code=%s"
+                                                "&password=correct+horse", secret, code),
+                       languages[i]);
+        ck_assert_int_eq(response.status, 200);
+        check_page(html);
+        rig_check_has(html, names[i]);
+        const char *recovery = strstr(html, "<li><code>");
+        ck_assert_ptr_nonnull(recovery);
+        recovery = arena_strndup(arena, recovery + strlen("<li><code>"), RECOVERY_CODE_CHARS);
+        snprintf(cookie, sizeof cookie, "%s", cookie_given());
+        html = post_in("/sign-in", "name=sam&password=correct+horse&next=/desk/audit"
+                       "&kept:note=why&kept_path=/desk/actions", languages[i]);
+        ck_assert_int_eq(response.status, 200);
+        check_page(html);
+        const char *second = arena_printf(arena, "waiting=%s&next=%s&kept:note=%s&kept_path=%s",
+                                          field_in(html, "waiting"), field_in(html, "next"),
+                                          field_in(html, "kept:note"), field_in(html, "kept_path"));
+        html = post_in("/sign-in", arena_printf(arena, "%s&code=%s", second, code), languages[i]);
+        ck_assert_int_eq(response.status, 403); /* it was used to switch codes on */
+        check_page(html);
+        html = post_in("/sign-in", arena_printf(arena, "%s&code=%s", second, recovery),
+                       languages[i]);
+        ck_assert_int_eq(response.status, 200);
+        rig_check_has(html, "why</textarea>");
+        snprintf(cookie, sizeof cookie, "%s", cookie_given());
+        html = get_in("/account", languages[i]);
+        check_page(html);
+        rig_check_has(html, "9 ");
+        html = post_in("/account", "action=codes_off&password=correct+horse", languages[i]);
+        ck_assert_msg(response.status == 303, "%d %s", response.status, html);
+        snprintf(cookie, sizeof cookie, "%s", cookie_given());
+    }
+    end();
+}
+END_TEST
+
 /* What a domain's action would touch is shown before. */
 START_TEST(test_domain)
 {
@@ -1219,6 +1324,8 @@ int main(void)
     tcase_add_loop_test(cases, test_doubt, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_colleague_was_faster, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lifted_by_a_colleague, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_account, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_codes_of_an_app, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
