@@ -1,6 +1,7 @@
 /* The status page: opened from the link in a refusal, without signing in. The
  * link's token is all that is asked for, so it says nothing to who has none
  * that holds: forged, expired and missing tokens get one and the same answer. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/decision.h"
@@ -102,12 +103,18 @@ static struct json_object *of_cause(struct json_object *view, enum cause cause)
 }
 
 /* The suspension's own window beside it, so that why it is stands there with its numbers. */
-static void add_suspension(struct json_object *view, struct json_object *windows)
+static void add_suspension(struct exchange *exchange, struct json_object *view,
+                           struct json_object *windows)
 {
     struct json_object *suspension = json_member(view, "suspension"), *moving;
     if (suspension == NULL)
         return;
     moving = json_member(suspension, "until") != NULL ? of_cause(view, CAUSE_VOLUME) : NULL;
+    if (json_is_true(suspension, "own_lock"))
+        json_add_string(suspension, "lock_reference",
+                        arena_printf(exchange->request->arena, "%s, %" PRId64,
+                                     json_string(view, "mailbox", ""),
+                                     json_int(suspension, "id", 0)));
     json_add_bool(suspension, "tried", json_int(suspension, "attempts", 0) > 0);
     json_add_bool(suspension, "moves", moving != NULL);
     json_add_bool(suspension, "restarts", json_int(moving, "attempts_left", 1) <= 0);
@@ -228,12 +235,14 @@ static void complete(struct exchange *exchange, const struct status_visit *visit
     struct json_object *windows = json_member(view, "windows");
     for (size_t i = 0; i < json_object_array_length(windows); i++)
         refill_steps_add(json_object_array_get_idx(windows, i));
-    add_suspension(view, windows);
+    add_suspension(exchange, view, windows);
     failure_pages_add(exchange, json_member(view, "block"));
     json_add_bool(view, "about_a_day", is_about_a_day(view));
     const char *at = strrchr(visit->mailbox, '@');
     json_add_string(view, "own_domain", at != NULL ? at + 1 : "");
     add_links(exchange, view);
+    if (exchange->settings->support_password_url[0] != '\0')
+        json_add_string(view, "password_url", exchange->settings->support_password_url);
     json_add_bool(view, "has_more", json_int(view, "more_messages", 0) > 0);
     json_add_bool(view, "has_contact", json_string(view, "contact", "")[0] != '\0');
     json_add_string(view, "reference",
@@ -304,6 +313,9 @@ static void add_powers(const struct status_visit *visit, struct json_object *vie
     bool would_help = json_is_true(view, "can_lock");
     json_add_bool(view, "can_lock", would_help && visit->fresh);
     json_add_bool(view, "lock_needs_new_link", would_help && !visit->fresh);
+    bool may_unpause = json_is_true(view, "can_unpause");
+    json_add_bool(view, "can_unpause", may_unpause && visit->fresh);
+    json_add_bool(view, "unpause_needs_new_link", may_unpause && !visit->fresh);
     bool may_ask = json_is_true(view, "can_lock_signins");
     json_add_bool(view, "can_lock_signins", may_ask && visit->fresh);
     json_add_bool(view, "signins_need_new_link", may_ask && !visit->fresh);
@@ -480,6 +492,21 @@ static void lock_signins(struct exchange *exchange, const struct status_visit *v
     answer_with_page(exchange, visit, answer, &problem);
 }
 
+/* The user has read why sending is paused, and ends it. */
+static void unpause(struct exchange *exchange, const struct status_visit *visit)
+{
+    const char *read = http_request_param(exchange->request, "read");
+    struct problem problem = {0};
+    if (read == NULL || strcmp(read, "1") != 0) {
+        reply_error(exchange, 400, NULL);
+        return;
+    }
+    int answer = desk_unpause(&exchange->web->desk, visit->mailbox, exchange->now_ms, &problem);
+    if (answer > 0)
+        log_line(LOG_WARNING_LEVEL, "a pause is ended by its user", "mailbox", visit->mailbox, NULL);
+    answer_with_page(exchange, visit, answer, &problem);
+}
+
 /* The user lets himself in from networks that are not known. */
 static void open_signins(struct exchange *exchange, const struct status_visit *visit)
 {
@@ -513,6 +540,8 @@ static void post(struct exchange *exchange, const struct status_visit *visit)
         appeal(exchange, visit);
     else if (action != NULL && strcmp(action, "open_signins") == 0 && visit->fresh)
         open_signins(exchange, visit);
+    else if (action != NULL && strcmp(action, "unpause") == 0 && visit->fresh)
+        unpause(exchange, visit);
     else if (action != NULL && strcmp(action, "password_changed") == 0 && visit->tells_password)
         tell_password(exchange, visit);
     else if (action == NULL || (strcmp(action, "lock") != 0 && strcmp(action, "lock_signins") != 0))

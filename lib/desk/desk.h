@@ -76,7 +76,7 @@ struct desk {
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
- *  "contact":…, "contact_is_mail":bool, "can_lock":bool, "can_lock_signins":bool,
+ *  "contact":…, "contact_is_mail":bool, "can_lock":bool, "can_lock_signins":bool, "can_unpause":bool, "unpause_messages":20,
  *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: for another cause,
  *  "appeals":[APPEAL that waits, or was answered within 30 days], newest first,
  *  "can_appeal":[{"about":…,"cause":…}…]}    what holds and has no appeal that waits; not a lock of its own
@@ -109,6 +109,11 @@ int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
  * staff lock it; the audit log has it as "lock" by "user". 1; 0 with *problem (409); -1. */
 int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_ms,
                       struct problem *problem) must_check;
+
+/* The user ends a first suspension for volume, once in 30 days, and gets suspension.unpause_messages
+ * more messages and recipients for a day. 1; 0 with *problem (409); -1: not known, it may be used up. */
+int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                 struct problem *problem) must_check;
 
 /* The user writes why what holds is wrong: `about` is of can_appeal, `text` 1 to DESK_APPEAL_MAX
  * characters. One that waits for each; some a day. 1; 0 with *problem (400; 409: it holds no longer, or

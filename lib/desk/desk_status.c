@@ -6,6 +6,7 @@
 #include "desk/context.h"
 #include "desk/desk_complaints.h"
 #include "desk/desk_lock.h"
+#include "desk/desk_unpause.h"
 #include "desk/forecast.h"
 #include "desk/input.h"
 #include "desk/recorded.h"
@@ -325,6 +326,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
         return -1;
     desk_add_contact(view, contact);
     json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspensions));
+    desk_unpause_add(&context, mailbox, &forecast.account.suspensions, view);
     if (desk_appeal_add(&context, mailbox, &forecast.account.suspensions, false, view) < 0 ||
         desk_lock_add_own(&context, mailbox, &forecast.account.suspensions, view) < 0)
         return -1;

@@ -141,10 +141,12 @@ struct settings {
     /* [suspension] */
     struct durations durations[CAUSE_COUNT];
     int64_t retries_before_restart;
+    int32_t unpause_messages; /* or LIMIT_OFF */
     /* [log] */
     int64_t keep_refused_ms, keep_admitted_ms;
     /* [support] */
     char *support_contact; /* "" for none */
+    char *support_password_url; /* "" for none */
     struct text_list support_links; /* "LABEL URL"; the URL has no space */
     /* [guard] */
     int guard_mode; /* enum mode */

@@ -509,6 +509,10 @@ const struct setting settings_table[] = {
      .unit = "attempts",
      .sentence = "From this attempt on, each attempt begins a suspension for volume anew, in its "
                  "first length. An attempt is another message, not the same one tried again."},
+    {NAMED("suspension", "unpause_messages"), .type = &settings_type_limit,
+     MEMBER(unpause_messages), .min = 1, .max = 1000, .standard = "off",
+     .sentence = "Whether users may end their first suspension for volume in 30 days on the status "
+                 "page, and how many messages and external recipients they then have for a day."},
 
     {NAMED("log", "keep_refused"), .type = &settings_type_duration, MEMBER(keep_refused_ms),
      .min = HOUR_MS, .max = DURATION_MAX_MS, .standard = "30d",
@@ -521,6 +525,10 @@ const struct setting settings_table[] = {
      .max = 160, .standard = "",
      .sentence = "Whom a user may ask: an address, a telephone number or a link, shown as it is. "
                  "Empty: nobody is named."},
+    {NAMED("support", "password_url"), .type = &settings_type_may_url,
+     MEMBER(support_password_url), .max = 1024, .standard = "", .choices = web_urls,
+     .sentence = "Where users change their password: linked to in the receipt of \"That wasn't "
+                 "me\" on the status page. Empty: it only says to do so."},
     {NAMED("support", "links"), .type = &settings_type_links, MEMBER(support_links), .standard = "",
      .choices = web_urls, .max = 1024,
      .sentence = "A link on the status page: what it says, a space, and its URL; a line each, in "

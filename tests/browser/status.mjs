@@ -8,6 +8,7 @@ import { until } from './stack.mjs';
 // Three messages a day bring a pause; twenty recipients a day only a refusal.
 export const settings = ['limits.webmail.messages_per_day=3', 'limits.webmail.off_domain_per_day=20',
   'on_limit.off_domain_per_day=refuse', 'suspension.retries_before_restart=3', 'support.contact=support@example.test',
+  'support.password_url=https://panel.example.test/password',
   'support.links=Change your password https://panel.example.test/password', 'support.links=Newsletter service https://news.example.test/'];
 
 let serial = 0;
@@ -163,15 +164,25 @@ export const tests = {
     });
   },
 
-  async 'who said "That wasn\'t me" is accused in no language'({ stack }) {
+  async 'who said "That wasn\'t me" is accused in no language, and has a receipt'({ stack }) {
     const url = await linkWithoutRefusal(stack, 'status-stopped@example.test');
     const wanted = { en: /Nobody blames you/, de: /Niemand wirft Ihnen etwas vor/, fr: /Personne ne vous reproche/, es: /Nadie le reprocha/ };
+    const receipts = { en: ['Receipt', 'Reference', 'Change the password'], de: ['Quittung', 'Kennung', 'Passwort ändern'],
+      fr: ['Confirmation', 'Référence', 'Changer le mot de passe'], es: ['Justificante', 'Referencia', 'Cambiar la contraseña'] };
+    const { suspension } = await stack.ask('status-stopped@example.test');
     await withBrowser(async (browser) => {
       for (const [locale, sentence] of Object.entries(wanted)) {
         const { context, page, faults } = await open(browser, url, { locale, viewport: { width: 320, height: 800 } });
         const text = await page.locator('main').innerText();
         assert.match(text, sentence);
         assert.doesNotMatch(text, /terms of usage|suspicious mail/);
+        const [title, reference, password] = receipts[locale];
+        const receipt = page.getByRole('region', { name: title });
+        assert.match(await receipt.innerText(), new RegExp(`status-stopped@example\\.test[^]*${suspension.since}[^]*${reference}.*status-stopped@example\\.test, \\d+`));
+        assert.equal(await receipt.getByRole('link', { name: password }).getAttribute('href'), 'https://panel.example.test/password');
+        assert.equal(await receipt.locator('ol > li').count(), 3, 'what happens next');
+        assert.match(await page.locator('#support-text').inputValue(), new RegExp(`${reference}.*status-stopped@example\\.test, \\d+\n`));
+        if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/receipt-${locale}.png`, fullPage: true });
         assert.deepEqual(await violations(page), [], locale);
         assert.deepEqual(faults, []);
         await context.close();
@@ -230,6 +241,46 @@ export const tests = {
       assert.equal((await submit(stack, 'status-noscript@example.test', 1)).suspension.cause, 'compromised');
       await context.close();
     });
+  },
+
+  async 'the first pause can be ended once by its user, after reading, by keys alone'({ stack }) {
+    const mailbox = 'status-unpause@example.test';
+    stack.settings(...settings, 'suspension.unpause_messages=2');
+    try {
+      await send(stack, mailbox, 3);
+      const { status_url: url } = await submit(stack, mailbox, 1);
+      await withBrowser(async (browser) => {
+        for (const [locale, button] of Object.entries({ en: 'End the pause now', de: 'Pause jetzt beenden', fr: 'Mettre fin à la pause maintenant', es: 'Terminar la pausa ahora' })) {
+          const { context, page, faults } = await open(browser, url, { locale, viewport: { width: 390, height: 844 } });
+          await page.locator('details', { hasText: button }).evaluate((element) => { element.open = true; });
+          assert.deepEqual(await violations(page), [], locale);
+          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0, locale);
+          assert.ok(await page.getByRole('button', { name: button }).isVisible());
+          assert.deepEqual(faults, []);
+          if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/unpause-${locale}.png`, fullPage: true });
+          await context.close();
+        }
+        const { context, page } = await open(browser, url, { javaScriptEnabled: false });
+        await page.getByText('I sent this myself').focus();
+        await page.keyboard.press('Enter');
+        await page.getByRole('button', { name: 'End the pause now' }).focus();
+        await page.keyboard.press('Enter');
+        assert.match(await page.locator('h1').innerText(), /Sending is paused/, 'what has to be read is not confirmed yet');
+        await page.getByLabel('I have read why sending is paused').focus();
+        await page.keyboard.press('Space');
+        await page.keyboard.press('Tab');
+        await page.keyboard.press('Enter');
+        await page.waitForURL(/\/status\?t=/);
+        await until('the pause to be over', async () => !/paused/.test(await page.locator('h1').innerText()));
+        assert.equal(await page.getByText('End the pause yourself').count(), 0);
+        await context.close();
+      });
+      await until('room for two more', async () => (await stack.ask(mailbox)).windows.find((one) => one.rule === 'messages_per_day').limit === 5);
+      await send(stack, mailbox, 2);
+      assert.equal((await submit(stack, mailbox, 1)).suspension.offence, 2);
+    } finally {
+      stack.settings(...settings);
+    }
   },
 
   async 'times are in the reader\'s own zone, and the page follows what happens'({ stack }) {

@@ -66,6 +66,8 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->keep_refused_ms, 30 * DAY_MS);
     ck_assert_int_eq(settings->keep_admitted_ms, 2 * DAY_MS);
     ck_assert_str_eq(settings->support_contact, "");
+    ck_assert_str_eq(settings->support_password_url, "");
+    ck_assert_int_eq(settings->unpause_messages, LIMIT_OFF);
     ck_assert_int_eq(settings->guard_mode, MODE_ENFORCE);
     ck_assert_uint_eq(settings->own_domains.count, 0);
     static const struct failure_settings failures = FAILURE_DEFAULTS;
@@ -385,6 +387,7 @@ static const struct {
     {"suspension.volume=,", "\",\" names no duration"},
     {"suspension.volume=500ms", "is out of range"},
     {"suspension.volume=1s 1s 1s 1s 1s 1s 1s 1s 1s", "has too many durations; expected 1 to 8"},
+    {"suspension.unpause_messages=0", "is out of range; expected 1 to 1000 or off"},
     {"suspension.retries_before_restart=0", "is out of range; expected 1 to 1000000"},
     {"fcgi.threads=65", "is out of range; expected 1 to 64"},
     {"fcgi.socket_mode=0677", "\"0677\" is out of range"},
