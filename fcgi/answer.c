@@ -8,6 +8,7 @@ static const char *title_of(int status)
 {
     switch (status) {
     case 200: return "OK";
+    case 202: return "Accepted";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
     case 403: return "Forbidden";
@@ -28,7 +29,7 @@ static void begin(struct text *out, int status)
     text_add_int(out, status);
     text_add_char(out, ' ');
     text_add(out, title_of(status));
-    text_add(out, status == 200 ? "\r\nContent-Type: application/json\r\n"
+    text_add(out, status < 300 ? "\r\nContent-Type: application/json\r\n"
                                 : "\r\nContent-Type: application/problem+json\r\n");
     text_add(out, "Cache-Control: no-store\r\n");
 }
@@ -111,6 +112,8 @@ static struct kind kind_of(enum verdict_kind kind)
         return (struct kind){403, URN "from-not-allowed", "You may not write as this address"};
     case VERDICT_SENDER_BLOCKED:
         return (struct kind){403, URN "sender-blocked", "Mail from this sender is not accepted"};
+    case VERDICT_UNUSUAL:
+        return (struct kind){429, URN "unusual-rate", "Far more mail than usual"};
     case VERDICT_NO_STORE:
         return (struct kind){503, URN "store-unavailable",
                              "Sending limits cannot be checked now"};
@@ -122,18 +125,20 @@ static struct kind kind_of(enum verdict_kind kind)
 int answer_verdict(struct text *out, const struct verdict *verdict)
 {
     struct kind kind = kind_of(verdict->kind);
+    if (verdict_waits(verdict))
+        kind.status = 202;
     begin(out, kind.status);
     int64_t wait_secs = verdict->kind == VERDICT_NO_STORE
                             ? RETRY_STORE_SECS
                             : seconds_until(verdict->retry_at_ms, verdict->now_ms);
-    if (kind.status != 200 && wait_secs > 0) {
+    if (kind.type != NULL && wait_secs > 0) {
         text_add(out, "Retry-After: ");
         text_add_int(out, wait_secs);
         text_add(out, "\r\n");
     }
     add_rate_limits(out, verdict);
     struct json_writer writer = begin_body(out);
-    if (kind.status != 200)
+    if (kind.type != NULL)
         write_problem(&writer, kind.type, kind.title, kind.status, verdict->message);
     verdict_write(&writer, verdict);
     end_body(out, &writer);

@@ -18,14 +18,19 @@ void policy_answer(struct arena *arena, const struct catalogue *catalogue,
 {
     switch (verdict->kind) {
     case VERDICT_ADMIT:
-        strcpy(answer_r, POLICY_DUNNO);
+        if (verdict_waits(verdict))
+            put(answer_r, "HOLD",
+                smtp_reply_held(arena, catalogue, verdict, POLICY_TEXT_MAX_BYTES));
+        else
+            strcpy(answer_r, POLICY_DUNNO);
         return;
     case VERDICT_NO_STORE:
         policy_answer_later(arena, catalogue, "message.no_store", answer_r);
         return;
     default:
         put(answer_r,
-            smtp_reply_defers(verdict)          ? "DEFER_IF_PERMIT 4.7.1"
+            verdict->kind == VERDICT_UNUSUAL   ? "451 4.7.1"
+            : smtp_reply_defers(verdict)        ? "DEFER_IF_PERMIT 4.7.1"
             : verdict->kind == VERDICT_IDENTITY ? "553 5.7.1"
                                                 : "REJECT 5.7.1",
             smtp_reply_line(arena, catalogue, verdict, contact, POLICY_TEXT_MAX_BYTES));

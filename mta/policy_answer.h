@@ -19,10 +19,12 @@ enum {
 
 /* The answer to a verdict:
  *   admitted                                             DUNNO
+ *   admitted, and waits for the postmaster               HOLD TEXT
  *   suspended, a blocked sender, a limit of one message or a blocked recipient, or one over time
  *   that waiting does not help with                      REJECT 5.7.1 TEXT
  *   From is not the account's                            553 5.7.1 TEXT
  *   a limit over time                                    DEFER_IF_PERMIT 4.7.1 TEXT
+ *   an unusual rate, where unusual.mode = defer          451 4.7.1 TEXT
  *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
  * The text: guard/smtp_reply.h. */
 void policy_answer(struct arena *arena, const struct catalogue *catalogue,

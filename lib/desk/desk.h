@@ -195,7 +195,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
  *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
  *  "mode":"enforce","exempt":bool,
  *  "unusual":{"new_recipients":140,"new_domains":90,"busiest_hour":12,"history_days":200,"new_network":bool,
- *     "many_domains":bool,"no_history":bool,"limit":40,"factor":3,"domains_limit":20}|null (rules/unusual.h),
+ *     "many_domains":bool,"no_history":bool,"limit":40,"factor":3,"domains_limit":20,
+ *     "action":"note"|"defer"|"hold"}|null (rules/unusual.h),
  *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
  *     "count":57|null,"field":…|absent,"domain":…|absent,      of one message: the worst field or domain
  *     "used_before":412|null,"cost":98|null,"used_after":510|null,   over time; after = before when refused

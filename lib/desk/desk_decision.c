@@ -220,6 +220,7 @@ static struct json_object *view_of_unusual(const struct unusual *unusual)
     json_add_int(view, "limit", unusual->limits.new_recipients);
     json_add_int(view, "factor", unusual->limits.factor);
     json_add_int(view, "domains_limit", unusual->limits.new_domains);
+    json_add_string(view, "action", unusual_action_names[unusual->action]);
     return view;
 }
 

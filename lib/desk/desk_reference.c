@@ -190,9 +190,9 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
     int found = store_record(desk->store, context.arena, id, now_ms, &record);
     if (found < 1)
         return found < 0 ? -1 : not_there(problem);
-    freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &record);
-    if (strcmp(recorded_verdict(&recorded), "admitted") == 0)
+    if (outcome_passes(record.outcome))
         return not_there(problem);
+    freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &record);
     freed_by(json_put) struct json_object *view = begin_view(&context, &recorded);
     int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&context, &recorded, view)
                 : record.outcome == OUTCOME_BLOCKED ? add_blocked(&context, &recorded, view)

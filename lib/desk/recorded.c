@@ -53,7 +53,8 @@ const char *recorded_verdict(const struct recorded *recorded)
     case OUTCOME_OVER: return "over_time";
     case OUTCOME_SUSPENDED: return "suspended";
     case OUTCOME_BLOCKED: return "blocked";
-    default: return "admitted";
+    case OUTCOME_UNUSUAL: return "unusual";
+    default: return recorded->record->unusual.action == UNUSUAL_HOLD ? "held" : "admitted";
     }
 }
 

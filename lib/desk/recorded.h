@@ -18,7 +18,8 @@ void recorded_end(struct recorded *recorded); /* for freed_by */
 struct json_object *recorded_list(const struct recorded *recorded, const char *name);
 /* Whether it broke the rule of one message. */
 bool recorded_breaks(const struct recorded *recorded, enum rule rule);
-/* "admitted", "message", "sender_blocked", "identity", "over_time", "suspended" */
+/* "admitted", "held", "message", "sender_blocked", "identity", "over_time", "suspended", "blocked",
+ * "unusual" */
 const char *recorded_verdict(const struct recorded *recorded);
 /* It came from the webmail's host and had not been judged by the webmail endpoint. */
 bool recorded_bypassed(const struct recorded *recorded);

@@ -277,7 +277,7 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
     } else {
         judgement_without_store(judgement);
     }
-    if (verdict->kind != VERDICT_ADMIT || verdict->dry_run)
+    if (verdict->kind != VERDICT_ADMIT || verdict->dry_run || verdict_waits(verdict))
         verdict->status_url = status_url(guard, judgement, verdict->now_ms);
     verdict->message = verdict_message(judgement->arena, judgement->catalogue, verdict,
                                        judgement->settings->support_contact);

@@ -240,6 +240,20 @@ static uint64_t *profiled_recipients(const struct judgement *judgement,
     return hashes;
 }
 
+/* What becomes of a message that is unusual. What the webmail sends waits in the mail server, which is
+ * told by the ticket; where it does not look for tickets, the message cannot wait, and is deferred. */
+static enum unusual_action unusual_action(const struct settings *settings, enum channel channel)
+{
+    bool no_ticket = channel == CHANNEL_WEBMAIL && settings->mta_webmail_hosts.count == 0;
+    if (settings->guard_mode == MODE_OBSERVE)
+        return UNUSUAL_NOTE;
+    switch (settings->unusual_mode) {
+    case UNUSUAL_MODE_HOLD: return no_ticket ? UNUSUAL_DEFER : UNUSUAL_HOLD;
+    case UNUSUAL_MODE_DEFER: return UNUSUAL_DEFER;
+    default: return UNUSUAL_NOTE;
+    }
+}
+
 /* What enters the profile of its mailbox. The address of a webmail host is all its users'. */
 static void prepare_profile(struct judgement *judgement, struct judgement_lists *lists,
                             struct judge_request *request)
@@ -258,9 +272,27 @@ static void prepare_profile(struct judgement *judgement, struct judgement_lists 
         .limits = {.new_recipients = (uint32_t)settings->unusual_new_recipients,
                    .factor = (uint32_t)settings->unusual_factor,
                    .new_domains = (uint32_t)settings->unusual_new_domains},
+        .action = unusual_action(settings, submission->channel),
     };
     profile->recipients = profiled_recipients(judgement, lists, &profile->recipient_count);
     request->profile = profile;
+}
+
+/* Under which the mail server has it: an id of it is QUEUE-ID/INSTANCE. NULL: it is another's. */
+static const char *queue_id(const struct submission *submission)
+{
+    const char *end = strchr(submission->id, '/');
+    if (submission->channel != CHANNEL_SMTP)
+        return NULL;
+    return end != NULL ? arena_strndup(submission->arena, submission->id,
+                                       (size_t)(end - submission->id))
+                       : "";
+}
+
+static uint32_t recipients_in_all(const struct submission *submission)
+{
+    size_t count = submission->recipient_count + submission->unnamed;
+    return count < SUBMISSION_MAX_RECIPIENTS ? (uint32_t)count : SUBMISSION_MAX_RECIPIENTS;
 }
 
 /* Whether the message counts where a rule over time looks. */
@@ -356,6 +388,8 @@ void judgement_prepare(struct judgement *judgement, struct judgement_lists *list
         .id = guard_counted_id(submission->arena, submission->channel, submission->id),
         .fingerprint = fingerprint(submission),
         .attempt = attempt(submission),
+        .queue_id = queue_id(submission),
+        .recipients_in_all = recipients_in_all(submission),
         .off_domain = judgement_off_domain(judgement),
         .no_attempt = !channel_is_its_users(submission->channel),
         .rejected = judgement_is_rejected(judgement),

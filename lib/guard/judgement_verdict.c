@@ -277,6 +277,10 @@ static void fill_kind(struct judgement *judgement)
                                                    verdict->block.domain);
         verdict->retry_at_ms = when_fits(judgement);
         break;
+    case OUTCOME_UNUSUAL:
+        verdict->kind = VERDICT_UNUSUAL;
+        verdict->retry_at_ms = result->at_ms + HOUR_MS;
+        break;
     default:
         verdict->kind = VERDICT_ADMIT;
         verdict->observed = !verdict->repeated &&

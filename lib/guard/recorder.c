@@ -208,7 +208,7 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     counts->decisions[channel][verdict_label(verdict)]++;
     counts->store_failures[channel] += answered < 0;
     count_time(counts, channel, took_us);
-    if (unusual_is(&verdict->unusual))
+    if (unusual_is(&verdict->unusual) && verdict->unusual.action == UNUSUAL_NOTE)
         counts->unusual[channel]++;
     for (size_t i = 0; i < OVER_TIME_COUNT; i++)
         counts->shadow[channel][i] += verdict->shadow_over[i];

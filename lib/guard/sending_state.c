@@ -31,6 +31,7 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
     case VERDICT_MESSAGE: return reasons->only_blocked ? "blocked_recipients" : "too_big";
     case VERDICT_SENDER_BLOCKED: return "sender_blocked";
     case VERDICT_IDENTITY: return "identity";
+    case VERDICT_UNUSUAL: return "unusual";
     case VERDICT_ADMIT: return "ok";
     default:
         return reasons->to_split          ? "split"

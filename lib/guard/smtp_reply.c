@@ -180,7 +180,17 @@ static void tell_block(struct reply_writing *telling, const struct verdict *verd
 
 bool smtp_reply_defers(const struct verdict *verdict)
 {
-    return verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0;
+    return (verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0) ||
+           verdict->kind == VERDICT_UNUSUAL;
+}
+
+/* New recipients of the hour. */
+static struct json_object *count_of(const struct verdict *verdict)
+{
+    struct json_object *values = json_object_new_object();
+    if (unusual_is(&verdict->unusual))
+        json_add_int(values, "count", verdict->unusual.new_recipients);
+    return values;
 }
 
 static void tell_refusal(struct reply_writing *telling, const struct verdict *verdict)
@@ -190,6 +200,9 @@ static void tell_refusal(struct reply_writing *telling, const struct verdict *ve
         tell_suspension(telling, verdict);
     } else if (verdict->kind == VERDICT_BLOCKED) {
         tell_block(telling, verdict);
+    } else if (verdict->kind == VERDICT_UNUSUAL) {
+        telling->parts[PART_SENTENCE] = text_of(telling, "smtp.not_now", NULL);
+        telling->parts[PART_REASONS] = text_of(telling, "smtp.deferred", count_of(verdict));
     } else {
         /* a mail server that is deferred tries again: it is not told that nothing will come of it */
         bool deferred = smtp_reply_defers(verdict);
@@ -286,6 +299,17 @@ const char *smtp_reply_line(struct arena *arena, const struct catalogue *catalog
         tell_deferral(&telling, verdict);
     else
         tell_refusal(&telling, verdict);
+    return fit(&telling, max_bytes);
+}
+
+const char *smtp_reply_held(struct arena *arena, const struct catalogue *catalogue,
+                            const struct verdict *verdict, size_t max_bytes)
+{
+    struct reply_writing telling = {.arena = arena, .catalogue = catalogue, .contact = ""};
+    char decision[DECISION_TEXT_SIZE];
+    decision_format(verdict->decision, decision);
+    telling.parts[PART_SENTENCE] = text_of(&telling, "smtp.held", count_of(verdict));
+    telling.parts[PART_REFERENCE] = sentence(&telling, "message.reference", "decision", decision);
     return fit(&telling, max_bytes);
 }
 

@@ -6,7 +6,8 @@
 #include "guard/verdict.h"
 #include "text/catalogue.h"
 
-/* Whether the mail server is to try again by itself: over a limit over time, and fits later. */
+/* Whether the mail server is to try again by itself: over a limit over time, and fits later; or
+ * deferred since its mailbox sends at an unusual rate. */
 bool smtp_reply_defers(const struct verdict *verdict);
 
 /* A message that was judged and is not admitted. The text says, in this order: the provider's
@@ -20,7 +21,11 @@ bool smtp_reply_defers(const struct verdict *verdict);
 const char *smtp_reply_line(struct arena *arena, const struct catalogue *catalogue,
                             const struct verdict *verdict, const char *contact, size_t max_bytes);
 
-/* The same in two lines: `place` is the link, or the reference where there is none or it has no
+/* What the mail server's log says of a message that is put on hold: why, and the reference. */
+const char *smtp_reply_held(struct arena *arena, const struct catalogue *catalogue,
+                            const struct verdict *verdict, size_t max_bytes);
+
+/* A refusal in two lines: `place` is the link, or the reference where there is none or it has no
  * room; "" where there is neither. Each of them fits into max_bytes. */
 struct smtp_reply_lines {
     const char *text, *place;

@@ -8,6 +8,7 @@ const char *const verdict_labels[VERDICT_LABELS] = {
     [LABEL_OBSERVED] = "observed",   [LABEL_UNJUDGED] = "unjudged",
     [LABEL_REDEEMED] = "redeemed",   [LABEL_BLOCKED] = "blocked",
     [LABEL_SENDER_BLOCKED] = "sender_blocked", [LABEL_IDENTITY] = "identity",
+    [LABEL_UNUSUAL] = "unusual",   [LABEL_HELD] = "held",
 };
 
 const char *const can_send_names[CAN_SEND_COUNT] = {"all", "own", "none"};
@@ -19,8 +20,10 @@ enum verdict_label verdict_label(const struct verdict *verdict)
         [VERDICT_OVER_TIME] = LABEL_OVER_TIME, [VERDICT_SUSPENDED] = LABEL_SUSPENDED,
         [VERDICT_NO_STORE] = LABEL_NO_STORE,   [VERDICT_BLOCKED] = LABEL_BLOCKED,
         [VERDICT_SENDER_BLOCKED] = LABEL_SENDER_BLOCKED, [VERDICT_IDENTITY] = LABEL_IDENTITY,
+        [VERDICT_UNUSUAL] = LABEL_UNUSUAL,
     };
     return verdict->repeated   ? LABEL_REPEATED
+           : verdict_waits(verdict) ? LABEL_HELD
            : verdict->redeemed ? LABEL_REDEEMED
            : verdict->observed ? LABEL_OBSERVED
            : verdict->unjudged ? LABEL_UNJUDGED
@@ -149,7 +152,9 @@ static void write_if(struct json_writer *writer, const char *name, bool holds)
 
 void verdict_write(struct json_writer *writer, const struct verdict *verdict)
 {
-    json_write_string(writer, "verdict", verdict->kind == VERDICT_ADMIT ? "admit" : "refuse");
+    json_write_string(writer, "verdict", verdict_waits(verdict)             ? "hold"
+                                         : verdict->kind == VERDICT_ADMIT ? "admit"
+                                                                          : "refuse");
     json_write_decision(writer, "decision", verdict->decision);
     json_write_string(writer, "id", verdict->submission->id);
     json_write_string(writer, "mailbox", verdict->submission->mailbox);

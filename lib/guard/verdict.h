@@ -14,7 +14,7 @@
 
 /* What kind of answer it is; the webmail endpoint's status is in the comment. */
 enum verdict_kind {
-    VERDICT_ADMIT,     /* 200 */
+    VERDICT_ADMIT,     /* 200; 202 where it waits */
     VERDICT_MESSAGE,   /* 422: breaks a rule of one message */
     VERDICT_OVER_TIME, /* 429: breaks a limit over time */
     VERDICT_SUSPENDED, /* 403 */
@@ -22,13 +22,14 @@ enum verdict_kind {
     VERDICT_BLOCKED,   /* 403: mail of its domain, or its mailbox, failed too often */
     VERDICT_SENDER_BLOCKED, /* 403: the sender is on a block list */
     VERDICT_IDENTITY,       /* 403: From is not the account's */
+    VERDICT_UNUSUAL,       /* 429: its mailbox sends at an unusual rate */
 };
 
 /* A verdict in one word, for logs and counts: the kind, or what stands behind an admission. */
 enum verdict_label {
     LABEL_ADMIT, LABEL_MESSAGE, LABEL_OVER_TIME, LABEL_SUSPENDED, LABEL_NO_STORE, /* as the kinds */
     LABEL_BLOCKED, LABEL_SENDER_BLOCKED, LABEL_IDENTITY, LABEL_REPEATED, LABEL_OBSERVED,
-    LABEL_UNJUDGED, LABEL_REDEEMED,
+    LABEL_UNJUDGED, LABEL_REDEEMED, LABEL_UNUSUAL, LABEL_HELD,
     VERDICT_LABELS
 };
 extern const char *const verdict_labels[VERDICT_LABELS]; /* "admit", "over_time", … */
@@ -98,10 +99,16 @@ struct verdict {
                                      when staff says so */
     int64_t retry_at_ms;          /* 0: at once after mending it, or never */
     const char *sentence;         /* the provider's own, for a suspension or a block; NULL: none */
-    const char *message;          /* for the user; "" when admitted */
+    const char *message;          /* for the user; "" when admitted, unless it waits */
     const char *shown;            /* JSON, see verdict_shown.h; NULL: not asked for */
     const char *status_url;
 };
+
+/* Whether it is admitted and waits until the postmaster has looked at it. */
+static inline bool verdict_waits(const struct verdict *verdict)
+{
+    return verdict->kind == VERDICT_ADMIT && verdict->unusual.action == UNUSUAL_HOLD;
+}
 
 enum verdict_label verdict_label(const struct verdict *verdict);
 

@@ -248,6 +248,22 @@ static void tell_block(const struct verdict_writing *telling, const struct verdi
     tell_with(telling, "reading", NULL);
 }
 
+/* Why a message waits or is deferred: the numbers where they are its own. */
+static void tell_unusual(const struct verdict_writing *telling, const struct unusual *unusual)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_int(values, "count", unusual->new_recipients);
+    tell_with(telling, unusual_decide(unusual) ? "unusual_hour" : "unusual", values);
+}
+
+/* A message that was taken, and waits. */
+static void tell_held(const struct verdict_writing *telling, const struct verdict *verdict)
+{
+    tell_with(telling, "held", NULL);
+    tell_unusual(telling, &verdict->unusual);
+    tell_with(telling, "held_do", NULL);
+}
+
 static void tell_ending(const struct verdict_writing *telling, const struct verdict *verdict,
                         const char *contact)
 {
@@ -272,6 +288,12 @@ static void tell_kind(const struct verdict_writing *telling, const struct verdic
         tell_block(telling, verdict);
         return;
     }
+    if (verdict->kind == VERDICT_UNUSUAL) {
+        tell_with(telling, "not_sent", NULL);
+        tell_unusual(telling, &verdict->unusual);
+        tell_with(telling, "deferred_do", NULL);
+        return;
+    }
     tell_with(telling, "not_sent", NULL);
     tell_reasons(telling, verdict);
     if (verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0)
@@ -281,7 +303,7 @@ static void tell_kind(const struct verdict_writing *telling, const struct verdic
 const char *verdict_message(struct arena *arena, const struct catalogue *catalogue,
                             const struct verdict *verdict, const char *support_contact)
 {
-    if (verdict->kind == VERDICT_ADMIT)
+    if (verdict->kind == VERDICT_ADMIT && !verdict_waits(verdict))
         return "";
     freed_by(text_free) struct text text = {0};
     const struct verdict_writing telling = {
@@ -290,7 +312,10 @@ const char *verdict_message(struct arena *arena, const struct catalogue *catalog
     if (verdict->kind == VERDICT_NO_STORE) {
         tell_with(&telling, "no_store", NULL);
     } else {
-        tell_kind(&telling, verdict);
+        if (verdict_waits(verdict))
+            tell_held(&telling, verdict);
+        else
+            tell_kind(&telling, verdict);
         tell_ending(&telling, verdict, support_contact);
         if (verdict->sentence != NULL)
             tell_string(&telling, "quoted", "sentence", verdict->sentence);

@@ -8,7 +8,7 @@ const char *const outcome_names[OUTCOME_COUNT] = {
     [OUTCOME_ADMITTED] = "admitted", [OUTCOME_REPEATED] = "repeated",
     [OUTCOME_REJECTED] = "rejected", [OUTCOME_OVER] = "over",
     [OUTCOME_SUSPENDED] = "suspended", [OUTCOME_REDEEMED] = "redeemed",
-    [OUTCOME_BLOCKED] = "blocked",
+    [OUTCOME_BLOCKED] = "blocked", [OUTCOME_UNUSUAL] = "unusual",
 };
 
 int outcome_by_name(const char *name)
@@ -87,6 +87,8 @@ static struct outcome_judged decide(const struct outcome_seen *seen)
         judged.brought = true;
     } else if ((judged.window = window_over(seen)) >= 0) {
         judged.outcome = OUTCOME_OVER;
+    } else if (seen->deferred) {
+        judged.outcome = OUTCOME_UNUSUAL;
     }
     return judged;
 }

@@ -18,6 +18,8 @@ enum outcome {
                           counted again */
     OUTCOME_BLOCKED,   /* its domain, or its mailbox, is blocked since its mail fails too often;
                           nothing is counted */
+    OUTCOME_UNUSUAL,  /* its mailbox sends at an unusual rate, and it is to come again later;
+                          nothing is counted */
     OUTCOME_COUNT
 };
 extern const char *const outcome_names[OUTCOME_COUNT];
@@ -52,6 +54,8 @@ struct outcome_seen {
     bool blocked;        /* a block of its domain or its mailbox is in force */
     bool ticket;         /* there is a ticket for it; look for one where outcome_wants_ticket */
     bool rejected;           /* it breaks a rule of one message */
+    bool deferred;       /* it is unusual, and such messages are deferred; looked at of what would
+                            be admitted */
     bool observe;        /* count it although suspended, blocked, rejected or over; suspend
                             nobody */
     bool dry_run;        /* nothing takes effect */

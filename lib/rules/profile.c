@@ -30,6 +30,9 @@ struct profile_head {
     struct profile_network networks[PROFILE_NETWORKS_MAX];
     size_t network_count;
     int64_t begin_ms, unusual_ms;
+    int64_t held_ms; /* since when messages wait; 0: they do not */
+    int64_t usual_until_ms;
+    uint32_t usual;
     struct profile_day days[DAYS_KEPT + PROFILE_ENTRIES_MAX];
     size_t day_count;
     struct profile_entry entries[PROFILE_ENTRIES_MAX];
@@ -97,6 +100,9 @@ static void read_head(struct text *profile, struct profile_head *head_r)
     read_networks(&rest, head_r);
     head_r->begin_ms = (int64_t)packed_fixed(&rest, TIME_BYTES);
     head_r->unusual_ms = (int64_t)packed_fixed(&rest, TIME_BYTES);
+    head_r->held_ms = (int64_t)packed_fixed(&rest, TIME_BYTES);
+    head_r->usual_until_ms = (int64_t)packed_fixed(&rest, TIME_BYTES);
+    head_r->usual = (uint32_t)packed_fixed(&rest, 2);
     read_days(&rest, head_r);
     read_entries(&rest, head_r);
     bool whole = rest.next != NULL && rest.next == rest.end;
@@ -117,6 +123,9 @@ static void add_head(struct text *profile, const struct profile_head *head)
     }
     packed_add_fixed(profile, (uint64_t)head->begin_ms, TIME_BYTES);
     packed_add_fixed(profile, (uint64_t)head->unusual_ms, TIME_BYTES);
+    packed_add_fixed(profile, (uint64_t)head->held_ms, TIME_BYTES);
+    packed_add_fixed(profile, (uint64_t)head->usual_until_ms, TIME_BYTES);
+    packed_add_fixed(profile, head->usual, 2);
     packed_add_fixed(profile, head->day_count, 1);
     for (size_t i = 0; i < head->day_count; i++) {
         packed_add_fixed(profile, (uint64_t)head->days[i].day, DAY_BYTES);
@@ -317,16 +326,26 @@ static void end_hour(struct profile_head *head, const struct profile_entry *entr
         last->busiest = entry->total;
 }
 
+static int64_t at_latest(int64_t time_ms, int64_t most_ms)
+{
+    return time_ms < most_ms ? time_ms : most_ms;
+}
+
 /* What is ahead of at_ms becomes of at_ms; hours that are over enter their days; days that nobody
- * asks for go. */
+ * asks for go, and so does what the postmaster said to be usual. */
 static void move_on(struct profile_head *head, int64_t at_ms)
 {
     int64_t today = day_of(at_ms);
     size_t over = 0, kept = 0;
     if (head->begin_ms == 0 || head->begin_ms > at_ms)
         head->begin_ms = at_ms;
-    if (head->unusual_ms > at_ms)
-        head->unusual_ms = at_ms;
+    head->unusual_ms = at_latest(head->unusual_ms, at_ms);
+    head->held_ms = at_latest(head->held_ms, at_ms);
+    head->usual_until_ms = at_latest(head->usual_until_ms, at_ms + PROFILE_USUAL_MS);
+    if (head->usual_until_ms <= at_ms) {
+        head->usual_until_ms = 0;
+        head->usual = 0;
+    }
     for (size_t i = 0; i < head->day_count; i++)
         if (head->days[i].day > today)
             head->days[i].day = today;
@@ -343,10 +362,10 @@ static void move_on(struct profile_head *head, int64_t at_ms)
     head->day_count = kept;
 }
 
-/* On the days before today. */
+/* On the days before today, or what the postmaster said. */
 static uint32_t busiest(const struct profile_head *head, int64_t today)
 {
-    uint32_t busiest = 0;
+    uint32_t busiest = head->usual;
     for (size_t i = 0; i < head->day_count; i++)
         if (head->days[i].day < today && head->days[i].busiest > busiest)
             busiest = head->days[i].busiest;
@@ -367,9 +386,9 @@ static void join_entries(struct profile_head *head)
     head->entry_count = left;
 }
 
-/* Adds what is new to the hour, which has so much then. */
-static struct profile_fresh add_to_hour(struct profile_head *head, int64_t at_ms,
-                                        const struct profile_fresh *fresh)
+/* What the hour has with it. */
+static struct profile_fresh hour_with(const struct profile_head *head,
+                                      const struct profile_fresh *fresh)
 {
     struct profile_fresh hour = *fresh;
     for (size_t i = 0; i < head->entry_count; i++) {
@@ -378,22 +397,27 @@ static struct profile_fresh add_to_hour(struct profile_head *head, int64_t at_ms
     }
     hour.recipients = at_most(hour.recipients, PROFILE_NUMBER_MAX);
     hour.domains = at_most(hour.domains, PROFILE_NUMBER_MAX);
+    return hour;
+}
+
+static void add_to_hour(struct profile_head *head, int64_t at_ms,
+                        const struct profile_fresh *fresh, uint32_t total)
+{
     if (head->entry_count == PROFILE_ENTRIES_MAX)
         join_entries(head);
     head->entries[head->entry_count++] =
-        (struct profile_entry){at_ms, fresh->recipients, fresh->domains, hour.recipients};
-    return hour;
+        (struct profile_entry){at_ms, fresh->recipients, fresh->domains, total};
 }
 
 /* ---- a message ------------------------------------------------------------------------------- */
 
-/* Of a message with new recipients. */
-static void decide(struct profile_head *head, int64_t at_ms, const struct profile_fresh *hour,
-                   bool network_new, const struct unusual_limits *limits,
-                   struct unusual *unusual_r)
+/* What is seen of a message with new recipients. */
+static struct unusual look(const struct profile_head *head, int64_t at_ms,
+                           const struct profile_fresh *hour, bool network_new,
+                           const struct unusual_limits *limits)
 {
     int64_t history_days = (at_ms - head->begin_ms) / DAY_MS;
-    const struct unusual seen = {
+    return (struct unusual){
         .new_recipients = hour->recipients,
         .new_domains = hour->domains,
         .busiest = busiest(head, day_of(at_ms)),
@@ -402,10 +426,38 @@ static void decide(struct profile_head *head, int64_t at_ms, const struct profil
         .first = head->unusual_ms == 0 || head->unusual_ms <= at_ms - HOUR_MS,
         .limits = *limits,
     };
-    if (!unusual_decide(&seen))
+}
+
+/* Of a message with new recipients. */
+static void decide(struct profile_head *head, const struct profile_message *message,
+                   const struct unusual *seen, struct unusual *unusual_r)
+{
+    bool is = unusual_decide(seen);
+    bool follows = head->held_ms != 0 && message->action != UNUSUAL_NOTE;
+    if (!is && !follows)
         return;
-    *unusual_r = seen;
-    head->unusual_ms = at_ms;
+    *unusual_r = *seen;
+    if (follows || !unusual_has_no_history(seen))
+        unusual_r->action = message->action;
+    if (is)
+        head->unusual_ms = message->at_ms;
+    else
+        unusual_r->first = false;
+    if (unusual_r->action == UNUSUAL_HOLD && head->held_ms == 0)
+        head->held_ms = message->at_ms;
+}
+
+/* Enters a message with new recipients into the hour; what becomes of it. */
+static void enter(struct profile_head *head, const struct profile_message *message,
+                  const struct profile_fresh *fresh, bool network_new,
+                  const struct unusual_limits *limits, struct unusual *unusual_r)
+{
+    struct profile_fresh hour = hour_with(head, fresh);
+    const struct unusual seen = look(head, message->at_ms, &hour, network_new, limits);
+    decide(head, message, &seen, unusual_r);
+    if (unusual_r->action != UNUSUAL_DEFER)
+        add_to_hour(head, message->at_ms, fresh,
+                    unusual_r->action == UNUSUAL_HOLD ? 0 : hour.recipients);
 }
 
 bool profile_add(struct text *profile, const struct profile_message *message,
@@ -425,13 +477,76 @@ bool profile_add(struct text *profile, const struct profile_message *message,
         return false;
     }
     move_on(&head, message->at_ms);
-    if (fresh.recipients > 0) {
-        struct profile_fresh hour = add_to_hour(&head, message->at_ms, &fresh);
-        decide(&head, message->at_ms, &hour, network_new, limits, unusual_r);
+    if (fresh.recipients > 0)
+        enter(&head, message, &fresh, network_new, limits, unusual_r);
+    if (unusual_r->action == UNUSUAL_NOTE) {
+        renew_days(&stale, day_of(message->at_ms));
+        text_add_bytes(profile, text_string(&added), added.length);
+        drop_recipients(profile, day_of(message->at_ms));
     }
-    renew_days(&stale, day_of(message->at_ms));
-    text_add_bytes(profile, text_string(&added), added.length);
-    drop_recipients(profile, day_of(message->at_ms));
+    add_head(profile, &head);
+    return true;
+}
+
+bool profile_holds(const struct text *profile, const struct profile_message *message)
+{
+    struct profile_head head;
+    struct profile_fresh fresh;
+    freed_by(text_free) struct text copy = {0}, added = {0}, stale = {0};
+    if (message->action != UNUSUAL_HOLD)
+        return false;
+    text_add_bytes(&copy, profile->data, profile->length);
+    read_head(&copy, &head);
+    if (head.held_ms == 0)
+        return false;
+    look_at_recipients(&copy, message, &stale, &added, &fresh);
+    return fresh.recipients > 0;
+}
+
+/* ---- the postmaster's answers ---------------------------------------------------------------- */
+
+bool profile_was_user(struct text *profile, uint32_t new_recipients, int64_t at_ms)
+{
+    struct profile_head head;
+    size_t before = profile->length;
+    read_head(profile, &head);
+    if (head.begin_ms == 0) {
+        profile->length = before;
+        return false;
+    }
+    head.held_ms = 0;
+    head.usual = at_most(new_recipients, PROFILE_NUMBER_MAX);
+    head.usual_until_ms = at_ms + PROFILE_USUAL_MS;
+    for (size_t i = 0; i < head.network_count; i++)
+        head.networks[i].first_ms = at_latest(head.networks[i].first_ms, at_ms - DAY_MS);
+    add_head(profile, &head);
+    return true;
+}
+
+static void forget_networks(struct profile_head *head)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < head->network_count; i++)
+        if (head->networks[i].first_ms <= head->held_ms - DAY_MS)
+            head->networks[kept++] = head->networks[i];
+    head->network_count = kept;
+}
+
+bool profile_was_other(struct text *profile)
+{
+    struct profile_head head;
+    size_t before = profile->length, kept = 0;
+    read_head(profile, &head);
+    if (head.held_ms == 0) {
+        profile->length = before;
+        return false;
+    }
+    forget_networks(&head);
+    for (size_t i = 0; i < head.entry_count; i++)
+        if (head.entries[i].time_ms < head.held_ms)
+            head.entries[kept++] = head.entries[i];
+    head.entry_count = kept;
+    head.held_ms = 0;
     add_head(profile, &head);
     return true;
 }

@@ -6,10 +6,13 @@
  * Packed, most significant byte first: of each known recipient 3 bytes of a hash of its domain, 3 of
  * its own and 2 of the day (UTC, since 1970) on which mail went there; then the head:
  *   1 networks; of each 6 hash, 6 moment when it was first seen, 2 day when it was last;
- *   6 moment of the first message; 6 of the last one that was unusual, 0: none was;
+ *   6 moment of the first message; 6 of the last one that was unusual, 0: none was; 6 since when
+ *   messages to new recipients wait, 0: they do not; 6 until when 2 new recipients of an hour are
+ *   usual, since the postmaster said so, 0: he did not;
  *   1 days; of each, in their order, 2 day, 2 new recipients of its busiest hour that is over;
  *   1 entries; of each message of the last hour that had new recipients, the oldest first, 6 moment,
- *   2 new recipients, 2 new domains, 2 new recipients of the hour up to it;
+ *   2 new recipients, 2 new domains, 2 new recipients of the hour up to it, 0 of one
+ *   that waits;
  *   2 bytes of the head with these and the next one; 1 format. */
 #ifndef SENDGUARD_PROFILE_H
 #define SENDGUARD_PROFILE_H
@@ -18,7 +21,7 @@
 #include "rules/unusual.h"
 
 enum {
-    PROFILE_FORMAT = 1,
+    PROFILE_FORMAT = 2,
     PROFILE_RECIPIENTS_MAX = 1000, /* then the oldest go, so many that there is room again: */
     PROFILE_RECIPIENTS_LEFT = 900,
     PROFILE_NETWORKS_MAX = 16, /* then the one that was not used for the longest goes */
@@ -36,6 +39,8 @@ enum {
 };
 /* Who sends nothing for so long is not known any longer; each change moves it. */
 #define PROFILE_KEPT_MS (PROFILE_RECIPIENT_DAYS * DAY_MS)
+/* What the postmaster said to be usual is so for so long. */
+#define PROFILE_USUAL_MS (7 * DAY_MS)
 
 struct profile_message {
     int64_t at_ms; /* what is ahead of it in a profile was written by a clock that is ahead, and
@@ -43,12 +48,25 @@ struct profile_message {
     const uint64_t *recipients; /* off-domain, each once, rising */
     size_t count;
     uint64_t network; /* 0: not known */
+    enum unusual_action action; /* when it is unusual */
 };
 
 /* Adds a message that is counted to a profile (empty, or what cannot be read: there is none yet),
- * and says whether it is unusual; else *unusual_r is zeroed. True: `profile` has changed, and is to be
- * kept. */
+ * and says whether it is unusual, and what becomes of it; else *unusual_r is zeroed. From the first one
+ * that is to wait, all that have new recipients do, until the postmaster has answered. Recipients of a
+ * message that waits or is deferred do not become known, nor do they enter the busiest hour; one that
+ * is deferred does not enter the hour either. True: `profile` has changed, and is to be kept. */
 bool profile_add(struct text *profile, const struct profile_message *message,
                  const struct unusual_limits *limits, struct unusual *unusual_r);
+
+/* Whether the message, which was counted before, waits: others do, and it has new recipients. */
+bool profile_holds(const struct text *profile, const struct profile_message *message);
+
+/* The postmaster's answers. Messages do not wait any longer. It was its user: for PROFILE_USUAL_MS so
+ * many new recipients in an hour are usual, and no network that is known now is new. It was
+ * somebody else: what messages that waited brought is forgotten, and networks that were first seen
+ * later than a day before do not stay. False: nothing changes. */
+bool profile_was_user(struct text *profile, uint32_t new_recipients, int64_t at_ms);
+bool profile_was_other(struct text *profile);
 
 #endif

@@ -2,6 +2,9 @@
 
 #include "base/packed.h"
 
+const char *const unusual_action_names[UNUSUAL_ACTIONS] = {
+    [UNUSUAL_NOTE] = "note", [UNUSUAL_DEFER] = "defer", [UNUSUAL_HOLD] = "hold"};
+
 bool unusual_decide(const struct unusual *seen)
 {
     const struct unusual_limits *limits = &seen->limits;
@@ -24,7 +27,8 @@ void unusual_put(uint8_t bytes_r[UNUSUAL_BYTES], const struct unusual *unusual)
     next = packed_put(next, unusual->busiest, 2);
     next = packed_put(next, unusual->history_days, 1);
     next = packed_put(next, (unusual->network_new ? UNUSUAL_NETWORK_NEW : 0u) |
-                                (unusual->first ? UNUSUAL_FIRST : 0u), 1);
+                                (unusual->first ? UNUSUAL_FIRST : 0u) |
+                                UNUSUAL_BY_ACTION * (unsigned)unusual->action, 1);
     unusual_put_limits(next, &unusual->limits);
 }
 
@@ -38,6 +42,8 @@ void unusual_get(const uint8_t bytes[UNUSUAL_BYTES], struct unusual *unusual_r)
     uint64_t flags = packed_get(&next, 1);
     unusual_r->network_new = (flags & UNUSUAL_NETWORK_NEW) != 0;
     unusual_r->first = (flags & UNUSUAL_FIRST) != 0;
+    uint64_t action = flags / UNUSUAL_BY_ACTION;
+    unusual_r->action = action < UNUSUAL_ACTIONS ? (enum unusual_action)action : UNUSUAL_NOTE;
     unusual_r->limits.new_recipients = (uint32_t)packed_get(&next, 2);
     unusual_r->limits.factor = (uint32_t)packed_get(&next, 1);
     unusual_r->limits.new_domains = (uint32_t)packed_get(&next, 2);

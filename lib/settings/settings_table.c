@@ -21,7 +21,8 @@ static const char *const on_domain_limit_names[] = {[ON_LIMIT_REFUSE] = "refuse"
 static const char *const no_yes_names[] = {"no", "yes", NULL};
 static const char *const off_on_names[] = {"off", "on", NULL};
 static const char *const unusual_mode_names[] = {
-    [UNUSUAL_MODE_OFF] = "off", [UNUSUAL_MODE_NOTE] = "note", NULL};
+    [UNUSUAL_MODE_OFF] = "off", [UNUSUAL_MODE_NOTE] = "note", [UNUSUAL_MODE_HOLD] = "hold",
+    [UNUSUAL_MODE_DEFER] = "defer", NULL};
 static const char *const spf_mode_names[] = {
     [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", [SPF_MODE_WARN] = "warn",
     [SPF_MODE_BLOCK] = "block", NULL};
@@ -469,7 +470,10 @@ const struct setting settings_table[] = {
      .sentence = "What is done about a message that brings its mailbox over the numbers below while "
                  "it comes from a network first seen less than 24 hours ago, goes to many new "
                  "domains, or the mailbox is known for less than 7 days. `note` passes it, and staff "
-                 "reads why it is unusual. `off` keeps nothing of what is usual."},
+                 "reads why it is unusual. `hold` lets it wait in the mail server, and all that follows "
+                 "to new recipients, until the postmaster has looked; `defer` refuses it for the time "
+                 "being. Where the mailbox is known for less than 7 days both only note. `off` keeps "
+                 "nothing of what is usual."},
     {NAMED("unusual", "new_recipients"), .type = &settings_type_integer,
      MEMBER(unusual_new_recipients), .min = 1, .max = UNUSUAL_NUMBER_MAX, .standard = "40",
      .unit = "recipients",

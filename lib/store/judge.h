@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "message/channel.h"
 #include "rules/failure_in_force.h"
+#include "rules/held.h"
 #include "rules/outcome.h"
 #include "rules/profile.h"
 #include "rules/rule.h"
@@ -15,6 +16,8 @@
 #include "store/suspensions.h"
 
 #define TICKET_MS (10 * MINUTE_MS)
+/* Beside the number of recipients that the databases keep of a ticket: its message is to wait. */
+enum { TICKET_WAITS = 0x8000 };
 
 /* A rolling window that the message must fit into. */
 struct judge_window {
@@ -29,6 +32,7 @@ struct judge_profile {
     size_t recipient_count;     /* up to SUBMISSION_MAX_RECIPIENTS */
     uint64_t network;           /* 0: not known */
     struct unusual_limits limits;
+    enum unusual_action action; /* when it is unusual; UNUSUAL_NOTE where `observe` is set */
 };
 
 /* What the record keeps of the message, as bytes that the store does not read (guard/packing.h). */
@@ -61,6 +65,9 @@ struct judge_request {
     size_t recipient_count; /* 0: it counts for no pair, and a window of recipients is not checked; up
                                to SUBMISSION_MAX_RECIPIENTS; not of a channel that forwards */
     const struct judge_profile *profile; /* NULL: it changes no profile, and is never unusual */
+    const char *queue_id; /* under which the mail server has it, at most HELD_QUEUE_ID_MAX bytes are
+                             kept; NULL: it does not have it yet */
+    uint32_t recipients_in_all; /* 0..SUBMISSION_MAX_RECIPIENTS */
     uint32_t off_domain;  /* recipients outside the sender's own domains,
                              0..SUBMISSION_MAX_RECIPIENTS */
     bool no_attempt;      /* a suspension refuses it, but does not count it as an attempt */
@@ -68,7 +75,8 @@ struct judge_request {
                              and counts nothing */
     uint32_t ticket;      /* when it is admitted, leave a ticket for so many recipients under
                              (mailbox, id), for TICKET_MS; 0: none. It replaces an older one under
-                             them. 0..SUBMISSION_MAX_RECIPIENTS */
+                             them, and says whether the message is to wait.
+                             0..SUBMISSION_MAX_RECIPIENTS */
     uint32_t redeem;      /* look for a ticket of the mailbox for so many recipients; 0: do not.
                              0..SUBMISSION_MAX_RECIPIENTS */
     bool dry_run;         /* answer, change nothing */
@@ -112,7 +120,8 @@ struct judge_result {
     struct failure_in_force block; /* that holds, of the domain or the mailbox; of both the one that
                                       ends later; zeroed: none */
     bool block_damaged; /* what is kept of a block is damaged, and blocks nobody */
-    struct unusual unusual; /* of a message that is counted; zeroed: it is not unusual */
+    struct unusual unusual; /* of a message that is counted or deferred, and the action of one that
+                               is repeated or redeemed and waits; zeroed: it is not unusual */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
     size_t window_count;          /* A window of recipients is that of the one which has room last; or,
@@ -138,9 +147,12 @@ struct judge_result {
  *   3. it breaks a rule of one message: REJECTED.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
+ *   4b. it is unusual, and its profile's action is UNUSUAL_DEFER: DEFERRED.
  *   5. else counted in the histories of the mailbox (24 h), the IP and the domain (1 h), and for each
  *      of its recipients (24 h): ADMITTED. It enters the profile of its mailbox, which says whether
- *      it is unusual; a refund does not take it out of there.
+ *      it is unusual, and whether it waits (UNUSUAL_HOLD); a refund does not take it out of there.
+ * A message that waits still does when it is repeated, and its ticket says it to the one that redeems
+ * it. What is unusual is listed (VALUE_HELD), what waits with its decision and queue id.
  * The decision record (facts, outcome, windows before, moment, what is unusual) is kept in the
  * same step. With `observe`, 2 to 4 count the message all the same and the
  * outcome is ADMITTED.

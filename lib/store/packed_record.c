@@ -90,7 +90,7 @@ void packed_record_put(struct text *out, const struct judge_request *request,
                        const struct record_totals totals[RECORD_SUBJECTS], const char *ip_name,
                        const struct unusual *unusual)
 {
-    bool passes = outcome_passes(outcome), noted = unusual != NULL && unusual_is(unusual);
+    bool passes = outcome_passes(outcome), noted = unusual != NULL && unusual_is_told(unusual);
     packed_add_fixed(out, RECORD_FORMAT, 1);
     packed_add_fixed(out, outcome | (noted ? RECORD_UNUSUAL : 0u), 1);
     packed_add_fixed(out, (uint64_t)at_ms, 6);

@@ -1,6 +1,6 @@
 /* A decision record as both databases keep it under the decision's id, most significant byte first:
  *
- *   1 format, 1 outcome, and RECORD_UNUSUAL where the message was unusual, 6 moment, 4 lifetime in
+ *   1 format, 1 outcome, and RECORD_UNUSUAL where something unusual is told, 6 moment, 4 lifetime in
  *   seconds;
  *   1 spans: how many totals follow of the mailbox (upper four bits), and of the IP, the sender
  *   domain and, where the message was held against that window, one recipient behind it (lower
@@ -13,8 +13,8 @@
  *   counts in none has in its place: a redeemed one '#' and in base 16 the hash of the id
  *   (packed_entry.h) under which the message counts that left the ticket; a blocked one '!' where
  *   its domain was, '?' where its mailbox was, and in base 16 the block (rules/failure_in_force.h);
- *   the facts, up to the end, or up to the last UNUSUAL_BYTES (rules/unusual.h) where the message
- *   was unusual.
+ *   the facts, up to the end, or up to the last UNUSUAL_BYTES (rules/unusual.h) where something
+ *   unusual is told.
  *
  * SQLite writes it by packed_record_put. In Redis judge.lua does, from what packed_record_tail made. */
 #ifndef SENDGUARD_PACKED_RECORD_H

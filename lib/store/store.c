@@ -47,7 +47,7 @@ const char *const value_kind_names[VALUE_KIND_COUNT] = {
     [VALUE_LOGINS] = "logins", [VALUE_LOGIN_NETWORK] = "loginnetwork",
     [VALUE_LOGIN_NEWS] = "loginnews", [VALUE_RECIPIENT] = "recipient", [VALUE_SITE] = "site",
     [VALUE_PERMISSIONS] = "permissions", [VALUE_IDENTITY] = "identity",
-    [VALUE_PROFILE] = "profile"};
+    [VALUE_PROFILE] = "profile",  [VALUE_HELD] = "held"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */
@@ -538,7 +538,8 @@ bool store_values_listed(enum value_kind kind)
     return kind == VALUE_CURSOR || kind == VALUE_OPEN || kind == VALUE_OUTAGE ||
            kind == VALUE_BLOCK || kind == VALUE_COMPLAINTS || kind == VALUE_REPORT ||
            kind == VALUE_APPEAL || kind == VALUE_SPF || kind == VALUE_BLOCKED ||
-           kind == VALUE_ADDED || kind == VALUE_LOGINS || kind == VALUE_LOGIN_NETWORK;
+           kind == VALUE_ADDED || kind == VALUE_LOGINS || kind == VALUE_LOGIN_NETWORK ||
+           kind == VALUE_HELD;
 }
 
 static int check_step(const struct values_step *step)

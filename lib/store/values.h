@@ -34,7 +34,8 @@ enum value_kind {
     VALUE_SITE,   /* its outages within a month, and whom it made be blocked lately */
     VALUE_PERMISSIONS, /* addresses that staff lets a mailbox write as: guard/permissions.h */
     VALUE_IDENTITY, /* messages of a mailbox with a foreign From: rules/identity.h */
-    VALUE_PROFILE, /* what is usual of a mailbox: rules/profile.h. Judging changes it */
+    VALUE_PROFILE, /* what is usual of a mailbox: rules/profile.h. Judging changes it, and */
+    VALUE_HELD,    /* what it sends at an unusual rate: rules/held.h */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

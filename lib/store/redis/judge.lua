@@ -2,8 +2,8 @@
 -- on, `decide` takes the steps of lib/rules/outcome.c, `apply` writes.
 --
 -- ARGV: deadline; then of each message one argument, bytes as redis_judge.c packs them: GIVEN_FORM,
--- and behind it what is needed of a message that is not simply admitted (unusual.lua). The answer
--- has this server's time and an element for each message; an error costs that message alone.
+-- and behind it what is needed of a message that is not simply admitted (particular.lua). The
+-- answer has this server's time and an element for each message; an error costs that message alone.
 --
 -- A message's totals are local variables, MAILBOX_TOTALS, IP_TOTALS and
 -- DOMAIN_TOTALS, and so are the numbers that
@@ -118,14 +118,15 @@ local function judge(given)
     -- load
     local now, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
         key, suspension_key, block_key, own_block_key, ip_key, group_key, stamp_id, tail, profile_key,
-        profile_network, profile_limits, profile_names, place =
+        profile_network, profile_terms, profile_names, place =
         unpack_bytes(GIVEN_FORM, given)
     local at, ahead, stamp, m, kind, counts = now, 0, asked, nil, ADMITTED, true
-    local unusual_bytes, keep_profile = ''
+    local unusual_bytes, keep_profile, action = ''
     local text, suspended, block, own_block, network, group, profile =
         load(key, suspension_key, block_key, own_block_key, ip_key, group_key, profile_key)
     if mode >= MODE_EARLIER then
-        text, network = unusual().earlier(given, place, mode, key, text, ip_key, network, id, entry)
+        text, network =
+            particulars().earlier(given, place, mode, key, text, ip_key, network, id, entry)
     end
     if #text < MAILBOX_BYTES or #network < IP_BYTES or #group < DOMAIN_BYTES then
         text, network, group =
@@ -153,33 +154,47 @@ local function judge(given)
     -- decide
     if mode > 0 or suspended or block or own_block or not roomy or ahead > AHEAD
         or find(text, id, 1, true) then
-        m = unusual().seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at,
+        m = particulars().seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at,
             ahead, text, network, roomy, id, entry, number, block, own_block, group_key, group)
-        unusual().decide(m)
-        record_head, tail, kind, counts = unusual().effects(m, tail)
-        text = m.text
+        particulars().decide(m)
+        counts = m.outcome == OUTCOME_ADMITTED and not m.dry
     end
 
     if counts and profile_key ~= ''
         and not is_usual(profile, now, at, profile_network, profile_names) then
-        unusual_bytes, keep_profile = profiles().add(profile_key, profile, now, at, profile_network,
-            profile_names, profile_limits, unpack_bytes(NUMBER_FORM, number))
-        if unusual_bytes ~= '' then
-            record_head = sub(record_head, 1, RECORD_OUTCOME_AT)
-                .. string.char(byte(record_head, RECORD_OUTCOME_AT + 1) + RECORD_UNUSUAL)
-                .. sub(record_head, RECORD_OUTCOME_AT + 2)
-            tail = tail .. unusual_bytes
+        unusual_bytes, keep_profile, action = profiles().add(profile_key, profile, now, at,
+            profile_network, profile_names, profile_terms, number)
+        if action == ACTION_DEFER then
+            m = m or particulars().seen(given, place, mode, key, suspension_key, suspended, ip_key,
+                now, at, ahead, text, network, roomy, id, entry, number, block, own_block, group_key,
+                group)
+            particulars().defer(m)
         end
+    elseif m and not m.dry and m.outcome == OUTCOME_REPEATED and profile_key ~= '' then
+        unusual_bytes = profiles().repeated(profile, now, at, profile_names, profile_terms)
+    elseif m and not m.dry and m.outcome == OUTCOME_REDEEMED and tickets().waits(m.ticket) then
+        unusual_bytes, keep_profile = profiles().redeemed(now, at, profile_terms, number)
+    end
+    if m then
+        m.waits = action == ACTION_HOLD
+        record_head, tail, kind, counts = particulars().effects(m, tail)
+        text = m.text
+    end
+    if unusual_bytes ~= '' then
+        record_head = sub(record_head, 1, RECORD_OUTCOME_AT)
+            .. string.char(byte(record_head, RECORD_OUTCOME_AT + 1) + RECORD_UNUSUAL)
+            .. sub(record_head, RECORD_OUTCOME_AT + 2)
+        tail = tail .. unusual_bytes
     end
 
     -- apply
     if not m or not m.dry then
         stamp = keep_record(kind, asked, stamp_id, now, number,
             pack(RECORD_FORM, record_head, RECORD_TOTALS, tail))
+        if keep_profile then
+            keep_profile(sub(suspension_key, #SUSPENSION + 1), stamp)
+        end
         if counts then
-            if keep_profile then
-                keep_profile()
-            end
             if at > now or stamp ~= asked then
                 entry = stamped(entry, at, stamp, number)
                 ip_entry = sub(entry, 1, IP_EACH)
@@ -202,7 +217,7 @@ local function judge(given)
         end
     end
     local told = pack(TOLD_FORM, at, stamp, ALL_HELD) .. unusual_bytes
-    return m and unusual().answer(m, told, stamp) or told
+    return m and particulars().answer(m, told, stamp) or told
 end
 
 -- An error ends the message that it is of; the next one begins anew.

@@ -1,5 +1,6 @@
 -- profiles(): what is usual of a mailbox, and whether a message is unusual; as lib/rules/profile.c, to
--- which profile.h says what is kept. It is a value, so its version and its end stand before it.
+-- which profile.h says what is kept; and what is listed of that, as lib/rules/held.c. Both are values,
+-- so their versions and their ends stand before them.
 local byte, find, sub = string.byte, string.find, string.sub
 
 local function day_of(time)
@@ -15,7 +16,10 @@ local function is_stale(day, today)
 end
 
 local function nothing()
-    return {networks = '', begin = 0, unusual = 0, days = {}, entries = {}}
+    return {
+        networks = '', begin = 0, unusual = 0, held = 0, usual_until = 0, usual = 0, days = {},
+        entries = {},
+    }
 end
 
 -- Each element of a list of so many bytes, by its form, as a table.
@@ -38,7 +42,7 @@ end
 -- The head of a profile without its end; nil when it is damaged.
 local function read_head(bytes)
     local networks_end = 1 + PROFILE_NETWORK_BYTES * (byte(bytes, 1) or 255)
-    local days_place = networks_end + 2 * TIME_BYTES + 1
+    local days_place = networks_end + PROFILE_TIMES_BYTES + 1
     local days_end = days_place + PROFILE_DAY_BYTES * (byte(bytes, days_place) or 255)
     local entries = byte(bytes, days_end + 1) or 255
     if days_end + 1 + PROFILE_ENTRY_BYTES * entries ~= #bytes
@@ -46,9 +50,11 @@ local function read_head(bytes)
         or entries > PROFILE_ENTRIES_MAX then
         return
     end
-    local begin, unusual = unpack_bytes(PROFILE_TIMES_FORM, bytes, networks_end + 1)
+    local begin, unusual, held, usual_until, usual =
+        unpack_bytes(PROFILE_TIMES_FORM, bytes, networks_end + 1)
     return {
-        networks = sub(bytes, 2, networks_end), begin = begin, unusual = unusual,
+        networks = sub(bytes, 2, networks_end), begin = begin, unusual = unusual, held = held,
+        usual_until = usual_until, usual = usual,
         days = read_list(sub(bytes, days_place + 1, days_end), PROFILE_DAY_FORM, PROFILE_DAY_BYTES),
         entries = read_list(sub(bytes, days_end + 2), PROFILE_ENTRY_FORM, PROFILE_ENTRY_BYTES),
     }
@@ -73,7 +79,8 @@ end
 
 local function packed_head(head)
     local bytes = string.char(#head.networks / PROFILE_NETWORK_BYTES) .. head.networks
-        .. pack(PROFILE_TIMES_FORM, head.begin, head.unusual)
+        .. pack(PROFILE_TIMES_FORM, head.begin, head.unusual, head.held, head.usual_until,
+            head.usual)
         .. pack_list(PROFILE_DAY_FORM, head.days) .. pack_list(PROFILE_ENTRY_FORM, head.entries)
     return bytes .. pack(PROFILE_TAIL_FORM, #bytes + PROFILE_TAIL_BYTES, PROFILE_FORMAT)
 end
@@ -197,13 +204,17 @@ local function look_at_network(networks, network, at, today)
 end
 
 -- What is ahead of `at` becomes of it; hours that are over enter their days; days that nobody asks
--- for go.
+-- for go, and so does what the postmaster said to be usual.
 local function move_on(head, at, today)
     local entries, days = {}, {}
     if head.begin == 0 or head.begin > at then
         head.begin = at
     end
-    head.unusual = math.min(head.unusual, at)
+    head.unusual, head.held = math.min(head.unusual, at), math.min(head.held, at)
+    head.usual_until = math.min(head.usual_until, at + PROFILE_USUAL)
+    if head.usual_until <= at then
+        head.usual_until, head.usual = 0, 0
+    end
     for _, day in ipairs(head.days) do
         day[1] = math.min(day[1], today)
     end
@@ -230,15 +241,17 @@ local function at_most(number)
     return math.min(number, PROFILE_NUMBER_MAX)
 end
 
--- Adds what is new to the hour; returns how much that has then.
-local function add_to_hour(head, at, fresh, domains)
-    local recipients, of_domains, entries = fresh, domains, head.entries
-    for _, entry in ipairs(entries) do
-        recipients, of_domains = recipients + entry[2], of_domains + entry[3]
+-- How much the hour has with what is new.
+local function hour_with(head, recipients, domains)
+    for _, entry in ipairs(head.entries) do
+        recipients, domains = recipients + entry[2], domains + entry[3]
     end
-    recipients, of_domains = at_most(recipients), at_most(of_domains)
-    if #entries == PROFILE_ENTRIES_MAX then -- two neighbours become one
-        entries = {}
+    return at_most(recipients), at_most(domains)
+end
+
+local function add_to_hour(head, at, fresh, domains, total)
+    if #head.entries == PROFILE_ENTRIES_MAX then -- two neighbours become one
+        local entries = {}
         for i = 1, PROFILE_ENTRIES_MAX, 2 do
             local one, other = head.entries[i], head.entries[i + 1]
             entries[#entries + 1] = {other[1], at_most(one[2] + other[2]),
@@ -246,27 +259,43 @@ local function add_to_hour(head, at, fresh, domains)
         end
         head.entries = entries
     end
-    entries[#entries + 1] = {at, fresh, domains, recipients}
-    return recipients, of_domains
+    head.entries[#head.entries + 1] = {at, fresh, domains, total}
 end
 
--- What is unusual of a message with new recipients, packed; '': nothing is.
-local function decided(head, at, today, recipients, domains, network_new, limits)
-    local busiest, most, factor, most_domains = 0, unpack_bytes(PROFILE_LIMITS_FORM, limits)
-    local history = math.min(math.floor((at - head.begin) / DAY), 255)
+-- On the days before today, or what the postmaster said.
+local function busiest_of(head, today)
+    local busiest = head.usual
     for _, day in ipairs(head.days) do
         if day[1] < today then
             busiest = math.max(busiest, day[2])
         end
     end
-    if recipients <= most or recipients <= factor * busiest or not network_new
-        and domains <= most_domains and history >= UNUSUAL_HISTORY_DAYS then
-        return ''
+    return busiest
+end
+
+-- What is unusual of a message with new recipients, as a table, and what becomes of it; nil: nothing
+-- is, and it passes. `wanted` is what is to become of it then.
+local function decided(head, at, today, recipients, domains, network_new, limits, wanted)
+    local busiest, most, factor, most_domains =
+        busiest_of(head, today), unpack_bytes(PROFILE_LIMITS_FORM, limits)
+    local history = math.min(math.floor((at - head.begin) / DAY), 255)
+    local is = recipients > most and recipients > factor * busiest
+        and (network_new or domains > most_domains or history < UNUSUAL_HISTORY_DAYS)
+    local follows = head.held > 0 and wanted ~= ACTION_NOTE
+    if not is and not follows then
+        return nil, ACTION_NOTE
     end
-    local first = head.unusual == 0 or head.unusual <= at - HOUR
-    head.unusual = at
+    local action = (follows or history >= UNUSUAL_HISTORY_DAYS) and wanted or ACTION_NOTE
+    local first = is and (head.unusual == 0 or head.unusual <= at - HOUR)
+    if is then
+        head.unusual = at
+    end
+    if action == ACTION_HOLD and head.held == 0 then
+        head.held = at
+    end
     return pack(PROFILE_SEEN_FORM, recipients, domains, busiest, history,
-        (network_new and UNUSUAL_NETWORK_NEW or 0) + (first and UNUSUAL_FIRST or 0)) .. limits
+        (network_new and UNUSUAL_NETWORK_NEW or 0) + (first and UNUSUAL_FIRST or 0)
+            + UNUSUAL_BY_ACTION * action) .. limits, action
 end
 
 -- Keeps the profile: a long one in parts, where it has the same recipients before the new ones.
@@ -284,30 +313,116 @@ local function keep(key, before, stale, today, known, text, lifetime)
     call('PEXPIRE', key, lifetime)
 end
 
--- Adds a message that is counted to the profile under that key, `text` as it is. Returns what is
--- unusual, '' for nothing, and what keeps the profile.
-local function add(key, text, now, at, network, names, limits, number)
-    local known, head = read(text, now)
-    local today, unusual, of_network, new = day_of(at), ''
-    local fresh, domains, stale, added = look_at_recipients(known, names, today)
-    head.networks, of_network, new = look_at_network(head.networks, network, at, today)
-    if #stale == 0 and #added == 0 and not of_network and head.begin > 0 then
-        return '', function() end
+-- Limits, action, recipients and, where the mail server has the message, its queue id.
+local function terms_of(terms)
+    local action, has_id, recipients =
+        unpack_bytes(PROFILE_TERMS_FORM, terms, UNUSUAL_LIMITS_BYTES + 1)
+    return sub(terms, 1, UNUSUAL_LIMITS_BYTES), action, recipients,
+        has_id == 1 and sub(terms, PROFILE_TERMS_BYTES + 1) or nil
+end
+
+-- Lists a message that is unusual, `unusual` as its record has it. The decision of its record is of
+-- that millisecond and number.
+local function list(mailbox, now, at, unusual, terms, stamp, number)
+    local key = VALUE .. HELD_KIND .. ':' .. mailbox
+    local text, _, _, recipients, queue_id = call('GET', key), terms_of(terms)
+    local new, _, _, _, flags = unpack_bytes(PROFILE_SEEN_FORM, unusual)
+    local action = math.floor(flags / UNUSUAL_BY_ACTION)
+    local ends = action == ACTION_HOLD and 0 or at + HELD_SHOWN
+    local version, listed, format, before, since, last, first, most, count = 0, ''
+    if text and #text >= VALUE_HEAD_BYTES then
+        version, last = unpack_bytes(VALUE_FORM, text)
+        if last > 0 and last <= now then
+            version, text = 0, nil
+        end
     end
-    move_on(head, at, today)
-    if fresh > 0 then
-        local recipients, of_domains = add_to_hour(head, at, fresh, domains)
-        unusual = decided(head, at, today, recipients, of_domains, new, limits)
+    if text and #text >= VALUE_HEAD_BYTES + HELD_HEAD_BYTES then
+        format, before, since, last, first, most, count =
+            unpack_bytes(HELD_FORM, text, VALUE_HEAD_BYTES + 1)
     end
-    local version = text and #text >= VERSION_BYTES and unpack_bytes(VERSION_FORM, text) or 0
-    local all = with_days(known, stale, today) .. table.concat(added)
-    local left = left_of(all, today)
-    local next_version = (version > 0 and version or number) % LAST_VERSION + 1
-    local whole = pack(VALUE_FORM, next_version, at + PROFILE_KEPT) .. left .. packed_head(head)
-    return unusual, function()
-        keep(key, text or '', stale, today, #left == #all and #known > 0 and #known, whole,
-            string.format('%d', at - now + PROFILE_KEPT + MARGIN))
+    if format ~= HELD_FORMAT or before >= UNUSUAL_ACTIONS or before < action then
+        since, first, most, count = at, unusual, 0, 0
+    elseif before > action then
+        return
+    else
+        listed = sub(text, VALUE_HEAD_BYTES + HELD_HEAD_BYTES + 1)
+    end
+    if action ~= ACTION_HOLD or queue_id then
+        count = math.min(count + 1, LAST_COUNT)
+    end
+    if action == ACTION_HOLD and queue_id and count <= HELD_LISTED_MAX then
+        listed = listed .. pack(HELD_MESSAGE_FORM, stamp - DECISION_EPOCH, number, recipients,
+            #queue_id, queue_id)
+    end
+    text = pack(VALUE_FORM, (version > 0 and version or unpack_bytes(NUMBER_FORM, number))
+        % LAST_VERSION + 1, ends) .. pack(HELD_FORM, HELD_FORMAT, action, since, at, first,
+        math.max(most, new), count) .. listed
+    call('ZADD', VALUE_KEYS .. HELD_KIND, 0, mailbox)
+    if ends > 0 then
+        call('SET', key, text, 'PX', string.format('%d', ends - now + MARGIN))
+        call('ZADD', VALUE_ENDS, ends, HELD_KIND .. ' ' .. mailbox)
+    else
+        call('SET', key, text)
+        call('ZREM', VALUE_ENDS, HELD_KIND .. ' ' .. mailbox)
     end
 end
 
-return {add = add}
+-- Adds a message that would be counted to the profile under that key, `text` as it is. Returns what
+-- is unusual, '' for nothing; what keeps that, when the record is kept; and what becomes of the
+-- message.
+local function add(key, text, now, at, network, names, terms, number)
+    local known, head = read(text, now)
+    local limits, wanted = terms_of(terms)
+    local today, unusual, action, of_network, new = day_of(at), nil, ACTION_NOTE
+    local fresh, domains, stale, added = look_at_recipients(known, names, today)
+    head.networks, of_network, new = look_at_network(head.networks, network, at, today)
+    if #stale == 0 and #added == 0 and not of_network and head.begin > 0 then
+        return '', function() end, action
+    end
+    move_on(head, at, today)
+    if fresh > 0 then
+        local recipients, of_domains = hour_with(head, fresh, domains)
+        unusual, action = decided(head, at, today, recipients, of_domains, new, limits, wanted)
+        if action ~= ACTION_DEFER then
+            add_to_hour(head, at, fresh, domains, action == ACTION_HOLD and 0 or recipients)
+        end
+    end
+    if action ~= ACTION_NOTE then
+        stale, added = {}, {}
+    end
+    local version = text and #text >= VERSION_BYTES and unpack_bytes(VERSION_FORM, text) or 0
+    local all = with_days(known, stale, today) .. table.concat(added)
+    local left = action == ACTION_NOTE and left_of(all, today) or all
+    local next_version = (version > 0 and version or unpack_bytes(NUMBER_FORM, number))
+        % LAST_VERSION + 1
+    local whole = pack(VALUE_FORM, next_version, at + PROFILE_KEPT) .. left .. packed_head(head)
+    return unusual or '', function(mailbox, stamp)
+        keep(key, text or '', stale, today, #left == #all and #known > 0 and #known, whole,
+            string.format('%d', at - now + PROFILE_KEPT + MARGIN))
+        if unusual then
+            list(mailbox, now, at, unusual, terms, stamp, number)
+        end
+    end, action
+end
+
+-- The bytes of a message of which the action alone is told.
+local waiting = pack(PROFILE_SEEN_FORM, 0, 0, 0, 0, UNUSUAL_BY_ACTION * ACTION_HOLD)
+    .. string.rep('\0', UNUSUAL_LIMITS_BYTES)
+
+-- Of a message that was counted before: whether it waits, in the same form.
+local function repeated(text, now, at, names, terms)
+    local known, head = read(text, now)
+    local _, wanted = terms_of(terms)
+    local waits = wanted == ACTION_HOLD and head.held > 0
+        and look_at_recipients(known, names, day_of(at)) > 0
+    return waits and waiting or ''
+end
+
+-- Of a message whose ticket says that it is to wait: the same, and what lists it.
+local function redeemed(now, at, terms, number)
+    return waiting, function(mailbox, stamp)
+        list(mailbox, now, at, waiting, terms, stamp, number)
+    end
+end
+
+return {add = add, repeated = repeated, redeemed = redeemed}

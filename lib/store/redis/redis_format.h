@@ -32,6 +32,7 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 #define ATTEMPT_BYTES 8
 #define DURATION_BYTES 8
 #define PAIR_LIFETIME_MS (DAY_MS * 13 / 12 + MARGIN_MS) /* its expiry moves on twelve times */
+#define UNUSUAL_PACKED_BYTES 13 /* UNUSUAL_BYTES, as digits */
 #define RECIPIENT_BYTES 8 /* hash; of each the pair is a field of its mailbox's (packed_pair.h) */
 
 /* Beginnings of keys that C makes. */
@@ -43,6 +44,7 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 #define REDIS_VALUE_KEY "sg:value:" /* KIND:KEY */
 #define REDIS_BLOCK_KEY REDIS_VALUE_KEY "block:" /* of a domain or a mailbox */
 #define REDIS_PROFILE_KEY REDIS_VALUE_KEY "profile:" /* of a mailbox */
+#define REDIS_HELD_KIND "held"
 #define REDIS_VALUE_KEYS "sg:value_keys:"
 #define REDIS_VALUE_ENDS "sg:value_ends"
 
@@ -67,6 +69,8 @@ enum {
     MODE_RECIPIENTS = 64, /* it counts for recipients */
     MODE_EARLIER = 128, /* there may be what the version before kept; the highest */
 };
+/* Of what is unusual, before the queue id: limits, action, whether there is an id, recipients. */
+enum { PROFILE_TERMS_BYTES = UNUSUAL_LIMITS_BYTES + 2 + WEIGHT_BYTES };
 /* Of the window of its recipients. */
 enum { WINDOW_TOLD = 1, WINDOW_SUSPENDS = 2 };
 

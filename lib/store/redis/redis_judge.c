@@ -154,17 +154,33 @@ static void put_tail(struct text *given, const struct judge_request *request, co
     packed_put((uint8_t *)given->data + before, given->length - before - 3, 3);
 }
 
+/* What is unusual, what then becomes of the message, and what is listed of it: PROFILE_TERMS_FORM, the
+ * queue id, and 1 whether there is one. */
+static void put_terms(struct text *given, const struct judge_request *request,
+                      const struct judge_profile *profile)
+{
+    uint8_t limits[UNUSUAL_LIMITS_BYTES];
+    size_t id_length = request->queue_id != NULL ? strlen(request->queue_id) : 0;
+    id_length = id_length < HELD_QUEUE_ID_MAX ? id_length : HELD_QUEUE_ID_MAX;
+    unusual_put_limits(limits, &profile->limits);
+    packed_add_fixed(given, PROFILE_TERMS_BYTES + id_length, 1);
+    text_add_bytes(given, (const char *)limits, sizeof limits);
+    packed_add_fixed(given, profile->action, 1);
+    packed_add_fixed(given, request->queue_id != NULL, 1);
+    packed_add_fixed(given, request->recipients_in_all, WEIGHT_BYTES);
+    text_add_bytes(given, request->queue_id, id_length);
+}
+
 /* What enters the profile of its mailbox. */
 static void put_profile(struct text *given, const struct judge_request *request)
 {
     static const struct judge_profile none;
     const struct judge_profile *profile = request->profile != NULL ? request->profile : &none;
-    uint8_t network[PROFILE_HASH_BITS / 8], limits[UNUSUAL_LIMITS_BYTES];
+    uint8_t network[PROFILE_HASH_BITS / 8];
     packed_put(network, profile->network, sizeof network);
-    unusual_put_limits(limits, &profile->limits);
     put_key(given, REDIS_PROFILE_KEY, request->profile != NULL ? request->mailbox : NULL);
     put_string(given, network, profile->network != 0 ? sizeof network : 0, 1);
-    text_add_bytes(given, (const char *)limits, sizeof limits);
+    put_terms(given, request, profile);
     packed_add_fixed(given, profile->recipient_count * sizeof network, 3);
     for (size_t i = 0; i < profile->recipient_count; i++)
         packed_add_fixed(given, profile->recipients[i], sizeof network);
@@ -214,9 +230,9 @@ static void put_recipients(struct text *given, const struct judge_request *reque
         packed_add_fixed(given, request->recipients[i], RECIPIENT_BYTES);
 }
 
-/* What the script needs of a message that is not simply admitted: UNUSUAL_FORM, REFUSED_FORM and
+/* What the script needs of a message that is not simply admitted: PARTICULAR_FORM, REFUSED_FORM and
  * the durations. */
-static void put_unusual(struct redis_backend *backend, struct text *given,
+static void put_particulars(struct redis_backend *backend, struct text *given,
                         const struct judge_request *request)
 {
     const struct record_facts *facts = &request->facts;
@@ -248,7 +264,7 @@ static void put_unusual(struct redis_backend *backend, struct text *given,
                                   ? -1 : bounded(request->volume.ms[i])), DURATION_BYTES);
 }
 
-/* One argument of judge.lua: GIVEN_FORM, and what put_unusual adds. */
+/* One argument of judge.lua: GIVEN_FORM, and what put_particulars adds. */
 static void add_message(struct redis_backend *backend, const struct judge_request *request)
 {
     struct text *given = &backend->given;
@@ -265,7 +281,7 @@ static void add_message(struct redis_backend *backend, const struct judge_reques
     put_names(given, request, ip, domain);
     put_tail(given, request, ip, domain);
     put_profile(given, request);
-    put_unusual(backend, given, request);
+    put_particulars(backend, given, request);
     redis_add_argument(backend, &(struct argument){given->data, given->length});
 }
 
@@ -281,11 +297,11 @@ static size_t told_bytes(void)
 
 /* What the windows held before, by the number of the count: of all channels, and of the message's
  * own. */
-struct held {
+struct window_counts {
     uint64_t all[COUNTS_MAX], own[COUNTS_MAX];
 };
 
-static void read_totals(const uint8_t *bytes, enum channel channel, struct held *held_r)
+static void read_totals(const uint8_t *bytes, enum channel channel, struct window_counts *held_r)
 {
     size_t count = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
@@ -304,12 +320,12 @@ static void read_totals(const uint8_t *bytes, enum channel channel, struct held 
 }
 
 /* What every answer has: when it was counted, the millisecond of its decision's id, what the
- * windows held before, and, where the message is unusual, that. 1, or 0 when it has another form. */
+ * windows held before, and, where something is unusual, that. 1, or 0 when it has another form. */
 static int read_told(const redisReply *reply, const struct judge_task *task)
 {
     const struct judge_request *request = task->request;
     struct judge_result *result = task->result_r;
-    struct held held;
+    struct window_counts held;
     bool noted = reply->len == told_bytes() + UNUSUAL_BYTES;
     if (reply->type != REDIS_REPLY_STRING || (!noted && reply->len != told_bytes()))
         return 0;
@@ -334,8 +350,8 @@ static int read_told(const redisReply *reply, const struct judge_task *task)
     return 1;
 }
 
-/* A block as unusual.lua tells it: its mark and its bytes; nothing: none; another mark: one that is
- * damaged, and blocks nobody. 1, or 0 when it has another form. */
+/* A block as particular.lua tells it: its mark and its bytes; nothing: none; another mark: one that
+ * is damaged, and blocks nobody. 1, or 0 when it has another form. */
 static int read_block(const redisReply *element, struct judge_result *result)
 {
     if (element->type != REDIS_REPLY_STRING)
@@ -395,7 +411,7 @@ static int read_pair(const redisReply *element, const struct judge_task *task)
     return 1;
 }
 
-/* What is not simply admitted; the elements are at the end of unusual.lua. */
+/* What is not simply admitted; the elements are at the end of particular.lua. */
 enum { PARTICULARS = 8 + SUBJECT_COUNT };
 static int read_particulars(redisReply *const *elements, const struct judge_task *task)
 {

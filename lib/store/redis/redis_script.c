@@ -29,7 +29,7 @@
 #include "store/redis/suspend.lua.h"
 #include "store/redis/suspension.lua.h"
 #include "store/redis/ticket.lua.h"
-#include "store/redis/unusual.lua.h"
+#include "store/redis/particular.lua.h"
 #include "store/redis/values.lua.h"
 
 /* The first line makes the server look before it begins a script whether it may write at all;
@@ -65,7 +65,7 @@ static const struct {
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
     {"refunds", redis_refund_lua, {[SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
     {"refusals", redis_refusal_lua, {[SCRIPT_JUDGE] = true}},
-    {"unusual", redis_unusual_lua, {[SCRIPT_JUDGE] = true}},
+    {"particulars", redis_particular_lua, {[SCRIPT_JUDGE] = true}},
     {"profiles", redis_profile_lua, {[SCRIPT_JUDGE] = true}},
     {NULL, redis_audit_lua,
      {[SCRIPT_ACTION] = true, [SCRIPT_DESK] = true, [SCRIPT_VALUES] = true}},
@@ -83,6 +83,8 @@ static const struct {
 #define TOTAL_FORM "I" DIGITS(MESSAGES_BYTES) "I" DIGITS(SUM_BYTES)
 #define EARLIER_SPAN_FORM TIME_FORM "I" DIGITS(EARLIER_COUNT_BYTES) "I" DIGITS(EARLIER_SUM_BYTES)
 #define CHARGE_FORM "Bc0" /* EARLIER_CHARGE_BYTES and EARLIER_FINGERPRINT_BYTES, or nothing */
+
+_Static_assert(UNUSUAL_PACKED_BYTES == UNUSUAL_BYTES, "a form has it in digits");
 
 struct script_name {
     const char *name, *value;
@@ -147,7 +149,7 @@ static const struct script_name names[] = {
                             "c" DIGITS(EARLIER_FINGERPRINT_BYTES)},
     /* what redis_judge.c packs */
     {"CHARGE_FORM", ">" CHARGE_FORM},
-    {"UNUSUAL_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0BI" DIGITS(END_BYTES)
+    {"PARTICULAR_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0BI" DIGITS(END_BYTES)
                      "I3c0"},
     {"REFUSED_FORM", ">BBBBc0I4c" DIGITS(ATTEMPT_BYTES) "B"},
     {"DURATION_FORM", "i" DIGITS(DURATION_BYTES)},
@@ -155,7 +157,7 @@ static const struct script_name names[] = {
     {"OVER_FORM", ">" WEIGHT_FORM "I" DIGITS(MESSAGES_BYTES) TIME_FORM}, /* place, used, fits */
     {"RECORD_TOTAL_FORM", ">" TOTAL_FORM},
     /* rules/profile.h, rules/unusual.h */
-    {"PROFILE_TIMES_FORM", ">" TIME_FORM TIME_FORM},
+    {"PROFILE_TIMES_FORM", ">" TIME_FORM TIME_FORM TIME_FORM TIME_FORM "I2"},
     {"PROFILE_NETWORK_FORM", ">" TIME_FORM "I2"}, /* behind its hash */
     {"PROFILE_DAY_OF_FORM", ">I2"}, /* of a recipient, behind its hash */
     {"PROFILE_DAY_FORM", ">I2I2"},
@@ -163,6 +165,10 @@ static const struct script_name names[] = {
     {"PROFILE_TAIL_FORM", ">I2B"},
     {"PROFILE_SEEN_FORM", ">I2I2I2BB"},
     {"PROFILE_LIMITS_FORM", ">I2BI2"},
+    {"PROFILE_TERMS_FORM", ">BB" WEIGHT_FORM}, /* behind the limits */
+    {"HELD_KIND", REDIS_HELD_KIND}, /* rules/held.h */
+    {"HELD_FORM", ">BB" TIME_FORM TIME_FORM "c" DIGITS(UNUSUAL_PACKED_BYTES) "I2I4"},
+    {"HELD_MESSAGE_FORM", ">I" DIGITS(SINCE_BYTES) "c" DIGITS(NUMBER_BYTES) WEIGHT_FORM "Bc0"},
     {"BY_GUARD", SUSPENSION_BY_GUARD},
 };
 
@@ -205,10 +211,24 @@ static const struct {
     {"PROFILE_TAIL_BYTES", PROFILE_TAIL_BYTES},
     {"PROFILE_NUMBER_MAX", PROFILE_NUMBER_MAX},
     {"PROFILE_KEPT", PROFILE_KEPT_MS},
+    {"PROFILE_USUAL", PROFILE_USUAL_MS},
+    {"PROFILE_TIMES_BYTES", 4 * TIME_BYTES + 2},
+    {"HELD_FORMAT", HELD_FORMAT},
+    {"HELD_HEAD_BYTES", HELD_HEAD_BYTES},
+    {"HELD_LISTED_MAX", HELD_LISTED_MAX},
+    {"HELD_SHOWN", HELD_SHOWN_MS},
     {"PROFILE_WHOLE_BYTES", 2048}, /* so long a one is written at once */
     {"UNUSUAL_HISTORY_DAYS", UNUSUAL_HISTORY_DAYS},
     {"UNUSUAL_NETWORK_NEW", UNUSUAL_NETWORK_NEW},
     {"UNUSUAL_FIRST", UNUSUAL_FIRST},
+    {"UNUSUAL_BY_ACTION", UNUSUAL_BY_ACTION},
+    {"PROFILE_TERMS_BYTES", PROFILE_TERMS_BYTES},
+    {"LAST_COUNT", UINT32_MAX},
+    {"UNUSUAL_LIMITS_BYTES", UNUSUAL_LIMITS_BYTES},
+    {"UNUSUAL_ACTIONS", UNUSUAL_ACTIONS},
+    {"ACTION_NOTE", UNUSUAL_NOTE},
+    {"ACTION_DEFER", UNUSUAL_DEFER},
+    {"ACTION_HOLD", UNUSUAL_HOLD},
     {"RECORD_UNUSUAL", RECORD_UNUSUAL},
     {"DAY", DAY_MS},
     {"HOUR", HOUR_MS},
@@ -245,6 +265,7 @@ static const struct {
     {"OUTCOME_OVER", OUTCOME_OVER},
     {"OUTCOME_SUSPENDED", OUTCOME_SUSPENDED},
     {"OUTCOME_BLOCKED", OUTCOME_BLOCKED},
+    {"OUTCOME_UNUSUAL", OUTCOME_UNUSUAL},
     {"BLOCK_BYTES", FAILURE_IN_FORCE_BYTES},
     {"BLOCK_FORMAT", FAILURE_IN_FORCE_FORMAT},
     {"HINTS", FAILURE_HINT_COUNT},
@@ -257,6 +278,7 @@ static const struct {
     {"AHEAD", CLOCK_AHEAD_MS}, /* what is further ahead was stamped by a wrong clock */
     {"MARGIN", MARGIN_MS},
     {"TICKET_TIME", TICKET_MS},
+    {"TICKET_WAITS", TICKET_WAITS},
     {"REMEMBERED", OFFENCES_REMEMBERED_MS},
     {"UNKNOWN_LENGTH", SUSPENSION_UNKNOWN_LENGTH_MS},
     {"COUNTED_KNOWN", COUNTED_KNOWN_MS},
@@ -526,7 +548,7 @@ static void add_given_form(struct text *out)
               "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
     add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
     add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
-    text_addf(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0I2c0Bc0c%dI3c0'", UNUSUAL_LIMITS_BYTES);
+    text_add(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0I2c0Bc0Bc0I3c0'");
 }
 
 static void add_record_totals(struct text *out)

@@ -1,4 +1,4 @@
--- refusals(): what unusual.lua needs for a message that may be refused, of which C gives more: the
+-- refusals(): what particular.lua needs for a message that may be refused, of which C gives more: the
 -- message's shares of the mailbox, the IP and the domain; the windows that suspend (count and rule, a byte
 -- each), retries, the attempt, durations.
 local m = ...

@@ -1,6 +1,6 @@
 -- tickets(): those of a mailbox, a sorted set by their end. A member is the number of recipients
 -- and the hash of the submission's id; the version before had the key of a charge in its place. m
--- is the message of unusual.lua.
+-- is the message of particular.lua.
 
 -- The submission gets no refund any longer: the upper bit of its time says so.
 local function mark_redeemed(mailbox, named)
@@ -27,15 +27,22 @@ local function drop_ticket(mailbox, id, charge)
     end
 end
 
+-- Whether its message is to wait.
+local function waits(ticket)
+    return unpack_bytes(WEIGHT_FORM, ticket) >= TICKET_WAITS
+end
+
 -- The oldest ticket for so many recipients. One that ends later than any was left by a clock that
 -- was wrong, and stands for no message.
 local function find_ticket(m)
     local wanted, first, page = pack(WEIGHT_FORM, m.redeems), 0, nil
+    local wanted_too = pack(WEIGHT_FORM, m.redeems + TICKET_WAITS)
     repeat
         page = call('ZRANGEBYSCORE', TICKET .. m.mailbox, string.format('(%d', m.at),
             string.format('%d', m.at + TICKET_TIME + AHEAD), 'LIMIT', first, PAGE)
         for i = 1, #page do
-            if string.sub(page[i], 1, WEIGHT_BYTES) == wanted then
+            local weight = string.sub(page[i], 1, WEIGHT_BYTES)
+            if weight == wanted or weight == wanted_too then
                 return page[i]
             end
         end
@@ -56,10 +63,11 @@ local function leave_ticket(m)
     -- another submission may have left one under this id
     drop_ticket(m.mailbox, m.id, string.sub(m.charge, 1, EARLIER_CHARGE_BYTES))
     call('ZADD', tickets, string.format('%d', m.at + TICKET_TIME),
-        pack(WEIGHT_FORM, m.leaves) .. m.id)
+        pack(WEIGHT_FORM, m.leaves + (m.waits and TICKET_WAITS or 0)) .. m.id)
     call('PEXPIRE', tickets, string.format('%d', m.at - m.now + TICKET_TIME + MARGIN))
 end
 
 return {
     find = find_ticket, redeem = redeem_ticket, leave = leave_ticket, drop = drop_ticket,
+    waits = waits,
 }

@@ -125,6 +125,11 @@ static const char *const schema_steps[] = {
     " newest_ms INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (history, recipient))"
     " WITHOUT ROWID;"
     "PRAGMA user_version = 9;",
+
+    /* one more kind of values is listed */
+    "DROP INDEX value_listed;"
+    "CREATE INDEX value_listed ON value (kind, key) WHERE " SQL_VALUE_LISTED ";"
+    "PRAGMA user_version = 10;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 

@@ -31,7 +31,7 @@
     " ORDER BY id LIMIT iif(?2 < 0 OR (SELECT " until " FROM " table " ORDER BY id LIMIT 1) <= ?1,"\
     " ?2, 0)) WHERE " until " <= ?1)"
 /* The kinds of values of store_values_listed, by number. */
-#define SQL_VALUE_LISTED "kind IN (0, 1, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18)"
+#define SQL_VALUE_LISTED "kind IN (0, 1, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18, 25)"
 #define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
 /* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead
@@ -177,7 +177,8 @@
     S(TICKET_TIDY, "DELETE FROM ticket WHERE history = ?1 AND (until_ms <= ?2 OR until_ms > ?3)") \
     S(TICKET_PUT, "INSERT OR REPLACE INTO ticket (history, id, recipients, until_ms)"             \
                   " VALUES (?1, ?2, ?3, ?4)")                                                     \
-    S(TICKET_GET, "SELECT id FROM ticket WHERE history = ?1 AND recipients = ?2"                  \
+    S(TICKET_GET, "SELECT id, recipients FROM ticket WHERE history = ?1"                          \
+                  " AND recipients & 32767 = ?2"                                                  \
                   " AND until_ms > ?3 AND until_ms <= ?4 ORDER BY until_ms, id LIMIT 1")          \
     /* until version 5 of the schema an id had upper bits too */                                  \
     S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id & 4294967295 = ?2")              \
@@ -319,10 +320,16 @@ int sqlite_values_put(struct sqlite_backend *backend, const struct value *value,
  * *damaged_r says when what is kept is damaged; -1. */
 int sqlite_values_block(struct sqlite_backend *backend, const char *key, int64_t now_ms,
                         struct failure_in_force *block_r, bool *damaged_r) must_check;
-/* Adds a message that is counted at at_ms to the profile of its mailbox, and says whether it is
- * unusual. 1 or -1. */
+/* Adds a message that would be counted at at_ms to the profile of its mailbox, and says whether it is
+ * unusual, and what becomes of it. 1 or -1. */
 int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
                           int64_t at_ms, struct unusual *unusual_r) must_check;
+/* Whether a message that was counted before waits. 1, 0, -1. */
+int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request)
+    must_check;
+/* Lists a message that is unusual. 1 or -1. */
+int sqlite_values_list_unusual(struct sqlite_backend *backend, const struct judge_request *request,
+                               const struct unusual *unusual, int64_t at_ms) must_check;
 /* Remove values of the rows behind `after` up to `last` that are past at past_ms. 1 or -1. */
 int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,
                         int64_t past_ms) must_check;
@@ -332,14 +339,14 @@ int sqlite_drop_history(struct sqlite_backend *backend, enum subject subject, co
     must_check;
 
 /* Tickets, by sqlite_ticket.c; a mailbox by its history's row. Leave one for the message
- * that was just counted, at at_ms. 1 or -1. */
+ * that was just counted, at at_ms; `waits`: it is to. 1 or -1. */
 int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
-                        const struct judge_request *request, int64_t at_ms) must_check;
+                        const struct judge_request *request, bool waits, int64_t at_ms) must_check;
 /* Take the oldest that holds at at_ms for request->redeem recipients, in a dry run only look:
- * 1, 0 there is none, -1. *id_hash_r: identity_of_id of its submission. */
+ * 1, 0 there is none, -1. *id_hash_r: identity_of_id of its submission; *waits_r: it is to. */
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
-                         const struct judge_request *request, int64_t at_ms,
-                         uint32_t *id_hash_r) must_check;
+                         const struct judge_request *request, int64_t at_ms, uint32_t *id_hash_r,
+                         bool *waits_r) must_check;
 /* Remove the ticket of that submission, if there is one. 1 or -1. */
 int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id) must_check;
 /* Remove ended tickets of the histories behind `after` up to `last`. 1 or -1. */

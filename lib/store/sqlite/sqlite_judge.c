@@ -24,6 +24,7 @@ struct judging {
     struct sqlite_history stored[SUBJECT_COUNT];
     struct record_totals totals[RECORD_SUBJECTS]; /* before the message, for its record */
     struct pair_told recipient; /* whose window is told */
+    bool redeemed_waits; /* the message whose ticket was redeemed is to wait */
 };
 
 enum { NO_ID = 0 };
@@ -286,13 +287,12 @@ static int count_message(struct judging *judging)
     if ((ip->key != NULL && sqlite_history_add(ip, &counted) < 0) ||
         (domain->key != NULL && sqlite_history_add(domain, &counted) < 0) ||
         sqlite_history_add(mailbox, &counted) < 0 ||
-        sqlite_pairs_count(judging->backend, mailbox->id, request, &counted) < 0 ||
-        (request->profile != NULL &&
-         sqlite_values_profile(judging->backend, request, result->at_ms,
-                               &judging->result->unusual) < 0))
+        sqlite_pairs_count(judging->backend, mailbox->id, request, &counted) < 0)
         return -1;
-    return request->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
-                                                      result->at_ms) : 1;
+    return request->ticket > 0
+               ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
+                                     result->unusual.action == UNUSUAL_HOLD, result->at_ms)
+               : 1;
 }
 
 static int keep_record(struct judging *judging)
@@ -416,7 +416,8 @@ static int redeem(struct judging *judging)
     if (request->redeem == 0)
         return 0;
     int redeemed = sqlite_redeem_ticket(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
-                                        request, judging->result->at_ms, &judging->redeemed_hash);
+                                        request, judging->result->at_ms, &judging->redeemed_hash,
+                                        &judging->redeemed_waits);
     if (redeemed < 1 || request->dry_run)
         return redeemed;
     return mark_redeemed(judging->backend, request->mailbox, judging->redeemed_hash);
@@ -474,6 +475,32 @@ static int see(struct judging *judging, struct outcome_seen *seen_r)
     return repeated < 0 || redeemed < 0 ? -1 : 1;
 }
 
+/* Whether it is unusual, which may change what becomes of it. Of one that was judged before, whether
+ * it waits. 1 or -1. */
+static int look_at_profile(struct judging *judging, struct outcome_seen *seen,
+                           struct outcome_judged *judged)
+{
+    const struct judge_request *request = judging->request;
+    struct unusual *unusual = &judging->result->unusual;
+    int64_t at_ms = judging->result->at_ms;
+    int waits = judged->redeems && judging->redeemed_waits;
+    *unusual = (struct unusual){0};
+    if (request->profile != NULL && judged->outcome == OUTCOME_REPEATED && !request->dry_run)
+        waits = sqlite_values_holds(judging->backend, request);
+    if (waits < 0 ||
+        (request->profile != NULL && judged->counts &&
+         sqlite_values_profile(judging->backend, request, at_ms, unusual) < 0))
+        return -1;
+    if (waits > 0)
+        unusual->action = UNUSUAL_HOLD;
+    seen->deferred = unusual->action == UNUSUAL_DEFER;
+    if (seen->deferred)
+        *judged = outcome_decide(seen);
+    return unusual_is_told(unusual) && judged->outcome != OUTCOME_REPEATED
+               ? sqlite_values_list_unusual(judging->backend, request, unusual, at_ms)
+               : 1;
+}
+
 static int judge_one(struct sqlite_backend *backend, const struct judge_task *task)
 {
     struct judging judging; /* not zeroed: its parts are big, and filled in turn */
@@ -483,13 +510,15 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
     judging.result = task->result_r;
     judging.replaces = false;
     judging.redeemed_hash = NO_ID;
+    judging.redeemed_waits = false;
     if (see(&judging, &seen) < 0)
         return -1;
     struct outcome_judged judged = outcome_decide(&seen);
+    if (look_at_profile(&judging, &seen, &judged) < 0)
+        return -1;
     task->result_r->outcome = judged.outcome;
     task->result_r->brought = judged.brought;
     task->result_r->decision = task->request->decision;
-    task->result_r->unusual = (struct unusual){0};
     if (take_effect(&judging, &judged) < 0)
         return -1;
     return fill_histories(&judging);

@@ -26,20 +26,21 @@ static int drop_ticket(struct sqlite_backend *backend, int64_t history, uint32_t
 }
 
 int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
-                        const struct judge_request *request, int64_t at_ms)
+                        const struct judge_request *request, bool waits, int64_t at_ms)
 {
     if (tidy(backend, history, at_ms) < 0)
         return -1;
     sqlite3_stmt *put = sqlite_take(backend, SQL_TICKET_PUT);
     sqlite3_bind_int64(put, 1, history);
     sqlite3_bind_int64(put, 2, identity_of_id(backend->hash_key, request->id));
-    sqlite3_bind_int64(put, 3, request->ticket);
+    sqlite3_bind_int64(put, 3, request->ticket | (waits ? TICKET_WAITS : 0u));
     sqlite3_bind_int64(put, 4, at_ms + TICKET_MS);
     return sqlite_do(backend, put);
 }
 
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
-                         const struct judge_request *request, int64_t at_ms, uint32_t *id_hash_r)
+                         const struct judge_request *request, int64_t at_ms, uint32_t *id_hash_r,
+                         bool *waits_r)
 {
     sqlite3_stmt *get = sqlite_take(backend, SQL_TICKET_GET);
     sqlite3_bind_int64(get, 1, history);
@@ -50,6 +51,7 @@ int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
     if (found < 1)
         return found;
     *id_hash_r = (uint32_t)sqlite3_column_int64(get, 0);
+    *waits_r = (sqlite3_column_int64(get, 1) & TICKET_WAITS) != 0;
     sqlite3_reset(get);
     return request->dry_run ? 1 : drop_ticket(backend, history, *id_hash_r);
 }

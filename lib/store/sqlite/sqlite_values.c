@@ -170,40 +170,75 @@ static int change_value(struct sqlite_backend *backend, const struct value_chang
 
 /* ---- profiles -------------------------------------------------------------------------- */
 
-/* Where another value has the hash of the profile there is none. */
-static int put_profile(struct sqlite_backend *backend, const struct value *value)
+/* The bytes of a value that judging changes, none where there is none, and its version. 1 or -1. */
+static int read_judged(struct sqlite_backend *backend, const struct judge_request *request,
+                       struct value *value, struct text *bytes_r)
 {
+    sqlite3_stmt *row;
+    int found = get_row(backend, value, request->now_ms, &row);
+    text_clear(bytes_r);
+    if (found < 1)
+        return found < 0 ? -1 : 1;
+    value->version = (uint32_t)sqlite3_column_int64(row, 1);
+    text_add_bytes(bytes_r, sqlite3_column_blob(row, 3), (size_t)sqlite3_column_bytes(row, 3));
+    sqlite3_reset(row);
+    return 1;
+}
+
+/* Where another value has the hash of this one there is none. */
+static int put_judged(struct sqlite_backend *backend, const struct judge_request *request,
+                      struct value *value, const struct text *bytes)
+{
+    value->bytes = bytes->data;
+    value->length = bytes->length;
+    value->version = backend_next_version(value->version,
+                                          (uint32_t)(request->decision % (VALUE_ANY - 1)) + 1);
     sqlite3_stmt *put = take_to_write(backend, SQL_VALUE_PUT, value);
     sqlite3_bind_int64(put, 7, UNTIL_LIFTED);
     return sqlite_do(backend, put);
 }
 
+static struct profile_message profile_message_of(const struct judge_request *request, int64_t at_ms)
+{
+    const struct judge_profile *profile = request->profile;
+    return (struct profile_message){at_ms, profile->recipients, profile->recipient_count,
+                                    profile->network, profile->action};
+}
+
 int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
                           int64_t at_ms, struct unusual *unusual_r)
 {
-    const struct profile_message message = {at_ms, request->profile->recipients,
-                                            request->profile->recipient_count,
-                                            request->profile->network};
+    const struct profile_message message = profile_message_of(request, at_ms);
     struct value value = {.kind = VALUE_PROFILE, .key = request->mailbox};
-    struct text *profile = &backend->profile;
-    sqlite3_stmt *row;
-    int found = get_row(backend, &value, request->now_ms, &row);
-    if (found < 0)
+    if (read_judged(backend, request, &value, &backend->profile) < 0)
         return -1;
-    text_clear(profile);
-    if (found > 0) {
-        value.version = (uint32_t)sqlite3_column_int64(row, 1);
-        text_add_bytes(profile, sqlite3_column_blob(row, 3), (size_t)sqlite3_column_bytes(row, 3));
-        sqlite3_reset(row);
-    }
-    if (!profile_add(profile, &message, &request->profile->limits, unusual_r))
+    if (!profile_add(&backend->profile, &message, &request->profile->limits, unusual_r))
         return 1;
-    value.bytes = profile->data;
-    value.length = profile->length;
     value.until_ms = at_ms + PROFILE_KEPT_MS;
-    value.version = backend_next_version(value.version,
-                                         (uint32_t)(request->decision % (VALUE_ANY - 1)) + 1);
-    return put_profile(backend, &value);
+    return put_judged(backend, request, &value, &backend->profile);
+}
+
+int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request)
+{
+    const struct profile_message message = profile_message_of(request, request->now_ms);
+    struct value value = {.kind = VALUE_PROFILE, .key = request->mailbox};
+    if (read_judged(backend, request, &value, &backend->profile) < 0)
+        return -1;
+    return profile_holds(&backend->profile, &message);
+}
+
+int sqlite_values_list_unusual(struct sqlite_backend *backend, const struct judge_request *request,
+                               const struct unusual *unusual, int64_t at_ms)
+{
+    const struct held_message message = {request->decision, request->recipients_in_all,
+                                         request->queue_id};
+    struct value value = {.kind = VALUE_HELD, .key = request->mailbox};
+    if (read_judged(backend, request, &value, &backend->profile) < 0)
+        return -1;
+    if (!held_add(&backend->profile, unusual, at_ms, request->queue_id != NULL ? &message : NULL))
+        return 1;
+    value.until_ms = held_until(unusual->action, at_ms);
+    return put_judged(backend, request, &value, &backend->profile);
 }
 
 /* ---- removing what is past ------------------------------------------------------------ */

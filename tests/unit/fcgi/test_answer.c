@@ -67,6 +67,8 @@ static const struct {
     {VERDICT_SUSPENDED, 403, "403 Forbidden", "urn:sendguard:suspended", "Sending is suspended"},
     {VERDICT_BLOCKED, 403, "403 Forbidden", "urn:sendguard:blocked",
      "Too much mail could not be delivered"},
+    {VERDICT_UNUSUAL, 429, "429 Too Many Requests", "urn:sendguard:unusual-rate",
+     "Far more mail than usual"},
     {VERDICT_NO_STORE, 503, "503 Service Unavailable", "urn:sendguard:store-unavailable",
      "Sending limits cannot be checked now"},
 };
@@ -94,6 +96,21 @@ START_TEST(test_ruling)
     } else {
         ck_assert(!rig_has(json, "type") && !rig_has(json, "detail") && !rig_has(json, "status"));
     }
+    json_object_put(json);
+}
+END_TEST
+
+START_TEST(test_held)
+{
+    struct verdict verdict = {.kind = VERDICT_ADMIT, .submission = &submission, .now_ms = NOW,
+                              .message = "To read.", .unusual = {.action = UNUSUAL_HOLD}};
+    ck_assert_int_eq(answer_verdict(&out, &verdict), 202);
+    check_field("Status", "202 Accepted");
+    check_field("Content-Type", "application/json");
+    struct json_object *json = body();
+    ck_assert_str_eq(rig_text(json, "verdict"), "hold");
+    ck_assert_str_eq(rig_text(json, "message"), "To read.");
+    ck_assert(!rig_has(json, "type"));
     json_object_put(json);
 }
 END_TEST
@@ -265,6 +282,7 @@ int main(void)
     TCase *cases = tcase_create("answer");
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_ruling, 0, countof(kinds));
+    tcase_add_test(cases, test_held);
     tcase_add_loop_test(cases, test_retry_after, 0, countof(waits));
     tcase_add_test(cases, test_rate_limits);
     tcase_add_loop_test(cases, test_problem, 0, countof(problems));

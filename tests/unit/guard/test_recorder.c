@@ -66,6 +66,8 @@ static const struct {
     {{.kind = VERDICT_OVER_TIME}, 1, "over_time"},
     {{.kind = VERDICT_SUSPENDED}, 1, "suspended"},
     {{.kind = VERDICT_BLOCKED}, 1, "blocked"},
+    {{.kind = VERDICT_UNUSUAL}, 1, "unusual"},
+    {{.kind = VERDICT_ADMIT, .unusual = {.action = UNUSUAL_HOLD}}, 1, "held"},
     {{.kind = VERDICT_NO_STORE}, -1, "no_store"},
     {{.kind = VERDICT_ADMIT, .redeemed = true}, 1, "redeemed"},
     {{.kind = VERDICT_ADMIT, .redeemed = true, .observed = true}, 1, "redeemed"},
@@ -90,7 +92,7 @@ START_TEST(test_words)
                                                verdicts[i].word)),
                           i + 1);
     ck_assert_uint_eq(counted("decisions channel=webmail verdict=redeemed"), last + last + 1);
-    ck_assert_uint_eq(counted("store_failures channel=webmail"), 4 + 9);
+    ck_assert_uint_eq(counted("store_failures channel=webmail"), 4 + 11);
     ck_assert_uint_eq(counted("decisions channel=smtp verdict=admit"), 0);
     end();
 }

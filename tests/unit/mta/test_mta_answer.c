@@ -108,6 +108,28 @@ START_TEST(test_over_time)
 }
 END_TEST
 
+/* It comes again by itself, and must not be taken for one that waits in our queue. */
+START_TEST(test_unusual)
+{
+    struct verdict verdict = verdict_of(VERDICT_UNUSUAL);
+    verdict.unusual = (struct unusual){.new_recipients = 41, .action = UNUSUAL_DEFER};
+    verdict.retry_at_ms = NOW + HOUR_MS;
+    ck_assert_str_eq(told(&verdict),
+                     "action=451 4.7.1 The message was not sent now. Far more mail than usual goes "
+                     "to people this mailbox had not written to before: 41 in an hour. Try again "
+                     "later, or ask support. " ASK " " REFERENCE " " LINK "\n\n");
+    verdict.kind = VERDICT_ADMIT;
+    verdict.unusual.action = UNUSUAL_HOLD;
+    ck_assert_str_eq(told(&verdict),
+                     "action=HOLD Held until the postmaster has looked: mail at an unusual rate, 41 "
+                     "new recipients in an hour. " REFERENCE "\n\n");
+    verdict.unusual.new_recipients = 0;
+    ck_assert_str_eq(told(&verdict),
+                     "action=HOLD Held until the postmaster has looked: mail at an unusual rate. "
+                     REFERENCE "\n\n");
+}
+END_TEST
+
 /* What users search for stands first. */
 START_TEST(test_blocked)
 {
@@ -276,6 +298,7 @@ int main(void)
     tcase_add_test(cases, test_no_store);
     tcase_add_test(cases, test_of_one_message);
     tcase_add_test(cases, test_over_time);
+    tcase_add_test(cases, test_unusual);
     tcase_add_test(cases, test_blocked);
     tcase_add_test(cases, test_suspended);
     tcase_add_test(cases, test_sentence_of_each_cause);

@@ -33,7 +33,8 @@ static bool write_to(int64_t at_ms, uint64_t network, uint64_t first, size_t cou
             if (number % domains == domain)
                 recipients[place++] = at_domain(domain + 1, number);
     bool changed = profile_add(
-        &profile, &(struct profile_message){at_ms, recipients, count, network}, &usual_limits,
+        &profile, &(struct profile_message){.at_ms = at_ms, .recipients = recipients,
+                                             .count = count, .network = network}, &usual_limits,
         &unusual);
     free(recipients);
     return changed;
@@ -283,7 +284,7 @@ START_TEST(test_damaged)
         char *exact = xmalloc(cut + 1);
         memcpy(exact, whole.data, cut);
         struct text some = {exact, cut, cut + 1};
-        profile_add(&some, &(struct profile_message){NOON, (const uint64_t[]){1}, 1, HOME},
+        profile_add(&some, &(struct profile_message){NOON, (const uint64_t[]){1}, 1, HOME, UNUSUAL_NOTE},
                     &usual_limits, &unusual);
         ck_assert_uint_ge(some.length, PROFILE_RECIPIENT_BYTES);
         text_free(&some);
@@ -306,6 +307,7 @@ static bool is_same(const struct unusual *one, const struct unusual *other)
     return one->new_recipients == other->new_recipients && one->new_domains == other->new_domains &&
            one->busiest == other->busiest && one->history_days == other->history_days &&
            one->network_new == other->network_new && one->first == other->first &&
+           one->action == other->action &&
            one->limits.new_recipients == other->limits.new_recipients &&
            one->limits.new_domains == other->limits.new_domains &&
            one->limits.factor == other->limits.factor;
@@ -314,8 +316,9 @@ static bool is_same(const struct unusual *one, const struct unusual *other)
 START_TEST(test_packed)
 {
     uint8_t bytes[UNUSUAL_BYTES];
-    const struct unusual one = {1, 2, 3, 4, true, false, {5, 6, 7}};
-    const struct unusual other = {65535, 65534, 65533, 255, false, true, {65532, 65531, 255}};
+    const struct unusual one = {1, 2, 3, 4, true, false, UNUSUAL_HOLD, {5, 6, 7}};
+    const struct unusual other = {65535, 65534, 65533, 255, false, true, UNUSUAL_NOTE,
+                                  {65532, 65531, 255}};
     struct unusual read;
     unusual_put(bytes, &one);
     unusual_get(bytes, &read);

@@ -502,7 +502,7 @@ static const struct {
     {"identity.owners=file:/etc/owners, postmap:/x", "\"postmap:/x\": is no postmap:TYPE:TABLE"},
     {"identity.owners=file:/etc/owners none", "\"none\": is none of"},
     {"on_limit.from_foreign=3", "expected refuse or suspend"},
-    {"unusual.mode=hold", "\"hold\" is no choice; expected off or note"},
+    {"unusual.mode=on", "\"on\" is no choice; expected off, note, hold or defer"},
     {"unusual.new_recipients=0", "\"0\" is out of range; expected 1 to 65535"},
     {"unusual.factor=0", "\"0\" is out of range; expected 1 to 255"},
     {"unusual.new_domains=65536", "\"65536\" is out of range; expected 0 to 65535"},

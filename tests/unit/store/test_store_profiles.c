@@ -24,12 +24,17 @@ static struct message message_with(const char *id, int64_t now_ms, const struct 
 }
 
 /* What is kept of a mailbox; none: length 0. */
-static struct value kept(const char *mailbox, int64_t now_ms)
+static struct value kept_of(enum value_kind kind, const char *mailbox, int64_t now_ms)
 {
-    struct value value = {.kind = VALUE_PROFILE, .key = mailbox};
-    int found = store_value(store, arena, VALUE_PROFILE, mailbox, now_ms, &value);
+    struct value value = {.kind = kind, .key = mailbox};
+    int found = store_value(store, arena, kind, mailbox, now_ms, &value);
     ck_assert_int_ge(found, 0);
     return found > 0 ? value : (struct value){.length = 0};
+}
+
+static struct value kept(const char *mailbox, int64_t now_ms)
+{
+    return kept_of(VALUE_PROFILE, mailbox, now_ms);
 }
 
 static void assert_same(const struct unusual *told, const struct unusual *expected, int step)
@@ -41,6 +46,7 @@ static void assert_same(const struct unusual *told, const struct unusual *expect
     ck_assert_uint_eq(told->history_days, expected->history_days);
     ck_assert_uint_eq(told->network_new, expected->network_new);
     ck_assert_uint_eq(told->first, expected->first);
+    ck_assert_int_eq(told->action, expected->action);
     ck_assert_uint_eq(told->limits.new_recipients, expected->limits.new_recipients);
     ck_assert_uint_eq(told->limits.factor, expected->limits.factor);
     ck_assert_uint_eq(told->limits.new_domains, expected->limits.new_domains);
@@ -54,7 +60,9 @@ static void assert_recorded(const struct message *message, const struct unusual 
                                   &record), 1);
     assert_same(&record.unusual, expected, step);
     ck_assert_int_eq(record.outcome, message->result.outcome);
-    ck_assert_uint_eq(record.facts_length, message->request.facts.admitted_length);
+    ck_assert_uint_eq(record.facts_length, message->result.outcome == OUTCOME_UNUSUAL
+                                               ? message->request.facts.length
+                                               : message->request.facts.admitted_length);
     ck_assert_mem_eq(record.facts, message->request.facts.bytes, record.facts_length);
 }
 
@@ -64,8 +72,9 @@ enum { MAILBOXES = 3, STEPS = 1500, TO_MAX = 400, IDS = 200 };
 static const char *const mailboxes[MAILBOXES] = {ALICE, "bob@example.test", "carol@example.test"};
 
 static struct expected {
-    struct text profile;
-    int64_t until_ms;
+    struct text profile, held;
+    int64_t until_ms, held_until_ms;
+    size_t waited; /* messages */
 } expected[MAILBOXES];
 
 static int compare(const void *a, const void *b)
@@ -105,45 +114,96 @@ static int64_t some_time(void)
                         : -below(20) * DAY_MS; /* the clock was ahead */
 }
 
+static void check_kept(enum value_kind kind, const char *mailbox, const struct text *bytes,
+                       int64_t until_ms, int64_t now_ms, int step)
+{
+    const struct value value = kept_of(kind, mailbox, now_ms);
+    bool past = until_ms <= now_ms;
+    ck_assert_msg(value.length == (past ? 0 : bytes->length), "step %d: %zu bytes, not %zu", step,
+                  value.length, bytes->length);
+    if (value.length == 0)
+        return;
+    ck_assert_msg(memcmp(value.bytes, bytes->data, value.length) == 0, "step %d: bytes", step);
+    ck_assert_int_eq(value.until_ms, until_ms);
+}
+
+/* The postmaster answers: both databases get what the rules make of it. */
+static void answer(struct expected *of, const char *mailbox, int64_t now_ms)
+{
+    if (percent(50) ? !profile_was_other(&of->profile)
+                    : !profile_was_user(&of->profile, (uint32_t)below(50), now_ms))
+        return;
+    const struct value_change change = {
+        .value = {.kind = VALUE_PROFILE, .key = mailbox, .bytes = of->profile.data,
+                  .length = of->profile.length, .until_ms = of->until_ms},
+        .replaces = VALUE_ANY};
+    ck_assert_int_eq(store_values_change(
+        store, &(struct values_step){.changes = &change, .count = 1, .now_ms = now_ms}, NULL), 1);
+}
+
+/* What the step is expected to make of a message that came to the outcome, and what it told. */
+static struct unusual expect(struct expected *of, const struct message *message)
+{
+    const struct judge_request *request = &message->request;
+    const struct judge_result *result = &message->result;
+    const struct judge_profile *profile = request->profile;
+    struct unusual unusual = {0};
+    bool is_new = result->outcome == OUTCOME_ADMITTED || result->outcome == OUTCOME_UNUSUAL;
+    if (request->dry_run || profile == NULL)
+        return unusual;
+    const struct profile_message entered = {result->at_ms, profile->recipients,
+                                            profile->recipient_count, profile->network,
+                                            profile->action};
+    if (result->outcome == OUTCOME_REPEATED && profile_holds(&of->profile, &entered))
+        unusual.action = UNUSUAL_HOLD;
+    if (is_new && profile_add(&of->profile, &entered, &profile->limits, &unusual))
+        of->until_ms = result->at_ms + PROFILE_KEPT_MS;
+    const struct held_message listed = {result->decision, request->recipients_in_all,
+                                        request->queue_id};
+    if (is_new && unusual_is_told(&unusual) &&
+        held_add(&of->held, &unusual, result->at_ms, request->queue_id != NULL ? &listed : NULL))
+        of->held_until_ms = held_until(unusual.action, result->at_ms);
+    ck_assert_int_eq(result->outcome == OUTCOME_UNUSUAL, unusual.action == UNUSUAL_DEFER);
+    of->waited += unusual.action == UNUSUAL_HOLD;
+    return unusual;
+}
+
 static void check_step(int64_t now_ms, int step, int *found)
 {
     uint64_t recipients[TO_MAX];
     char id[24];
     int mailbox = below(MAILBOXES);
     struct expected *of = &expected[mailbox];
-    struct unusual unusual = {0};
     const struct judge_profile profile = {
         .recipients = recipients, .recipient_count = some_recipients(recipients),
         .network = percent(10) ? 0
                                : UINT64_C(0x800000000000) + (uint64_t)below(percent(90) ? 3 : 20),
-        .limits = {(uint32_t)below(30), (uint32_t)below(10), 1 + (uint32_t)below(2)}};
+        .limits = {(uint32_t)below(30), (uint32_t)below(10), 1 + (uint32_t)below(2)},
+        .action = percent(20) ? UNUSUAL_DEFER : percent(20) ? UNUSUAL_NOTE : UNUSUAL_HOLD};
     snprintf(id, sizeof id, "%d", below(IDS));
     struct message message = message_with(id, now_ms, percent(95) ? &profile : NULL);
+    message.request.observe = false;
+    message.request.queue_id = percent(70) ? arena_printf(arena, "%dabc", below(100000)) : NULL;
+    message.request.recipients_in_all = (uint32_t)below(500);
     message.request.mailbox = mailboxes[mailbox];
     message.request.fingerprint = (uint64_t)below(3);
     message.request.dry_run = percent(10);
     message.request.decision = message.request.dry_run ? 0 : message.request.decision;
     message.request.ticket = percent(5) ? 1 : 0;
-    enum outcome outcome = judge(&message);
+    judge(&message);
     if (of->until_ms <= now_ms)
         text_clear(&of->profile);
-    if (outcome == OUTCOME_ADMITTED && !message.request.dry_run && message.request.profile != NULL &&
-        profile_add(&of->profile,
-                    &(struct profile_message){message.result.at_ms, profile.recipients,
-                                              profile.recipient_count, profile.network},
-                    &profile.limits, &unusual))
-        of->until_ms = message.result.at_ms + PROFILE_KEPT_MS;
+    if (of->held_until_ms <= now_ms)
+        text_clear(&of->held);
+    const struct unusual unusual = expect(of, &message);
     assert_same(&message.result.unusual, &unusual, step);
-    if (!message.request.dry_run && outcome == OUTCOME_ADMITTED)
+    if (!message.request.dry_run)
         assert_recorded(&message, &unusual, step);
     *found += unusual_is(&unusual);
-    const struct value value = kept(mailboxes[mailbox], now_ms);
-    ck_assert_msg(value.length == of->profile.length, "step %d: %zu bytes, not %zu", step,
-                  value.length, of->profile.length);
-    if (value.length == 0)
-        return;
-    ck_assert_msg(memcmp(value.bytes, of->profile.data, value.length) == 0, "step %d: bytes", step);
-    ck_assert_int_eq(value.until_ms, of->until_ms);
+    check_kept(VALUE_PROFILE, mailboxes[mailbox], &of->profile, of->until_ms, now_ms, step);
+    check_kept(VALUE_HELD, mailboxes[mailbox], &of->held, of->held_until_ms, now_ms, step);
+    if (percent(2))
+        answer(of, mailboxes[mailbox], now_ms);
 }
 
 START_TEST(test_as_the_rules)
@@ -157,8 +217,11 @@ START_TEST(test_as_the_rules)
         now_ms += some_time();
     }
     ck_assert_int_gt(found, 20);
-    for (int mailbox = 0; mailbox < MAILBOXES; mailbox++)
+    for (int mailbox = 0; mailbox < MAILBOXES; mailbox++) {
+        ck_assert_uint_gt(expected[mailbox].waited, 5);
         text_free(&expected[mailbox].profile);
+        text_free(&expected[mailbox].held);
+    }
 }
 END_TEST
 
@@ -175,7 +238,8 @@ START_TEST(test_only_what_counts)
 {
     uint64_t recipients[50];
     to_strangers(recipients);
-    const struct judge_profile profile = {recipients, 50, 9, usual_limits};
+    const struct judge_profile profile = {.recipients = recipients, .recipient_count = 50, .network = 9,
+                                          .limits = usual_limits};
     backend_begin(_i);
     struct message message = message_with("1", NOW, &profile);
     message.request.observe = false;
@@ -213,7 +277,8 @@ START_TEST(test_many_at_once)
     for (size_t i = 0; i < COUNT; i++) {
         char *id = arena_printf(arena, "%zu", i);
         recipients[i] = (i + 1) << 24;
-        profiles[i] = (struct judge_profile){&recipients[i], 1, 9, usual_limits};
+        profiles[i] = (struct judge_profile){.recipients = &recipients[i], .recipient_count = 1,
+                                               .network = 9, .limits = usual_limits};
         messages[i] = message_with(id, NOW, &profiles[i]);
     }
     judge_all(store, messages, answers, COUNT);
@@ -231,7 +296,8 @@ START_TEST(test_damaged)
     static const char *const damaged[] = {"", "x", "\1", "\1\1\1\1\1\1\1\1\1\1\1", "1234567\1\1"};
     uint64_t recipients[50];
     to_strangers(recipients);
-    const struct judge_profile profile = {recipients, 50, 9, usual_limits};
+    const struct judge_profile profile = {.recipients = recipients, .recipient_count = 50, .network = 9,
+                                          .limits = usual_limits};
     backend_begin(_i);
     for (size_t i = 0; i < countof(damaged); i++) {
         const struct value_change change = {
@@ -262,7 +328,8 @@ START_TEST(test_size)
     for (uint64_t i = 0; i < PROFILE_RECIPIENTS_MAX; i++)
         recipients[i] = i << 24 | i;
     for (size_t i = 0; i < PROFILE_RECIPIENTS_MAX; i += 10) {
-        const struct judge_profile profile = {recipients + i, 10, 9, usual_limits};
+        const struct judge_profile profile = {.recipients = recipients + i, .recipient_count = 10,
+                                              .network = 9, .limits = usual_limits};
         struct message message = message_with(arena_printf(arena, "%zu", i),
                                               NOW + (int64_t)i * MINUTE_MS, &profile);
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);

@@ -1,5 +1,5 @@
--- unusual(): what judge.lua does with a message that is not simply admitted. m is the message and
--- what was seen of it. C gives more of such a message, UNUSUAL_FORM.
+-- particulars(): what judge.lua does with a message that is not simply admitted. m is the message
+-- and what was seen of it. C gives more of such a message, PARTICULAR_FORM.
 
 -- Whether a bit of `mode` is set.
 local function has(mode, bit)
@@ -77,7 +77,7 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
         -- suspends its mailbox)
     }
     m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.window_flags,
-        m.recipient_limit, m.recipients, m.windows = unpack_bytes(UNUSUAL_FORM, given, place)
+        m.recipient_limit, m.recipients, m.windows = unpack_bytes(PARTICULAR_FORM, given, place)
     if m.recipients ~= '' then
         m.channel = math.floor(unpack_bytes(TIME_FORM, entry) / TIMES) % CHANNELS
         m.recipient_limit = m.recipient_limit < NO_END and m.recipient_limit or nil
@@ -132,6 +132,11 @@ local function decide(m)
     m.outcome = outcome_of(m)
     m.passes = m.outcome == OUTCOME_ADMITTED or m.outcome == OUTCOME_REPEATED
         or m.outcome == OUTCOME_REDEEMED
+end
+
+-- It is unusual, and is to come again later.
+local function defer(m)
+    m.outcome, m.passes = OUTCOME_UNUSUAL, false
 end
 
 -- What takes effect beside record and histories. Returns of the record its first bytes, what stands
@@ -228,5 +233,6 @@ local function answer(m, told, stamp)
 end
 
 return {
-    earlier = bring_earlier, seen = seen, decide = decide, effects = effects, answer = answer,
+    earlier = bring_earlier, seen = seen, decide = decide, defer = defer, effects = effects,
+    answer = answer,
 }
