@@ -385,6 +385,11 @@ static void print_unusual(struct cli *cli, struct json_object *unusual)
            print_number(arena, unusual, "new_recipients", "?"),
            print_number(arena, unusual, "new_domains", "?"),
            print_number(arena, unusual, "busiest_hour", "?"));
+    const char *action = json_string(unusual, "action", "");
+    if (strcmp(action, "hold") == 0)
+        puts("  it waits in the hold queue until the postmaster has looked");
+    else if (strcmp(action, "defer") == 0)
+        puts("  it was refused for the time being");
     if (json_is_true(unusual, "new_network"))
         puts("  it came from a network first seen less than 24 hours ago");
     if (json_is_true(unusual, "many_domains"))
@@ -409,6 +414,9 @@ static void print_explained(struct cli *cli, struct json_object *view)
            print_number(arena, view, "off_domain", "?"));
     if (strcmp(json_string(view, "outcome", ""), "redeemed") == 0)
         puts("  the webmail endpoint had judged and counted it: not counted again");
+    if (strcmp(json_string(view, "verdict", ""), "held") == 0 &&
+        json_member(view, "unusual") == NULL)
+        puts("  it waits in the hold queue until the postmaster has looked");
     if (json_is_true(view, "bypassed"))
         puts("  bypassed: it came from the webmail's host, whose endpoint had not judged it");
     if (json_is_true(view, "by_header"))

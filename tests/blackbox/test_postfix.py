@@ -459,6 +459,69 @@ def test_behind_dovecots_submission_service(stack, mailbox, other_settings):
     assert stack.used(mailbox, "off_domain_per_day") == 1
 
 
+# ---- an unusual rate
+
+def began_before(stack, mailbox, days):
+    """As if the first message of the mailbox had been so long ago (lib/rules/profile.h)."""
+    with sqlite3.connect(stack.folder / "guard/sendguard.db", timeout=20) as database:
+        [[row, profile]] = database.execute("SELECT id, bytes FROM value WHERE kind = 24 AND key = ?",
+                                            [mailbox])
+        head = len(profile) - int.from_bytes(profile[-3:-1], "big")
+        place = head + 1 + 14 * profile[head]
+        began = int.from_bytes(profile[place:place + 6], "big") - days * 86_400_000
+        changed = profile[:place] + began.to_bytes(6, "big") + profile[place + 6:]
+        database.execute("UPDATE value SET bytes = ? WHERE id = ?", [changed, row])
+
+
+def on_hold(stack, mailbox):
+    listed = subprocess.run(["postqueue", "-c", stack.folder / "postfix/conf", "-j"], check=True,
+                            capture_output=True, text=True).stdout
+    return {one["queue_id"]: len(one["recipients"]) for one in map(json.loads, listed.splitlines())
+            if one["queue_name"] == "hold" and one["sender"] == mailbox}
+
+
+def test_mail_at_an_unusual_rate_waits_in_both_channels(stack, mailbox, other_settings):
+    other_settings("unusual.mode=hold", "unusual.new_recipients=3", "unusual.factor=1")
+    with MailProgram(stack, mailbox) as program:
+        program.send()
+        began_before(stack, mailbox, 8)
+        program.send(people(0, 4))
+        program.send(["bob@example.test"], subject="a colleague")
+        program.send(subject="known")
+    stack.delivered("bob@example.test", "a colleague")
+    assert list(on_hold(stack, mailbox).values()) == [4]
+    before = stack.log()
+    with stack.roundcube(mailbox, "127.0.0.35") as webmail:
+        assert webmail.send(to="stranger@outside.test", bcc="stranger2@outside.test") is True
+        page = webmail.get("/?_task=mail").text
+        assert "waits until the postmaster has looked at it" in page
+        assert "waits until the postmaster" not in webmail.get("/?_task=mail").text, "told once"
+    told = stack.log_since(before)
+    assert re.search(r"verdict=held action=HOLD mailbox=" + re.escape(mailbox), told), told
+    held = on_hold(stack, mailbox)
+    assert sorted(held.values()) == [2, 4]
+    assert stack.used(mailbox) == 5, "what waits is counted, once"
+    before = stack.log("mailer.postfix")
+    subprocess.run(["postsuper", "-c", stack.folder / "postfix/conf", *[
+        word for one in held for word in ("-H", one)]], check=True, capture_output=True)
+    stack.flush()
+    eventually(lambda: len(re.findall(r"status=sent", stack.log_since(before, "mailer.postfix"))) >= 6,
+               "all of it is delivered")
+    assert not on_hold(stack, mailbox)
+
+
+def test_mail_at_an_unusual_rate_is_deferred(stack, mailbox, other_settings):
+    other_settings("unusual.mode=defer", "unusual.new_recipients=3", "unusual.factor=1")
+    with MailProgram(stack, mailbox) as program:
+        program.send()
+        began_before(stack, mailbox, 8)
+        refusal = program.refused(people(0, 4))
+        assert refusal.code == 451 and refusal.text.startswith("4.7.1 "), refusal
+        assert "Far more mail than usual" in refusal.text and "5 in an hour" in refusal.text
+        program.send(people(0, 2))
+    assert stack.used(mailbox) == 2
+
+
 # ---- tickets
 
 

@@ -33,7 +33,7 @@ def test_noted_by_both_services(both, folder, store, web_of):  # noqa: F811
     assert explained["unusual"] == {
         "new_recipients": 41, "new_domains": 41, "busiest_hour": 0, "history_days": 0,
         "new_network": True, "many_domains": True, "no_history": True, "limit": 40, "factor": 3,
-        "domains_limit": 20}
+        "domains_limit": 20, "action": "note"}
     assert smtp.send(strangers(40, "a") + people(1, "b.test")) == DUNNO  # nobody is new
     assert smtp.send(strangers(2, "c")) == DUNNO
     decision = decision_of(smtp.mta, smtp)

@@ -71,6 +71,9 @@ export const tests = {
   async 'an answer of the guard is an answer'() {
     const result = await conversation([admit]);
     assert.equal(result.admitted, true);
+    assert.equal(result.held, false);
+    const held = await conversation([answer(202, '{"verdict": "hold"}')]);
+    assert.deepEqual([held.admitted, held.held, held.refused], [true, true, false]);
     assert.equal(result.may_be_counted, true);
     assert.match(result.requests[0], /^POST \/sendguard\/submissions HTTP\/1\.0\r\n/);
     for (const [status, body, refused] of [[403, '{"verdict": "refuse"}', true], [422, '{"verdict": "refuse"}', true],

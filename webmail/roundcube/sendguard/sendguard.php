@@ -29,6 +29,9 @@ class sendguard extends rcube_plugin
     /** @var ?array The attempt that is counted and whose outcome is not known yet: id, mailbox, talking */
     private $attempt;
 
+    /** @var string What is told when the message on its way waits for the postmaster; else '' */
+    private $held = '';
+
     /** @var ?sendguard_client */
     private $client;
 
@@ -59,6 +62,7 @@ class sendguard extends rcube_plugin
     {
         if ($task === 'mail') {
             $this->include_script('sendguard.js');
+            $this->tell_held($action);
             if ($action === 'compose') {
                 $this->add_texts('localization/', ['hintsmore', 'fromrefused']);
                 $this->include_script('compose.js');
@@ -73,6 +77,18 @@ class sendguard extends rcube_plugin
         } elseif ($task === 'login') {
             $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
         }
+    }
+
+    /** A message that was sent before waits: said until it is closed, and once. */
+    private function tell_held($action)
+    {
+        $text = $_SESSION['sendguard_held'] ?? '';
+        $rcmail = rcmail::get_instance();
+        if ($text === '' || $action === 'send' || $rcmail->output->framed) {
+            return;
+        }
+        $rcmail->session->remove('sendguard_held');
+        $rcmail->output->show_message(rcube::Q($text), 'warning', null, true, -1);
     }
 
     /**
@@ -100,6 +116,7 @@ class sendguard extends rcube_plugin
         }
 
         if ($answer->admitted()) {
+            $this->held = $answer->held() && !$automatic ? $answer->member('message') : '';
             $this->let_go();
             return $args;
         }
@@ -124,10 +141,13 @@ class sendguard extends rcube_plugin
         return $args;
     }
 
-    /** Hook message_sent. */
+    /** Hook message_sent. What is told of a message that waits is told by the page that follows: this one goes. */
     public function sent($args)
     {
         $this->attempt = null;
+        if ($this->held !== '') {
+            $_SESSION['sendguard_held'] = $this->held;
+        }
         return $args;
     }
 

@@ -225,7 +225,14 @@ class sendguard_answer
 
     public function admitted()
     {
-        return $this->status === 200 && $this->member('verdict') !== '' && $this->member('verdict') !== 'refuse';
+        return in_array($this->status, [200, 202], true)
+            && $this->member('verdict') !== '' && $this->member('verdict') !== 'refuse';
+    }
+
+    /** Admitted, and the mail server keeps it until the postmaster has looked at it. */
+    public function held()
+    {
+        return $this->admitted() && $this->member('verdict') === 'hold';
     }
 
     /** The guard said no: by a rule, or because it cannot read an address. Nothing that would pass by itself. */
