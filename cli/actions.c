@@ -20,6 +20,12 @@ static int fill_request(struct cli *cli, const char *subject, struct json_object
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
     json_add_string(request, "action", cli->command->name);
     json_add_string(request, "subject", subject);
+    if (cli->batch != NULL && note != NULL) {
+        struct problem problem = {0};
+        note = desk_batch_note(cli->arena, note, cli->batch, &problem);
+        if (note == NULL)
+            return cli_usage_error(cli, "--note: %s", problem.text);
+    }
     json_add_string(request, "note", note != NULL ? note : "preview");
     add_option(cli, request, "cause", OPTION_CAUSE);
     add_option(cli, request, "for", OPTION_FOR);
@@ -190,19 +196,46 @@ static int do_all(struct cli *cli, struct json_object *views)
     return -1;
 }
 
+/* How it stands with them after a lift. */
+static void print_states(struct cli *cli, struct json_object *views)
+{
+    static const struct {
+        const char *state, *text;
+    } texts[] = {{"ok", "can send"}, {"full", "stay full"}, {"blocked", "stay blocked"},
+                 {"paused", "stay suspended until a moment"},
+                 {"stopped", "stay suspended until staff lifts it"}};
+    const char *said = "";
+    for (size_t i = 0; i < countof(texts); i++) {
+        size_t count = 0;
+        for (size_t at = 0; at < json_object_array_length(views); at++) {
+            struct json_object *after = json_member(json_object_array_get_idx(views, at), "after");
+            count += strcmp(json_string(after, "state", ""), texts[i].state) == 0;
+        }
+        if (count > 0)
+            said = arena_printf(cli->arena, "%s%s%zu %s", said, *said != '\0' ? ", " : "", count,
+                                texts[i].text);
+    }
+    printf("%s.\n", said);
+}
+
 static void print_actions(struct cli *cli, struct json_object *views)
 {
     size_t count = json_object_array_length(views);
+    bool preview = cli->given[OPTION_PREVIEW] != NULL;
     for (size_t i = 0; i < count; i++)
         print_action(cli, json_object_array_get_idx(views, i));
-    printf("%zu in all: %s\n", count,
-           cli->given[OPTION_PREVIEW] != NULL ? "nothing is done yet." : "done.");
+    printf("%zu in all: %s\n", count, preview ? "nothing is done yet." : "done.");
+    if (strcmp(cli->command->name, "lift") == 0)
+        print_states(cli, views);
+    if (!preview)
+        printf("In the audit log the notes end with [batch %s].\n", cli->batch);
 }
 
 /* All of them, or none when one cannot be. */
 static int run_all(struct cli *cli)
 {
     freed_by(json_put) struct json_object *views = json_object_new_array();
+    cli->batch = desk_batch_new(cli->arena, cli->now_ms);
     int status = preview_all(cli, views);
     if (status < 0 && cli->given[OPTION_PREVIEW] == NULL)
         status = do_all(cli, views);

@@ -64,6 +64,7 @@ struct cli {
     int word_count;
     struct cli_subject *subjects; /* of a command that takes --from: the words, then its lines */
     size_t subject_count;
+    const char *batch; /* joins what is done to several in the audit log; NULL: there is one */
     struct text imported; /* the file of --import */
     struct arena *arena;
     int64_t now_ms;

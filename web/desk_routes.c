@@ -191,18 +191,6 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     return desk_deliveries_add_to_mailbox(exchange, *view_r, problem);
 }
 
-static int view_decisions(struct exchange *exchange, struct json_object **view_r,
-                          struct problem *problem)
-{
-    const char *mailbox = http_request_param(exchange->request, "mailbox");
-    int answer = desk_decisions(&exchange->web->desk, mailbox,
-                                http_request_param(exchange->request, "before"), exchange->now_ms,
-                                view_r, problem);
-    if (answer > 0 && !exchange->api && mailbox != NULL && *mailbox != '\0')
-        json_add_string(*view_r, "mailbox", mailbox);
-    return answer;
-}
-
 static int view_decision(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem)
 {
@@ -326,19 +314,6 @@ static int answer_appeal(struct exchange *exchange, struct json_object **view_r,
     return 1;
 }
 
-static int view_audit(struct exchange *exchange, struct json_object **view_r,
-                      struct problem *problem)
-{
-    const char *subject = http_request_param(exchange->request, "subject");
-    if (subject != NULL && *subject == '\0')
-        subject = NULL;
-    int answer = desk_audit(&exchange->web->desk, subject,
-                            http_request_param(exchange->request, "before"), view_r, problem);
-    if (answer > 0 && !exchange->api)
-        json_add_string(*view_r, "subject", subject);
-    return answer;
-}
-
 /* ---- what became of mail ------------------------------------------------------------------ */
 
 static int with_words(struct exchange *exchange, int answer, struct json_object *view)
@@ -433,11 +408,16 @@ static int answer_report(struct exchange *exchange, struct json_object **view_r,
 const struct route desk_routes[] = {
     {METHOD_GET, "/overview", "/", "desk_home", ROLE_VIEWER, view_home},
     {METHOD_GET, "/search", "/search", "desk_search", ROLE_VIEWER, view_search},
-    {METHOD_GET, "/suspended", "/suspended", "desk_suspended", ROLE_VIEWER, view_suspended},
+    {METHOD_GET, "/suspended", NULL, NULL, ROLE_VIEWER, view_suspended},
+    {METHOD_GET, "/campaigns", "/suspended", "desk_suspended", ROLE_VIEWER, desk_campaigns_view},
+    {METHOD_POST, "/lifts", "/lifts", "desk_lifts", ROLE_SUPPORT, desk_campaigns_lift},
     {METHOD_GET, "/near", "/near", "desk_near", ROLE_VIEWER, view_near},
     {METHOD_GET, "/mailboxes/{mailbox}", "/mailboxes/{mailbox}", "desk_mailbox", ROLE_VIEWER,
      view_mailbox},
-    {METHOD_GET, "/decisions", "/decisions", "desk_decisions", ROLE_VIEWER, view_decisions},
+    {METHOD_GET, "/decisions", "/decisions", "desk_decisions", ROLE_VIEWER,
+     desk_logs_decisions},
+    {METHOD_GET, "/decisions/export.csv", "/decisions/export.csv", NULL, ROLE_VIEWER,
+     desk_exports_decisions},
     {METHOD_GET, "/decisions/{decision}", "/decisions/{decision}", "desk_decision", ROLE_VIEWER,
      view_decision},
     {METHOD_GET, "/ips/{ip}", "/ips/{ip}", "desk_senders", ROLE_VIEWER, view_ip},
@@ -478,7 +458,7 @@ const struct route desk_routes[] = {
     {METHOD_POST, "/locks", NULL, NULL, ROLE_SUPPORT, desk_locks_act_many},
     {METHOD_POST, "/mailboxes/{mailbox}/password-changed", NULL, NULL, ROLE_PANEL,
      desk_locks_tell_password},
-    {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
+    {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, desk_logs_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},
     {METHOD_GET, NULL, DESK_ACCOUNT_PATH, "desk_account", ROLE_VIEWER, desk_account_view},

@@ -10,6 +10,8 @@ int desk_exports_csv(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem) must_check;
 int desk_exports_json(struct exchange *exchange, struct json_object **view_r,
                       struct problem *problem) must_check;
+int desk_exports_decisions(struct exchange *exchange, struct json_object **view_r,
+                           struct problem *problem) must_check;
 int desk_forms_action_form(struct exchange *exchange, struct json_object **view_r,
                            struct problem *problem) must_check;
 int desk_forms_action(struct exchange *exchange, struct json_object **view_r,
@@ -37,6 +39,26 @@ int desk_forms_read_preview(const struct exchange *exchange, bool *preview_r,
  * whether it was done. */
 int desk_forms_outcome(struct exchange *exchange, int answer, bool preview,
                        struct json_object **view_r) must_check;
+
+/* Filters of lists. */
+struct decision_words desk_logs_decision_words(const struct exchange *exchange);
+int desk_logs_audit_filter(const struct exchange *exchange, struct audit_filter *filter_r,
+                           struct problem *problem) must_check;
+/* For pages: "filter":{…} as it was typed, "filtered":bool, and "filter_url" for links: "by=ada&". */
+void desk_logs_add_filter(const struct exchange *exchange, const char *const *names, size_t count,
+                          struct json_object *view);
+/* list:[{member:name,"chosen":bool}…] */
+void desk_logs_add_choices(const struct exchange *exchange, const char *list, const char *member,
+                           const char *const *names, size_t count, struct json_object *view);
+int desk_logs_decisions(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
+int desk_logs_audit(struct exchange *exchange, struct json_object **view_r,
+                    struct problem *problem) must_check;
+
+int desk_campaigns_view(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
+int desk_campaigns_lift(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
 
 int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem) must_check;

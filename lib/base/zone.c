@@ -123,3 +123,19 @@ int zone_moment_read(const char *text, int64_t *time_ms_r)
                  g_date_time_get_microsecond(moment) / 1000;
     return 1;
 }
+
+int zone_local_read(const struct zone *zone, const char *text, int64_t *time_ms_r)
+{
+    enum { WITH_MINUTES = 16, WITH_SECONDS = 19 };
+    size_t length = strlen(text);
+    if ((length != WITH_MINUTES && length != WITH_SECONDS) || text[10] != 'T')
+        return 0;
+    freed_by(free_string) char *whole = xasprintf("%s%s", text, length == WITH_MINUTES ? ":00" : "");
+    lock_zones();
+    g_autoptr(GDateTime) moment = g_date_time_new_from_iso8601(whole, zone->zone);
+    unlock_zones();
+    if (moment == NULL)
+        return 0;
+    *time_ms_r = g_date_time_to_unix(moment) * SECOND_MS;
+    return 1;
+}

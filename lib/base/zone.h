@@ -28,6 +28,10 @@ struct wall_time {
 /* 1; 0: it is not within the years 1 to 9999. */
 int zone_wall_time(const struct zone *zone, int64_t time_ms, struct wall_time *time_r) must_check;
 
+/* Reads the time on a clock there, "2026-11-22T14:05" or with seconds; of one that comes twice the first.
+ * 1, or 0 when it is none. */
+int zone_local_read(const struct zone *zone, const char *text, int64_t *time_ms_r) must_check;
+
 /* Reads RFC 3339 ("2026-11-22T14:05:00Z"). 1, or 0 when it is none. */
 int zone_moment_read(const char *text, int64_t *time_ms_r) must_check;
 

@@ -34,6 +34,7 @@
 #include "base/problem.h"
 #include "guard/guard.h"
 #include "staff/staff.h"
+#include "store/audit.h"
 #include "store/observations.h"
 #include "store/store.h"
 
@@ -166,6 +167,28 @@ int desk_appeals(const struct desk *desk, int64_t now_ms, struct json_object **v
 /* {"suspended":[SUSPENDED…],"next":"last mailbox"|null}: pass next as `after`. */
 int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
                    struct json_object **view_r) must_check;
+/* The suspended, the newest first, and what they have in common. All that is given has to fit; NULL
+ * and "" are all. */
+struct suspended_filter {
+    const char *cause;   /* its name */
+    const char *by;      /* "guard", "user", or who of the staff */
+    const char *network; /* an IP or a network */
+    const char *name;    /* a part of the mailbox; with '#': the name but for its numbers */
+    const char *last;    /* "24h": began so lately */
+    const char *began;   /* a moment: began in the hour from then on */
+};
+/* {"now":…,"suspended":[SUSPENDED with "network":… (where the mailbox's last message up to the suspension
+ *     came from)|null],
+ *  "more":bool (of 10,000 suspended mailboxes, in order of name, those that fit are told, the newest
+ *     500 suspensions; there may be more),
+ *  and of these, the most frequent first, 10 of each at most; networks, names and hours that two share:
+ *  "networks":[{"network":…,"count":17}…],"names":[{"name":"user#@example.test","count":9}…],
+ *  "times":[{"since":moment, the hour (UTC) in which they began,"count":20}…],
+ *  "causes":[{"cause":…,"count":…}…],"bys":[{"by":…,"count":…}…]}
+ * 400 where a filter is none. */
+int desk_campaigns(const struct desk *desk, const struct suspended_filter *filter, int64_t now_ms,
+                   struct json_object **view_r, struct problem *problem) must_check;
+
 /* {"near":[NEAR…],"ips":[NEAR…],"domains":[NEAR…]}, at most 200 together. */
 int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
@@ -205,8 +228,29 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
 int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
                   struct json_object **view_r, struct problem *problem) must_check;
 
-/* {"decisions":[timeline entries of kind "decision" with "mailbox"],"older":cursor|null}; newest
- * first; mailbox "" or NULL: of all. */
+/* Which decisions, or entries of the audit log, are told: all that is given has to fit; NULL and "" are
+ * all. `from` and `until` are moments; what is at `until` is not told. */
+struct decision_words {
+    const char *mailbox, *outcome, *channel;
+    const char *rule;    /* that refused it */
+    const char *network; /* an IP or a network */
+    const char *from, *until;
+};
+struct audit_words {
+    const char *subject, *by, *action;
+    const char *text; /* a part of the note or the subject */
+    const char *from, *until;
+};
+/* INT64_MIN and INT64_MAX where there is none. 1; 0 with *problem. */
+int desk_read_span(const char *from, const char *until, int64_t *from_ms_r, int64_t *until_ms_r,
+                   struct problem *problem) must_check;
+
+/* {"decisions":[timeline entries of kind "decision" with "mailbox" ≤ DESK_PAGE],"older":cursor|null,
+ *  "partial":bool (5,000 were looked at, and not all: older ones may fit)}; newest first. */
+int desk_decisions_found(const struct desk *desk, const struct decision_words *words,
+                         const char *before, int64_t now_ms, struct json_object **view_r,
+                         struct problem *problem) must_check;
+/* The same of one mailbox; "" or NULL: of all. */
 int desk_decisions(const struct desk *desk, const char *mailbox, const char *before,
                    int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
@@ -239,7 +283,20 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,
                  int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
 
-/* {"actions":[ACTION…],"next":"7"|null}; subject NULL: all; newest first, below `before`. */
+/* As struct audit has them; "": all. */
+struct audit_filter {
+    char subject[ADDRESS_MAX_BYTES + 1], by[64], action[24], text[256];
+    int64_t from_ms, until_ms;
+};
+int desk_audit_filter_read(const struct desk *desk, const struct audit_words *words,
+                           struct audit_filter *filter_r, struct problem *problem) must_check;
+bool desk_audit_fits(const struct audit_filter *filter, const struct audit *audit);
+/* {"actions":[ACTION ≤ DESK_PAGE],"next":"7"|null,"partial":bool as in desk_decisions_found}; newest
+ * first, below `before`. */
+int desk_audit_found(const struct desk *desk, const struct audit_filter *filter,
+                     const char *before, struct json_object **view_r, struct problem *problem)
+    must_check;
+/* The same of one subject; NULL: of all. */
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem) must_check;
 
@@ -490,6 +547,26 @@ enum { DESK_LOCKS_MAX = 1000 };
 int desk_lock_many(const struct desk *desk, const struct person *person, struct json_object *words,
                    bool preview, int64_t now_ms, struct json_object **view_r,
                    struct problem *problem) must_check;
+
+/* Lifts many suspensions: {"suspensions":["alice@example.test" (its only one),
+ * "bob@example.test volume"…],"note":…}. The counts stay. Locks, which have an end of their own, stay too.
+ * Each lift has its entry in the audit log, with the note and " [batch ID]", which joins them.
+ * {"now":…,"done":bool,"batch":ID|null (preview),"lifted":20 mailboxes, or that would be; of these, by what
+ *  the next message meets then, "ok":17,"full":3,"blocked":0 (its domain),"still_suspended":0 (for another
+ *  cause); "not_lifted":1,
+ *  "mailboxes":[{"mailbox":…,"causes":[{"cause":…}…],"state":…|null (not lifted),
+ *     "why":null|"gone" (no such suspension, or no more)|"several" (name the cause)|"locked"}…]}, by name.
+ * 400: nothing is done where a name is none, too. After -1 some may be lifted: the same again lifts
+ * the rest. */
+enum { DESK_LIFTS_MAX = 1000 };
+int desk_lift_many(const struct desk *desk, const struct person *person, struct json_object *words,
+                   bool preview, int64_t now_ms, struct json_object **view_r,
+                   struct problem *problem) must_check;
+/* A name that joins actions in the audit log, "7K3M-Q2XD-9F4A"; and a note with it. NULL with *problem
+ * (400): the note is too long then. In `arena`. */
+const char *desk_batch_new(struct arena *arena, int64_t now_ms);
+const char *desk_batch_note(struct arena *arena, const char *note, const char *batch,
+                            struct problem *problem);
 
 /* ---- addresses that a mailbox may write as beside its own ----------------------------------------
  *   PERMISSION {"address":… ("@domain": all of it),"since":moment,"until":moment|null (staff takes

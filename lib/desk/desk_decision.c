@@ -275,28 +275,3 @@ int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
     *view_r = explain(&context, &recorded);
     return 1;
 }
-
-int desk_decisions(const struct desk *desk, const char *mailbox, const char *before,
-                   int64_t now_ms, struct json_object **view_r, struct problem *problem)
-{
-    freed_by(context_end) struct context context = context_begin(desk, now_ms);
-    const char *of = NULL;
-    uint64_t below;
-    if ((mailbox != NULL && mailbox[0] != '\0' &&
-         !input_mailbox(&context, mailbox, "mailbox", &of, problem)) ||
-        !input_cursor(before, &below, problem))
-        return 0;
-    struct record records[DESK_PAGE];
-    struct store_page page = {.max = DESK_PAGE};
-    if (store_decisions(desk->store, context.arena, of, below, now_ms, records, &page) < 0)
-        return -1;
-    struct json_object *view = json_object_new_object();
-    struct json_object *list = json_add_list(view, "decisions");
-    for (size_t i = 0; i < page.count; i++) {
-        freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &records[i]);
-        json_object_array_add(list, recorded_entry(&recorded, true));
-    }
-    json_add_decision(view, "older", page.more ? records[page.count - 1].decision : 0);
-    *view_r = view;
-    return 1;
-}

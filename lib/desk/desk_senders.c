@@ -1,4 +1,4 @@
-/* Who is behind an IP or a domain, and what staff did. */
+/* Who is behind an IP or a domain. */
 #include <stdio.h>
 #include <string.h>
 
@@ -159,48 +159,5 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
         return -1;
     json_add_string(view, "next", next);
     *view_r = take(view);
-    return 1;
-}
-
-/* ---- the audit log --------------------------------------------------------------------- */
-
-/* As it stands in the audit log: a mailbox or "@domain" in key form, all else as it is. */
-static const char *audit_subject(const struct context *context, const char *text)
-{
-    struct problem ignored;
-    const char *key;
-    if (text == NULL || text[0] == '\0')
-        return NULL;
-    if (text[0] == '@')
-        return input_domain(context, text, "", &key, &ignored)
-                   ? arena_printf(context->arena, "@%s", key)
-                   : text;
-    return strchr(text, '@') != NULL && input_mailbox(context, text, "", &key,
-                                                      &ignored) ? key : text;
-}
-
-int desk_audit(const struct desk *desk, const char *subject, const char *before,
-               struct json_object **view_r, struct problem *problem)
-{
-    freed_by(context_end) struct context context = context_begin(desk, 0);
-    int64_t below;
-    char next[24];
-    struct store_page page = {.max = DESK_PAGE};
-    if (!input_number(before, "before", 1, INT64_MAX, &below, problem))
-        return 0;
-    if (subject != NULL && strlen(subject) > ADDRESS_MAX_BYTES)
-        return problem_set(problem, 400, "subject", "it has at most %d bytes", ADDRESS_MAX_BYTES);
-    struct audit *actions = arena_alloc(context.arena, DESK_PAGE * sizeof *actions);
-    if (store_audit_newest(desk->store, audit_subject(&context, subject), below, actions,
-                           &page) < 0)
-        return -1;
-    struct json_object *view = json_object_new_object();
-    struct json_object *list = json_add_list(view, "actions");
-    for (size_t i = 0; i < page.count; i++)
-        json_object_array_add(list, view_action(&actions[i]));
-    if (page.more)
-        snprintf(next, sizeof next, "%lld", (long long)actions[page.count - 1].number);
-    json_add_string(view, "next", page.more ? next : NULL);
-    *view_r = view;
     return 1;
 }

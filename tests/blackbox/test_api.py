@@ -154,6 +154,11 @@ def good_calls(provider):
         ("get", "/search", {"query": {"q": ip.rsplit(".", 1)[0] + "."}}),
         ("get", "/suspended", {}),
         ("get", "/suspended", {"query": {"after": provider.stopped.mailbox}}),
+        ("get", "/campaigns", {}),
+        ("get", "/campaigns", {"query": {"cause": "volume", "by": "guard", "last": "1h", "name": "test",
+                                         "network": provider.stopped.ip, "began": "2020-01-01T00:00:00Z"}}),
+        ("post", "/lifts", {"body": {"suspensions": [f"{provider.stopped.mailbox} volume", mailbox],
+                                     "note": "they called", "preview": True}}),
         ("get", "/appeals", {}),
         ("post", "/appeals", {"body": {"mailbox": provider.stopped.mailbox, "number": 1,
                                        "text": "You wrote to a list."}}),
@@ -163,6 +168,9 @@ def good_calls(provider):
         ("get", "/mailboxes/{mailbox}", {"mailbox": "never/seen@example.test"}),
         ("get", "/decisions", {}),
         ("get", "/decisions", {"query": {"mailbox": mailbox}}),
+        ("get", "/decisions", {"query": {"outcome": "suspended", "channel": "webmail", "rule": "messages_per_day",
+                                         "network": "0.0.0.0/0", "from": "2020-01-01T00:00:00Z"}}),
+        ("get", "/decisions/export.csv", {"query": {"outcome": "suspended", "until": "2090-01-01T00:00:00Z"}}),
         ("get", "/decisions/{decision}", {"decision": provider.over}),
         ("get", "/decisions/{decision}", {"decision": provider.too_big}),
         ("get", "/decisions/{decision}/trace", {"decision": provider.over}),
@@ -216,6 +224,8 @@ def good_calls(provider):
         ("get", "/domains/{domain}", {"domain": "example.test"}),
         ("get", "/audit", {}),
         ("get", "/audit", {"query": {"subject": mailbox}}),
+        ("get", "/audit", {"query": {"by": "ada", "action": "lift", "text": "x", "from": "2020-01-01T00:00:00Z",
+                                     "until": "2020-01-01T00:00:01+01:00"}}),
         ("get", "/audit/export.csv", {}),
         ("get", "/audit/export.json", {}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "ip": ip, "to": "Bob <bob@x.test>"}}),
@@ -316,10 +326,28 @@ WRONG = [
     ("post", "/appeals", {"body": {"mailbox": "a@b.test", "number": 1, "text": "no", "by": "me"}}, 400, "by"),
     ("post", "/appeals", {"body": {"mailbox": "a@b.test", "number": 1, "text": "no"}}, 404, "number"),
     ("get", "/search", {"query": {"q": ""}}, 400, None),
+    ("get", "/campaigns", {"query": {"cause": "fate"}}, 400, "cause"),
+    ("get", "/campaigns", {"query": {"network": "300.1.1.1"}}, 400, "network"),
+    ("get", "/campaigns", {"query": {"last": "permanent"}}, 400, "last"),
+    ("get", "/campaigns", {"query": {"began": "today"}}, 400, "began"),
+    ("post", "/lifts", {"body": {"suspensions": [], "note": "x"}}, 400, "suspensions"),
+    ("post", "/lifts", {"body": {"suspensions": ["a@b.test", "a@b.test fate"], "note": "x"}}, 400, "suspensions"),
+    ("post", "/lifts", {"body": {"suspensions": ["a@b.test"]}}, 400, "note"),
+    ("post", "/lifts", {"body": {"suspensions": ["a@b.test"], "note": "x" * 235}}, 400, "note"),
+    ("post", "/lifts", {"body": {"suspensions": ["a@b.test"], "note": "x", "cause": "volume"}}, 400, "cause"),
     ("get", "/mailboxes/{mailbox}", {"mailbox": "nobody"}, 400, "mailbox"),
     ("get", "/mailboxes/{mailbox}", {"mailbox": "a@b.test", "query": {"before": "?"}}, 400,
      "before"),
     ("get", "/decisions", {"query": {"mailbox": "nobody"}}, 400, "mailbox"),
+    ("get", "/decisions", {"query": {"outcome": "fate"}}, 400, "outcome"),
+    ("get", "/decisions", {"query": {"channel": "fate"}}, 400, "channel"),
+    ("get", "/decisions", {"query": {"rule": "fate"}}, 400, "rule"),
+    ("get", "/decisions", {"query": {"network": "fate"}}, 400, "network"),
+    ("get", "/decisions", {"query": {"from": "now"}}, 400, "from"),
+    ("get", "/decisions/export.csv", {"query": {"until": "now"}}, 400, "until"),
+    ("get", "/audit", {"query": {"until": "now"}}, 400, "until"),
+    ("get", "/audit/export.csv", {"query": {"from": "now"}}, 400, "from"),
+    ("get", "/audit/export.json", {"query": {"action": "x" * 24}}, 400, "action"),
     ("get", "/decisions/{decision}", {"decision": "nothing"}, 400, "decision"),
     ("get", "/decisions/{decision}", {"decision": "0000-0000-0001"}, 404, "decision"),
     ("get", "/decisions/{decision}/trace", {"decision": "nothing"}, 400, "message"),
@@ -571,6 +599,34 @@ def test_exports(provider):
         assert row["note"] == guarded
         assert json.loads(row["detail"]) == action["detail"]
         assert all(value[:1] not in "=+-@" for value in row.values() if value)
+
+
+def test_filters(provider):
+    """The lists, and the files with the same filter."""
+    note = f"only once {new_mailbox()}"
+    first, second = new_mailbox(), new_mailbox()
+    for mailbox in first, second:
+        assert provider.support.action("note", mailbox, note=note).status == 200
+    query = urllib.parse.urlencode({"text": note.upper(), "by": "token:support"})
+    listed = provider.viewer.get(f"{ROOT}/audit?{query}").json
+    assert [one["subject"] for one in listed["actions"]] == [second, first] and not listed["partial"]
+    assert [one["subject"] for one in provider.viewer.get(f"{ROOT}/audit/export.json?{query}").json] == [first, second]
+    rows = csv.DictReader(io.StringIO(provider.viewer.get(f"{ROOT}/audit/export.csv?{query}").text, newline=""))
+    assert [row["subject"] for row in rows] == [first, second]
+    assert provider.viewer.get(f"{ROOT}/audit?{query}&action=lift").json["actions"] == []
+
+    query = urllib.parse.urlencode({"outcome": "suspended", "network": provider.stopped.ip, "rule": "messages_per_day"})
+    decisions = provider.viewer.get(f"{ROOT}/decisions?{query}").json["decisions"]
+    assert [one["mailbox"] for one in decisions] == [provider.stopped.mailbox]
+    answer = provider.viewer.get(f"{ROOT}/decisions/export.csv?{query}")
+    assert "attachment" in answer.header("Content-Disposition")
+    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert row == {"decision": decisions[0]["decision"], "at": decisions[0]["at"], "mailbox": provider.stopped.mailbox,
+                   "outcome": "suspended", "channel": "webmail", "ip": provider.stopped.ip, "recipients": "1",
+                   "off_domain": "1", "rules": "messages_per_day"}
+    exported = list(csv.DictReader(io.StringIO(provider.viewer.get(ROOT + "/decisions/export.csv").text, newline="")))
+    listed = pages(provider.viewer, "/decisions", "decisions", "older", "before")
+    assert [row["decision"] for row in exported] == [one["decision"] for one in listed]
 
 
 # ---- one list of actions ---------------------------------------------------------------------

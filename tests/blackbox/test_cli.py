@@ -262,7 +262,9 @@ def test_several_at_once(shell, tmp_path):
     assert [(view["subject"], view["done"]) for view in views] == [(name, False) for name in names[:4]]
     assert shell.json("suspended")["suspended"] == []
     text = shell.ok("suspend", names[0], "--from", path, *WHY)
-    assert text.count(": done.\n") == 4 + 1 and text.endswith("\n4 in all: done.\n")
+    assert text.count(": done.\n") == 4 + 1 and "\n4 in all: done.\n" in text
+    batch = re.search(r"\nIn the audit log the notes end with (\[batch [0-9A-Z-]{14}\])\.\n$", text)[1]
+    assert [one["note"] for one in shell.json("audit")["actions"]] == [f"{WHY[1]} {batch}"] * 4
     assert [one["mailbox"] for one in shell.json("suspended")["suspended"]] == names[:4]
 
     path.write_text(f"{names[0]}\nnobody\n{names[4]}\n")
@@ -272,6 +274,8 @@ def test_several_at_once(shell, tmp_path):
     err = shell.fails(1, "lift", *names, *WHY)
     assert err.startswith(f"sendguard lift: {names[4]}: it is not suspended"), err
     assert len(shell.json("suspended")["suspended"]) == 4
+    text = shell.ok("lift", *names[:4], *WHY, "--preview")
+    assert text.endswith("\n4 in all: nothing is done yet.\n4 can send.\n"), text
     views = shell.json("lift", "--from", "-", *WHY, text="\n".join(names[:4]))
     assert [view["done"] for view in views] == [True] * 4
     assert shell.json("suspended")["suspended"] == []

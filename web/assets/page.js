@@ -116,6 +116,18 @@
     });
   }
 
+  // Times that are typed are those of the clock that the page shows.
+  for (const field of document.querySelectorAll("input[data-zone]")) {
+    field.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? field.value;
+  }
+
+  // One box for all of a list.
+  for (const all of document.querySelectorAll("input[data-boxes]")) {
+    const boxes = all.form.querySelectorAll("tbody input[type=checkbox]");
+    all.hidden = false;
+    all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; });
+  }
+
   const voice = document.createElement("div");
   voice.className = "voice";
   voice.setAttribute("role", "status");
