@@ -57,8 +57,8 @@ struct desk {
  *                                            paused: suspended until a moment; stopped: until staff lifts it
  *  "can_send":"all"|"own"|"none",            own: only inside its own domains
  *  "headline": sending_state of all this: "paused"|"stopped"|"blocked"|"sender_blocked"|"own"|"full" as things stand now, else
- *     "too_big"|"over_time"|"split": the decision was a refusal for its message's own size | for a limit
- *     over time | for more than a whole limit over time; else "admitted" after all, or "ok". In mode
+ *     "too_big"|"over_time"|"split"|"unusual": the decision was a refusal for its message's own size | for a limit
+ *     over time | for more than a whole limit over time | for an unusual rate; else "admitted" after all, or "ok". In mode
  *     observe never "blocked", "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit

@@ -169,6 +169,7 @@ static const char *headline(const struct forecast *forecast, enum can_send can_s
     enum verdict_kind kind = strcmp(verdict, "message") == 0     ? VERDICT_MESSAGE
                              : strcmp(verdict, "identity") == 0  ? VERDICT_IDENTITY
                              : strcmp(verdict, "over_time") == 0 ? VERDICT_OVER_TIME
+                             : strcmp(verdict, "unusual") == 0   ? VERDICT_UNUSUAL
                                                                  : VERDICT_ADMIT;
     const char *state = sending_state(suspension, can_send, kind, &reasons);
     return strcmp(state, "ok") == 0 && strcmp(verdict, "admitted") == 0 ? "admitted" : state;

@@ -293,6 +293,28 @@ START_TEST(sender_blocked_observed)
 }
 END_TEST
 
+/* A message that is deferred; of one that waits nothing is refused. */
+START_TEST(unusual_rate)
+{
+    rig_begin(_i, WITH("unusual.mode=defer", "unusual.new_recipients=3", "unusual.new_domains=0"));
+    send_one("a", 1, NOW - 8 * DAY_MS);
+    struct submission submission = rig_submission("b");
+    rig_add_many(&submission, 4, "stranger", "y.test");
+    uint64_t decision = rig_judge(&submission, NOW).decision;
+    struct json_object *view = view_status(ALICE, decision, LATER);
+    check_member(view, "headline", "unusual");
+    check_member(view, "message.verdict", "unusual");
+    rig_reload(WITH("unusual.mode=hold", "unusual.new_recipients=3", "unusual.new_domains=0",
+                    "mta.webmail_hosts=127.0.0.0/8"));
+    submission = rig_submission("c");
+    rig_add_many(&submission, 4, "stranger", "y.test");
+    decision = rig_judge(&submission, NOW).decision;
+    view = view_status(ALICE, decision, LATER);
+    check_member(view, "headline", "ok");
+    check_member(view, "message.verdict", "held");
+}
+END_TEST
+
 START_TEST(over_time_headline)
 {
     rig_begin(_i, WITH(SMALL));
@@ -517,6 +539,7 @@ int main(void)
     const TTest *const tests[] = {
         unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, recipients_full, too_big,
         sender_blocked, sender_blocked_for_spf, sender_blocked_exempt, sender_blocked_observed,
+        unusual_rate,
         over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
