@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "auth/rounds.h"
+#include "daemon/rounds.h"
 #include "base/clock.h"
 #include "base/text.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/rounds.h"
+#include "daemon/rounds.h"
 #include "base/clock.h"
 #include "doveadm/doveadm.h"
 #include "store/suspensions.h"

@@ -40,6 +40,7 @@ enum cli_option {
     OPTION_SCOPE,
     OPTION_SENDER,
     OPTION_IMPORT,
+    OPTION_TEST,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -166,6 +167,7 @@ int cli_run_audit(struct cli *cli);
 int cli_run_config(struct cli *cli);
 int cli_run_migrate(struct cli *cli);
 int cli_run_doctor(struct cli *cli);
+int cli_run_notify(struct cli *cli);
 int cli_run_spf(struct cli *cli);
 int cli_run_staff_add(struct cli *cli);
 int cli_run_staff_remove(struct cli *cli);

@@ -40,6 +40,7 @@ static const struct check {
     {"complaints", "Whether reports of complaints are taken, and whose are believed.",
      doctor_complaints},
     {"logins", "Whether Dovecot asks sendguard-auth before each sign-in.", doctor_logins},
+    {"notify", "Whether what happens is told to support and users.", doctor_notify},
     {"ptr", "Whether addresses that mail leaves from have names that lead back.", doctor_ptr},
     {"helo", "Whether Postfix greets with a name that leads to them.", doctor_helo},
     {"spf", "Whether the records of sender domains let them send.", doctor_spf},

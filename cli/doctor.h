@@ -77,6 +77,7 @@ void doctor_log_source(struct doctor *doctor);
 void doctor_feedback(struct doctor *doctor);
 void doctor_gaps(struct doctor *doctor);
 void doctor_complaints(struct doctor *doctor);
+void doctor_notify(struct doctor *doctor);
 void doctor_ptr(struct doctor *doctor);
 void doctor_helo(struct doctor *doctor);
 void doctor_spf(struct doctor *doctor);

@@ -145,6 +145,10 @@ const struct command cli_commands[] = {
      "Exit status: 0 each address passes; 1 not, or the DNS does not answer.\n"
      "Without DOMAIN the domains that send and whose record does not let all of spf.outgoing\n"
      "send, as sendguard-feedback found it.\n"},
+    {"notify", "", 0, 0, TAKES(OPTION_JSON) | TAKES(OPTION_TEST), NEEDS_DESK, cli_run_notify,
+     "who sends notifications to support and users, and what waits",
+     "--test sends one of each the ways of [notify], whether sendguard-notify runs or not; what a\n"
+     "user gets goes to the first of notify.mail_to. Exit status: 1 when one was not taken.\n"},
     {"store migrate", "FROM-URL TO-URL", 2, 2, TAKES(OPTION_JSON), NEEDS_SETTINGS, cli_run_migrate,
      "move everything to another database, and compare",
      "Stop the services first. TO-URL is a file that is not there yet, or a Redis database\n"

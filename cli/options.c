@@ -42,6 +42,7 @@ static const struct option_row {
     [OPTION_SENDER] = {"sender", '\0', NULL, "the mail that it sends, not the mail to it"},
     [OPTION_IMPORT] = {"import", '\0', "FILE",
                        "CSV as blocks --csv prints it; - is standard input"},
+    [OPTION_TEST] = {"test", '\0', NULL, "send one of each, marked as a test"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 

@@ -15,6 +15,13 @@ const char *const report_result_names[REPORT_RESULTS] = {
 const char *const kick_result_names[KICK_RESULTS] = {
     [KICK_ENDED] = "ended", [KICK_NONE] = "none", [KICK_FAILED] = "failed"};
 
+const char *const notify_way_names[NOTIFY_WAYS] = {
+    [NOTIFY_BY_MAIL] = "mail", [NOTIFY_BY_WEBHOOK] = "webhook", [NOTIFY_TO_USER] = "user"};
+
+const char *const notify_result_names[NOTIFY_RESULTS] = {
+    [NOTIFY_SENT] = "sent", [NOTIFY_FAILED] = "failed", [NOTIFY_GIVEN_UP] = "given_up",
+    [NOTIFY_LEFT_OUT] = "left_out"};
+
 static const char *channel_of(size_t number) { return channel_names[number]; }
 static const char *verdict_of(size_t number) { return verdict_labels[number]; }
 static const char *rule_of(size_t number) { return rule_table[number].name; }
@@ -28,6 +35,8 @@ static const char *lock_by_of(size_t number)
     static const char *const names[LOCK_BY_COUNT] = {"guard", "user", "staff"};
     return names[number];
 }
+static const char *way_of(size_t number) { return notify_way_names[number]; }
+static const char *notified_of(size_t number) { return notify_result_names[number]; }
 static const char *stage_of(size_t number) { return number == 0 ? "before" : "after"; }
 static const char *bound_of(size_t number)
 {
@@ -46,6 +55,8 @@ static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, log
 static const struct counter_label by_kick = {"result", KICK_RESULTS, kick_of};
 static const struct counter_label by_who = {"by", LOCK_BY_COUNT, lock_by_of};
 static const struct counter_label by_stage = {"stage", 2, stage_of};
+static const struct counter_label by_way = {"by", NOTIFY_WAYS, way_of};
+static const struct counter_label by_notified = {"result", NOTIFY_RESULTS, notified_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
 
 #define OF(member) offsetof(struct counts, member)
@@ -81,6 +92,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
      OF(login_lock_refusals), {NULL}},
     {"login_questions", "Questions of Dovecot, before a password is looked at and after it was "
                         "right.", OF(login_questions), {&by_stage}},
+    {"notifications", "Notifications to support and users, by what came of them.",
+     OF(notifications), {&by_way, &by_notified}},
 };
 
 size_t counters_values(const struct counter_row *row)

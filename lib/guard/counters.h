@@ -32,6 +32,14 @@ extern const char *const kick_result_names[KICK_RESULTS];
 /* Who began a lock of a mailbox: Sendguard does again where the old password works. */
 enum lock_by { LOCK_BY_GUARD, LOCK_BY_USER, LOCK_BY_STAFF, LOCK_BY_COUNT };
 
+/* How notifications go (notify/notify_state.h), and what came of one: that it was tried in vain
+ * and will be again; that it was given up; and what nobody was told by name, since too much
+ * happened. */
+enum notify_way { NOTIFY_BY_MAIL, NOTIFY_BY_WEBHOOK, NOTIFY_TO_USER, NOTIFY_WAYS };
+enum notify_result { NOTIFY_SENT, NOTIFY_FAILED, NOTIFY_GIVEN_UP, NOTIFY_LEFT_OUT, NOTIFY_RESULTS };
+extern const char *const notify_way_names[NOTIFY_WAYS];
+extern const char *const notify_result_names[NOTIFY_RESULTS];
+
 struct counts {
     uint64_t decisions[CHANNEL_COUNT][VERDICT_LABELS];     /* exactly one label each */
     uint64_t refusals[CHANNEL_COUNT][RULE_NAMED_COUNT];    /* one for each rule that a refusal names */
@@ -52,6 +60,7 @@ struct counts {
     uint64_t kicks[KICK_RESULTS];
     uint64_t login_locks[LOCK_BY_COUNT];
     uint64_t login_lock_refusals;
+    uint64_t notifications[NOTIFY_WAYS][NOTIFY_RESULTS];
     uint64_t login_questions[2]; /* before the password was looked at, and after it was right */
 };
 
@@ -69,7 +78,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 19 };
+enum { COUNTER_ROWS = 20 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are
@@ -83,7 +92,8 @@ void counters_name(const struct counter_row *row, size_t number, char name_r[COU
 
 /* The counter of locks, which the desk counts without a recorder too. */
 void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE]);
-/* Dovecot's questions when a password was right; the counter of the others follows it in order of name. */
+/* Dovecot's questions when a password was right; the counter of the others follows it in order of
+ * name. */
 #define COUNTER_ASKED_AFTER "login_questions stage=after"
 /* Beside the table, for the desk: those that bypassed, by day, UTC ("bypassed day=2026-11-22"). */
 void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE]);

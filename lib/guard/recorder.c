@@ -279,6 +279,15 @@ void recorder_kicked(struct recorder *recorder, enum kick_result result)
     count_one(recorder, &recorder->counts.kicks[result]);
 }
 
+void recorder_notified(struct recorder *recorder, enum notify_way way, enum notify_result result,
+                       uint64_t count)
+{
+    pthread_mutex_lock(&recorder->lock);
+    recorder->counts.notifications[way][result] += count;
+    recorder->counted = true;
+    pthread_mutex_unlock(&recorder->lock);
+}
+
 void recorder_reported(struct recorder *recorder, enum report_result result)
 {
     pthread_mutex_lock(&recorder->lock);

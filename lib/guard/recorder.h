@@ -49,6 +49,10 @@ void recorder_login_asked(struct recorder *recorder, bool after);
 void recorder_guard_locked(struct recorder *recorder);
 void recorder_lock_refused(struct recorder *recorder);
 
+/* Something came of `count` notifications. Any thread. */
+void recorder_notified(struct recorder *recorder, enum notify_way way, enum notify_result result,
+                       uint64_t count);
+
 /* Flushes all, as of now_ms: 1 or -1. */
 int recorder_flush(struct recorder *recorder, int64_t now_ms) must_check;
 

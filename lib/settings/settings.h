@@ -24,6 +24,24 @@ enum identity_mode { IDENTITY_MODE_OFF, IDENTITY_MODE_OBSERVE, IDENTITY_MODE_ENF
 enum identity_owner { IDENTITY_OWNER_ANY, IDENTITY_OWNER_SOLE };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
+/* What staff is told of ([notify]). */
+enum notify_condition {
+    NOTIFY_SUSPENSION,
+    NOTIFY_OWN_LOCK,
+    NOTIFY_NEAR_LIMIT,
+    NOTIFY_BYPASSED,
+    NOTIFY_COMPLAINT,
+    NOTIFY_DOMAIN_BLOCKED,
+    NOTIFY_LOGINS_BLOCKED,
+    NOTIFY_APPEAL,
+    NOTIFY_LOG_GAP,
+    NOTIFY_LEFT_OUT_COUNT,
+    NOTIFY_DIGEST = NOTIFY_LEFT_OUT_COUNT,
+    NOTIFY_CONDITION_COUNT
+};
+/* Their names, NULL-ended; that of a digest is none of them, since it has a setting of its own. */
+extern const char *const settings_notify_conditions[NOTIFY_LEFT_OUT_COUNT + 1];
+
 #define DURATION_OFF 0 /* of a duration that may be off */
 
 struct text;
@@ -135,6 +153,16 @@ struct settings {
     /* [unusual] */
     int unusual_mode; /* enum unusual_mode */
     int64_t unusual_new_recipients, unusual_factor, unusual_new_domains;
+    /* [notify] */
+    struct text_list notify_mail_to; /* addresses in key form */
+    char *notify_mail_from;          /* the same; "": none */
+    char *notify_smtp;               /* HOST:PORT */
+    char *notify_webhook;            /* "": none */
+    char *notify_webhook_key_file;
+    struct text_list notify_leave_out; /* of settings_notify_conditions */
+    int64_t notify_interval_ms, notify_per_hour;
+    int32_t notify_digest;           /* the hour in web.time_zone, or LIMIT_OFF */
+    char *notify_user_languages;     /* BCP 47 tags with blanks between; "": users get no mail */
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; sorted, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */

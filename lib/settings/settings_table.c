@@ -5,6 +5,13 @@
 #include "rules/unusual.h"
 
 static const char *const web_urls[] = {"http://", "https://", NULL};
+static const char *const webhook_urls[] = {"https://", "unix:/", NULL};
+const char *const settings_notify_conditions[NOTIFY_LEFT_OUT_COUNT + 1] = {
+    [NOTIFY_SUSPENSION] = "suspension",         [NOTIFY_OWN_LOCK] = "own_lock",
+    [NOTIFY_NEAR_LIMIT] = "near_limit",         [NOTIFY_BYPASSED] = "bypassed",
+    [NOTIFY_COMPLAINT] = "complaint",           [NOTIFY_DOMAIN_BLOCKED] = "domain_blocked",
+    [NOTIFY_LOGINS_BLOCKED] = "logins_blocked", [NOTIFY_APPEAL] = "appeal",
+    [NOTIFY_LOG_GAP] = "log_gap",               NULL};
 static const char *const on_failure_names[] = {
     [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
 static const char *const durability_names[] = {
@@ -487,6 +494,49 @@ const struct setting settings_table[] = {
      .min = 0, .max = UNUSUAL_NUMBER_MAX, .standard = "20", .unit = "domains",
      .sentence = "Many new domains are more than these, in the same 60 minutes and not written to in "
                  "90 days."},
+
+    {NAMED("notify", "mail_to"), .type = &settings_type_addresses, MEMBER(notify_mail_to),
+     .standard = "",
+     .sentence = "Who of support gets mail when a mailbox is suspended, a user objects, and the "
+                 "like (`leave_out` has all). Empty: nobody. `sendguard-notify` sends it."},
+    {NAMED("notify", "mail_from"), .type = &settings_type_may_address, MEMBER(notify_mail_from),
+     .standard = "",
+     .sentence = "The address in From of all mail of `sendguard-notify`, which sends none "
+                 "without."},
+    {NAMED("notify", "smtp"), .type = &settings_type_host_port, MEMBER(notify_smtp),
+     .standard = "127.0.0.1:25",
+     .sentence = "The mail server that takes it, on this machine or in a network that you trust: "
+                 "there is no TLS."},
+    {NAMED("notify", "webhook"), .type = &settings_type_may_url, MEMBER(notify_webhook),
+     .max = 1024, .standard = "", .choices = webhook_urls,
+     .sentence = "Where the same is posted as signed JSON, for a chat or a ticket system: a URL, "
+                 "or the path of a socket on which a program of yours speaks HTTP (`unix:/PATH`). "
+                 "Empty: nowhere."},
+    {NAMED("notify", "webhook_key_file"), .type = &settings_type_path,
+     MEMBER(notify_webhook_key_file), .standard = "/var/lib/sendguard/notify-key",
+     .sentence = "A file with the key that signs them, one line; mode 0600, and belongs to the "
+                 "user of the services."},
+    {NAMED("notify", "leave_out"), .type = &settings_type_words, MEMBER(notify_leave_out),
+     .standard = "", .choices = settings_notify_conditions,
+     .sentence = "What nobody is told of, where it happens too often to be of use. May be "
+                 "repeated."},
+    {NAMED("notify", "interval"), .type = &settings_type_duration, MEMBER(notify_interval_ms),
+     .min = SECOND_MS, .max = DAY_MS, .standard = "5m",
+     .sentence = "What happens first is told at once; what follows of the same kind within this "
+                 "time is told together at its end."},
+    {NAMED("notify", "per_hour"), .type = &settings_type_integer, MEMBER(notify_per_hour),
+     .min = 1, .max = 1000, .standard = "30", .unit = "notifications",
+     .sentence = "So many notifications in an hour at most; what is over waits, and is told "
+                 "together in the next hour."},
+    {NAMED("notify", "digest"), .type = &settings_type_limit, MEMBER(notify_digest),
+     .min = 0, .max = 23, .standard = "off", .unit = "o'clock",
+     .sentence = "The hour, in `web.time_zone`, in which a notification tells the numbers of the "
+                 "last 24 hours."},
+    {NAMED("notify", "user_languages"), .type = &settings_type_text, MEMBER(notify_user_languages),
+     .max = 100, .standard = "",
+     .sentence = "In which languages a user gets a mail when a suspension of the mailbox begins "
+                 "and when it ends: `de`, or `de en` for both below each other. Empty: users get "
+                 "none."},
 
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},

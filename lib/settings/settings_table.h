@@ -51,6 +51,8 @@ extern const struct setting_type
     settings_type_url,    /* begins with one of `choices`, at most max bytes; no '/' at its end */
     settings_type_may_url, /* the same, or empty */
     settings_type_store,  /* a URL as store_url.h has it, at most max bytes; no '/' at its end */
+    settings_type_host_port,   /* HOST:PORT */
+    settings_type_may_address, /* an address, or empty */
     settings_type_zone,   /* name of a time zone, "Europe/Berlin" */
     /* settings_type_lists.c, struct text_list */
     settings_type_domains,    /* a domain an item */
@@ -64,6 +66,7 @@ extern const struct setting_type
     settings_type_resolvers,  /* single addresses, each with "@PORT" or not; "system" is no item */
     settings_type_patterns,   /* a domain or "*.DOMAIN" an item; "none" is no item */
     settings_type_reasons,    /* "NAME SENTENCE" an item, one a line */
+    settings_type_words,      /* of `choices`, an item each */
     settings_type_links;      /* "LABEL URL" an item, one a line; the URL as of settings_type_url */
 
 struct setting {

@@ -302,6 +302,31 @@ static int parse_groups(struct settings_value *value)
 const struct setting_type settings_type_groups = {
     LIST, .parse = parse_groups, .values = "domains", .continues = true};
 
+/* Of `choices`. */
+static int parse_choices(struct settings_value *value)
+{
+    const char *rest = value->text, *word;
+    size_t length;
+    while ((length = settings_value_word(&rest, &word)) > 0) {
+        const char *const *choice = value->setting->choices;
+        while (*choice != NULL && (strlen(*choice) != length || memcmp(word, *choice, length) != 0))
+            choice++;
+        if (*choice == NULL)
+            return settings_value_fails_word(value, word, length, "is no choice");
+        add_item(value->member, *choice);
+    }
+    return 1;
+}
+
+static void describe_choices(const struct setting *setting, struct text *text)
+{
+    settings_value_choices(setting->choices, text);
+    text_add(text, ", several with blanks between, or nothing");
+}
+
+const struct setting_type settings_type_words = {
+    LIST, .parse = parse_choices, .describe = describe_choices, .may_be_empty = true};
+
 /* "Change your password https://panel.example.test/password": the last word is the URL. */
 static int parse_links(struct settings_value *value)
 {

@@ -4,6 +4,7 @@
 
 #include "base/store_url.h"
 #include "base/zone.h"
+#include "message/address.h"
 #include "settings/settings_type.h"
 
 enum {
@@ -141,6 +142,14 @@ static int parse_listen(struct settings_value *value)
 const struct setting_type settings_type_listen = {
     TEXT, .parse = parse_listen, .values = "HOST:PORT or an absolute path"};
 
+static int parse_host_port(struct settings_value *value)
+{
+    return check_host_port(value) && set_text(value);
+}
+
+const struct setting_type settings_type_host_port = {
+    TEXT, .parse = parse_host_port, .values = "HOST:PORT"};
+
 static int parse_may_listen(struct settings_value *value)
 {
     return value->length == 0 ? set_text(value) : parse_listen(value);
@@ -217,6 +226,25 @@ static int parse_store(struct settings_value *value)
 
 const struct setting_type settings_type_store = {
     TEXT, .parse = parse_store, .values = STORE_URL_FORMS, .is_url = true};
+
+/* ---- mail ------------------------------------------------------------------------------ */
+
+static int parse_may_address(struct settings_value *value)
+{
+    struct address address;
+    if (value->length == 0)
+        return set_text(value);
+    const char *fault = address_normalise(value->text, value->length, &address);
+    if (fault != NULL)
+        return settings_value_fails(value, fault);
+    char **member = value->member;
+    free(*member);
+    *member = xstrdup(address.text);
+    return 1;
+}
+
+const struct setting_type settings_type_may_address = {
+    TEXT, .parse = parse_may_address, .values = "an address, or nothing", .may_be_empty = true};
 
 /* ---- names ------------------------------------------------------------------------------ */
 

@@ -32,7 +32,7 @@ struct observations {
     const struct counter *counters;
     size_t sender_count, near_count, counter_count; /* 0..OBSERVATIONS_MAX each */
 };
-enum { OBSERVATIONS_MAX = 224 }; /* so that no message waits long for one bundle */
+enum { OBSERVATIONS_MAX = 256 }; /* so that no message waits long for one bundle */
 /* Writes all of it in one step. Returns 1 or -1. */
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
     must_check;

@@ -24,7 +24,8 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "milter", "held", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "ptr", "helo",
+       "postfix_data", "milter", "held", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "notify",
+       "ptr", "helo",
        "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
 LIMIT = 30 if SANITIZED else 10  # seconds
@@ -155,7 +156,7 @@ def test_text_for_people(doctor):
     assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
     assert lines[0].startswith("BAD   settings             ")
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
-    assert lines[1].startswith(" " * 27) and re.match("1[89] ok, 1 bad, ", lines[-1])
+    assert lines[1].startswith(" " * 27) and re.match("2[12] ok, 1 bad, ", lines[-1])
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
@@ -659,6 +660,17 @@ def test_milter(doctor):
         assert found()["state"] == "bad" and found()["advice"] == "systemctl start sendguard-milter"
     finally:
         doctor.stack.start("milter")
+
+
+def test_notify(doctor):
+    def found(*settings):
+        return doctor.checks("notify", settings=[f"notify.{one}" for one in settings])["notify"]
+
+    assert found()["state"] == "ok" and "is not used" in found()["found"]
+    nobody = found("mail_to=desk@example.test")
+    assert nobody["state"] == "bad" and "notify.mail_from is not set" in nobody["found"]
+    idle = found("mail_to=desk@example.test", "mail_from=guard@example.test")
+    assert idle["state"] == "bad" and idle["advice"] == "systemctl enable --now sendguard-notify"
 
 
 def test_held(doctor):

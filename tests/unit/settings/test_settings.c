@@ -94,6 +94,16 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->unusual_new_recipients, 40);
     ck_assert_int_eq(settings->unusual_factor, 3);
     ck_assert_int_eq(settings->unusual_new_domains, 20);
+    ck_assert_uint_eq(settings->notify_mail_to.count, 0);
+    ck_assert_str_eq(settings->notify_mail_from, "");
+    ck_assert_str_eq(settings->notify_smtp, "127.0.0.1:25");
+    ck_assert_str_eq(settings->notify_webhook, "");
+    ck_assert_str_eq(settings->notify_webhook_key_file, "/var/lib/sendguard/notify-key");
+    ck_assert_uint_eq(settings->notify_leave_out.count, 0);
+    ck_assert_int_eq(settings->notify_interval_ms, 5 * MINUTE_MS);
+    ck_assert_int_eq(settings->notify_per_hour, 30);
+    ck_assert_int_eq(settings->notify_digest, LIMIT_OFF);
+    ck_assert_str_eq(settings->notify_user_languages, "");
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->spf_resolver.count, 0);
     ck_assert_uint_eq(settings->blocks_unroutable.count, 4);
@@ -279,6 +289,21 @@ static const struct {
     {"dovecot", "doveadm_url", "http://[::1]:9405/", "http://[::1]:9405"},
     {"dovecot", "doveadm_url", "", ""},
     {"lock", "reopen_by_webmail", "yes", "yes"},
+    {"notify", "mail_to", "Desk@Example.TEST eve@example.test",
+     "desk@example.test\neve@example.test"},
+    {"notify", "mail_from", "Guard@Example.TEST", "guard@example.test"},
+    {"notify", "mail_from", "", ""},
+    {"notify", "smtp", "[::1]:10025", "[::1]:10025"},
+    {"notify", "webhook", "unix:/run/hook.sock", "unix:/run/hook.sock"},
+    {"notify", "webhook", "https://chat.example.test/hooks/1", "https://chat.example.test/hooks/1"},
+    {"notify", "webhook_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
+    {"notify", "leave_out", "near_limit bypassed", "near_limit\nbypassed"},
+    {"notify", "leave_out", "", ""},
+    {"notify", "interval", "1h", "1h"},
+    {"notify", "per_hour", "1", "1"},
+    {"notify", "digest", "0", "0"},
+    {"notify", "digest", "off", "off"},
+    {"notify", "user_languages", "de en", "de en"},
     {"lock", "password_max_age", "365d", "365d"},
     {"lock", "password_max_age", "off", "off"},
     {"dovecot", "doveadm_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
@@ -350,6 +375,14 @@ static const struct {
     {"dovecot.doveadm_url=127.0.0.1:9405", "a URL that begins with http:// or https://, or nothing"},
     {"dovecot.doveadm_key_file=", "absolute path"},
     {"lock.reopen_by_webmail=on", "no or yes"},
+    {"notify.mail_from=guard", "notify.mail_from: \"guard\""},
+    {"notify.smtp=/run/smtp.sock", "HOST:PORT"},
+    {"notify.webhook=http://chat.example.test/",
+     "a URL that begins with https:// or unix:/, or nothing"},
+    {"notify.leave_out=suspension all", "\"all\": is no choice"},
+    {"notify.interval=0s", "is out of range"},
+    {"notify.per_hour=0", "is out of range"},
+    {"notify.digest=24", "is out of range"},
     {"lock.password_max_age=29d", "is out of range; expected 30d to 3650d or off"},
     {"lock.password_max_age=365", "is no duration"},
     {"auth.listen=", "auth.listen"},

@@ -365,7 +365,7 @@ START_TEST(test_all_values)
     size_t lines = 0;
     for (const char *line = all; (line = strstr(line, " =")) != NULL; line++)
         lines++;
-    size_t empty_lists = 7, second_items = 2; /* of the two lists of networks */
+    size_t empty_lists = 9, second_items = 2; /* of the two lists of networks */
     ck_assert_uint_eq(lines, settings_count - empty_lists + second_items);
     ck_assert_ptr_nonnull(strstr(all, "[suspension]\nvolume = 24h\ncomplaints = 24h, 72h, "));
     check_round_trip(false);

@@ -1,4 +1,4 @@
-#include "auth/rounds.h"
+#include "daemon/rounds.h"
 
 #include <time.h>
 

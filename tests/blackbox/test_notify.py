@@ -1,0 +1,304 @@
+"""sendguard-notify with a real Postfix, whose mailboxes are looked into, and a web server on a socket file."""
+
+import email
+import email.policy
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import socketserver
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from programs import BUILD, PATIENCE, Guard, eventually, free_port
+
+KEY = "a-key-of-the-tests-that-nobody-else-has"
+SHELL = BUILD / "sendguard"
+CONDITIONS = ("suspension", "own_lock", "near_limit", "bypassed", "complaint", "domain_blocked",
+              "logins_blocked", "appeal", "log_gap", "digest")
+
+MAIN_CF = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+daemon_directory = /usr/lib/postfix/sbin
+command_directory = /usr/sbin
+maillog_file = {folder}/postfix.log
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.example.test
+mydestination =
+mynetworks = 127.0.0.0/8
+alias_maps =
+alias_database =
+smtpd_peername_lookup = no
+virtual_mailbox_domains = example.test
+virtual_mailbox_base = {folder}/mail
+virtual_mailbox_maps = inline:{{ desk@example.test=desk/, alice@example.test=alice/ }}
+virtual_minimum_uid = 8
+virtual_uid_maps = static:8
+virtual_gid_maps = static:8
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions = reject_unlisted_recipient, permit
+multi_instance_enable = yes
+"""
+MASTER_CF = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+virtual unix - n n - - virtual
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix:
+    """It delivers to desk@ and alice@example.test."""
+
+    def __init__(self):
+        assert os.geteuid() == 0, "Postfix runs as several users: this test wants root"
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sendguard.", dir="/tmp"))
+        self.folder.chmod(0o755)
+        self.port = free_port()
+        for name in ("conf", "queue", "data", "mail"):
+            (self.folder / name).mkdir()
+        shutil.chown(self.folder / "data", "postfix")
+        shutil.chown(self.folder / "mail", "mail")
+        (self.folder / "conf/main.cf").write_text(MAIN_CF.format(folder=self.folder))
+        (self.folder / "conf/master.cf").write_text(MASTER_CF.format(port=self.port))
+        self.run("start")
+
+    def run(self, command):
+        subprocess.run(["postfix", "-c", self.folder / "conf", command], check=True, timeout=PATIENCE,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop(self):
+        self.run("stop")
+        shutil.rmtree(self.folder)
+
+    def empty(self):
+        for path in (self.folder / "mail").glob("*/new/*"):
+            path.unlink()
+
+    def mail(self, name):
+        """What that mailbox has got, the oldest first."""
+        paths = sorted((self.folder / "mail" / name).glob("new/*"), key=lambda path: path.stat().st_mtime_ns)
+        return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
+
+
+class Hook(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Where notifications are posted to. `answer`: a status, or an event that it waits for."""
+
+    daemon_threads = True
+    request_queue_size = 32
+
+    def __init__(self, path):
+        self.got, self.answer = [], 204
+        super().__init__(str(path), Handler)
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+    def told(self, condition=None):
+        bodies = [json.loads(body) for _, _, body in self.got]
+        return [one for one in bodies if condition in (None, one["condition"])]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        hook = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        hook.got.append((self.path, self.headers, body))
+        if isinstance(hook.answer, threading.Event):
+            hook.answer.wait(PATIENCE)
+            return
+        self.send_response(hook.answer)
+        if hook.answer == 302:
+            self.send_header("Location", "http://localhost/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def address_string(self):
+        return "the socket"
+
+    def log_message(self, *_):
+        pass
+
+
+class Notify(Guard):
+    """sendguard-notify; it listens nowhere."""
+
+    program = BUILD / "sendguard-notify"
+
+    def start(self, *more):
+        self.spawn(*more)
+        self.log.wait('msg=(started|"cannot start")')
+        assert self.running, self.finished_log()
+        return self
+
+    def leads(self):
+        self.log.wait('msg="notifications are sent here"')
+        return self
+
+    def shell(self, *words, status=0):
+        done = subprocess.run([str(SHELL), "-c", str(self.config_path), *words], text=True, capture_output=True,
+                              timeout=PATIENCE * 3, stdin=subprocess.DEVNULL)
+        assert done.returncode == status, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def suspend(self, mailbox):
+        self.shell("suspend", mailbox, "--cause", "terms", "--for", "24h", "--note", "a test")
+
+    def lift(self, mailbox):
+        self.shell("lift", mailbox, "--note", "a test")
+
+
+@pytest.fixture(scope="module")
+def postfix():
+    postfix = Postfix()
+    yield postfix
+    postfix.stop()
+
+
+@pytest.fixture
+def hook(folder):
+    hook = Hook(folder / "hook.sock")
+    yield hook
+    hook.stop()
+
+
+@pytest.fixture
+def notify(folder, store, postfix, hook):
+    """Not started yet."""
+    key = folder / "notify-key"
+    key.write_text(KEY + "\n")
+    key.chmod(0o600)
+    postfix.empty()
+    notify = Notify(folder, store, {"notify": {
+        "mail_to": "desk@example.test", "mail_from": "guard@example.test", "smtp": f"127.0.0.1:{postfix.port}",
+        "webhook": f"unix:{folder}/hook.sock", "webhook_key_file": key, "interval": "1s"}})
+    yield notify
+    notify.stop()
+
+
+def check_signature(headers, body):
+    moment, signature = (part.split("=", 1)[1] for part in headers["Sendguard-Signature"].split(","))
+    wanted = hmac.new(KEY.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert signature == wanted and abs(int(moment) - time.time()) < 600
+
+
+def counted(notify, by, result):
+    return notify.store.counters().get(f"notifications by={by} result={result}", 0)
+
+
+def test_suspension(notify, hook, postfix):
+    """Support is told, and the user of the mailbox when it begins and ends."""
+    notify.configure({"notify": {"user_languages": "de"}})
+    notify.start().leads()
+    notify.suspend("alice@example.test")
+    eventually(lambda: hook.got, "it is posted")
+    path, headers, body = hook.got[0]
+    told = json.loads(body)
+    check_signature(headers, body)
+    assert path == "/" and headers["Content-Type"] == "application/json"
+    assert headers["Sendguard-Id"] == told["id"] and told["condition"] == "suspension"
+    assert told["items"][0]["mailbox"] == "alice@example.test" and told["items"][0]["cause"] == "terms"
+    eventually(lambda: postfix.mail("desk"), "support gets mail")
+    mail = postfix.mail("desk")[0]
+    assert mail["Subject"] == "[Sendguard] alice@example.test is suspended" == told["subject"]
+    assert mail["Auto-Submitted"] == "auto-generated" and mail["Return-Path"] == "<>"
+    assert mail["Message-ID"] == f"<{told['id']}@example.test>"
+    assert "against the terms of use" in mail.get_content()
+    eventually(lambda: postfix.mail("alice"), "the user gets mail")
+    mail = postfix.mail("alice")[0]
+    assert mail["Subject"].startswith("Das Senden aus alice@example.test ist bis")
+    assert "Was aus diesem Postfach gesendet wurde" in " ".join(mail.get_content().split())
+    notify.lift("alice@example.test")
+    eventually(lambda: len(postfix.mail("alice")) == 2, "the user gets mail when it ends")
+    assert postfix.mail("alice")[1]["Subject"] == "alice@example.test kann wieder senden"
+    assert len(hook.got) == 1 and len(postfix.mail("desk")) == 1
+    eventually(lambda: counted(notify, "user", "sent") == 2, "it is counted")
+    assert counted(notify, "mail", "sent") == counted(notify, "webhook", "sent") == 1
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_fails_is_sent_again(notify, hook):
+    """Also after a kill: once more, with the same id. Redirects are not followed."""
+    hook.answer = 302
+    notify.start().leads()
+    notify.suspend("bob@example.test")
+    eventually(lambda: hook.got, "it is posted")
+    notify.log.wait('level=error msg="a notification cannot be sent" by=webhook .*HTTP status 302')
+    assert [path for path, _, _ in hook.got] == ["/"]
+    hook.answer = 500
+    eventually(lambda: len(hook.got) == 2, "it is posted again")
+    hook.answer = threading.Event()
+    eventually(lambda: len(hook.got) == 3, "it is posted again")
+    assert "1 by webhook wait, of which 1 were tried in vain" in notify.shell("notify")
+    assert "1 notifications by webhook cannot be sent" in " ".join(notify.shell("doctor", "notify").split())
+    notify.kill()
+    hook.answer = 204
+    notify.start() # it waits until the one that was killed leads no more
+    eventually(lambda: len(hook.got) == 4, "it is posted once more", PATIENCE * 3)
+    assert len({json.loads(body)["id"] for _, _, body in hook.got}) == 1
+    eventually(lambda: "0 by webhook wait" in notify.shell("notify"), "nothing waits")
+    assert len(hook.got) == 4
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_test(notify, hook, postfix):
+    """One of each, also where the program does not run."""
+    notify.configure({"notify": {"user_languages": "de en"}})
+    notify.start().leads()
+    notify.stop()
+    lines = notify.shell("notify", "--test").splitlines()
+    assert len(lines) == 1 + 2 * len(CONDITIONS) + 2 and all(line.endswith("sent") for line in lines[1:])
+    assert [one["condition"] for one in hook.told()] == list(CONDITIONS)
+    assert all(one["test"] for one in hook.told())
+    eventually(lambda: len(postfix.mail("desk")) == len(CONDITIONS) + 2, "mail comes")
+    hook.answer = 500
+    tried = json.loads(notify.shell("notify", "--test", "--json", status=1))["tried"]
+    assert {(one["by"], one["sent"]) for one in tried} == {("mail", True), ("webhook", False), ("user", True)}
+    assert all(one["error"] == "notify.webhook: answers with HTTP status 500" for one in tried
+               if one["by"] == "webhook")
+
+
+@pytest.mark.parametrize("store", ["redis"], indirect=True)
+def test_two_programs(notify, hook, folder):
+    """One of them sends."""
+    other = Notify(folder, notify.store, notify.settings)
+    notify.start().leads()
+    other.start()
+    other.log.wait('msg="another program sends notifications"')
+    notify.suspend("carol@example.test")
+    eventually(lambda: hook.got, "it is posted")
+    other.stop()
+    assert len(hook.got) == 1
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("fault, words", [
+    ({"mail_from": ""}, "notify.mail_from is not set"),
+    ({"webhook_key_file": "/nowhere/key"}, "/nowhere/key"),
+])
+def test_wrong_settings(notify, fault, words):
+    notify.configure({"notify": fault})
+    notify.spawn()
+    assert notify.wait() == 78
+    assert words in notify.finished_log().replace('"', " ").replace("where=", "").replace(" error= ", " ")
+    notify.process = None
