@@ -75,7 +75,10 @@ struct desk {
  *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended"|
  *     "blocked","recipients":102,"off_domain":98,"channel":…|null,"reasons":[REASON…]},
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
- *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
+ *     "network":"203.0.113.0/24"|null,"decision":…|null,
+ *     "network_first_at":moment|null (less than 24 h ago),
+ *     "connection":"here" (the reader's own network)|"new" (one with that moment)|"other"|null,
+ *     "id":…|null (as the webmail named it)}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
  *  "contact":…, "contact_is_mail":bool, "can_lock":bool, "can_lock_signins":bool, "can_unpause":bool, "unpause_messages":20,
  *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: for another cause,

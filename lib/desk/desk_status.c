@@ -11,9 +11,12 @@
 #include "desk/input.h"
 #include "desk/recorded.h"
 #include "desk/view.h"
+#include "guard/keyed_hash.h"
 #include "guard/sending_state.h"
 #include "message/address.h"
+#include "rules/profile.h"
 #include "store/kept.h"
+#include "store/values.h"
 
 enum {
     MESSAGES_SHOWN = 50,
@@ -23,12 +26,58 @@ enum {
 
 /* ---- the messages that fill the windows ---------------------------------------------- */
 
+/* What tells the user's own messages from others': where the page is read, and since when the
+ * mailbox's networks are known. */
+struct connections {
+    const char *here; /* key form; NULL: not known */
+    struct keyed_hash_keys keys;
+    struct value profile; /* length 0: there is none */
+};
+
+/* 1 or -1. */
+static int find_connections(const struct context *context, const char *mailbox,
+                            const char *reader_ip, struct connections *connections_r)
+{
+    struct problem unimportant;
+    *connections_r = (struct connections){.keys.key = context->desk->key};
+    if (!input_ip(context, reader_ip, "ip", &connections_r->here, &unimportant))
+        connections_r->here = NULL;
+    if (context->desk->key == NULL)
+        return 1;
+    int found = store_value(context->desk->store, context->arena, VALUE_PROFILE, mailbox,
+                            context->now_ms, &connections_r->profile);
+    if (found == 0)
+        connections_r->profile.length = 0;
+    return found < 0 ? -1 : 1;
+}
+
+static void add_connection(const struct context *context, struct connections *connections,
+                           const char *ip, struct json_object *view)
+{
+    int64_t first_ms = 0;
+    if (ip == NULL || connections->here == NULL)
+        return;
+    if (strcmp(ip, connections->here) == 0) {
+        json_add_string(view, "connection", "here");
+        return;
+    }
+    if (connections->profile.length > 0)
+        first_ms = profile_network_first_ms(connections->profile.bytes,
+                                            connections->profile.length,
+                                            keyed_hash_profiled_network(&connections->keys, ip));
+    bool is_new = first_ms != 0 && window_holds(first_ms, DAY_MS, context->now_ms);
+    if (is_new)
+        json_add_moment(view, "network_first_at", first_ms);
+    json_add_string(view, "connection", is_new ? "new" : "other");
+}
+
 /* The history's entry from which on a record is looked for, the newest first. */
 struct search {
     const struct history *history;
     size_t left; /* entries that are not passed yet: [0, left) */
     size_t stop; /* of which those below are not shown */
     struct json_object **shown;
+    struct connections connections;
 };
 
 static struct json_object *json_of_entry(const struct entry *entry)
@@ -39,6 +88,9 @@ static struct json_object *json_of_entry(const struct entry *entry)
     json_add_null(view, "recipients");
     json_add_null(view, "channel");
     json_add_null(view, "network");
+    json_add_null(view, "network_first_at");
+    json_add_null(view, "connection");
+    json_add_null(view, "id");
     json_add_null(view, "decision");
     return view;
 }
@@ -66,7 +118,9 @@ static void match(const struct context *context, struct search *search, const st
         json_add_string(view, "channel", json_string(recorded.facts, "channel", NULL));
         json_add_string(view, "network",
                         view_network(context->arena, json_string(recorded.facts, "ip", NULL)));
+        add_connection(context, &search->connections, json_string(recorded.facts, "ip", NULL), view);
         json_add_decision(view, "decision", record->decision);
+        json_add_string(view, "id", json_string(recorded.facts, "id", NULL));
         return;
     }
 }
@@ -94,7 +148,7 @@ static int find_records(const struct context *context, const char *mailbox, stru
 }
 
 static int add_messages(const struct context *context, const struct forecast *forecast,
-                        struct json_object *view)
+                        const char *reader_ip, struct json_object *view)
 {
     struct history history = forecast->account.history;
     while (history.count > 0 &&
@@ -104,7 +158,8 @@ static int add_messages(const struct context *context, const struct forecast *fo
     }
     size_t shown = history.count < MESSAGES_SHOWN ? history.count : MESSAGES_SHOWN;
     struct json_object *messages[MESSAGES_SHOWN];
-    struct search search = {&history, history.count, history.count - shown, messages};
+    struct search search = {.history = &history, .left = history.count,
+                            .stop = history.count - shown, .shown = messages};
     for (size_t i = 0; i < shown; i++)
         messages[i] = json_of_entry(&history.entries[search.stop + i]);
     struct json_object *list = json_add_list(view, "messages");
@@ -112,7 +167,13 @@ static int add_messages(const struct context *context, const struct forecast *fo
         json_object_array_add(list, messages[i - 1]);
     json_add_int(view, "messages_total", (int64_t)history.count);
     json_add_int(view, "more_messages", (int64_t)(history.count - shown));
-    return shown == 0 ? 1 : find_records(context, forecast->mailbox, &search);
+    if (shown == 0)
+        return 1;
+    int result = find_connections(context, forecast->mailbox, reader_ip, &search.connections);
+    if (result > 0)
+        result = find_records(context, forecast->mailbox, &search);
+    keyed_hash_forget(&search.connections.keys);
+    return result;
 }
 
 /* ---- the refusal that led here --------------------------------------------------------- */
@@ -323,7 +384,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     if (message != NULL)
         json_object_object_del(message, "network_ip");
     json_add(view, "message", take(message));
-    if (add_messages(&context, &forecast, view) < 0)
+    if (add_messages(&context, &forecast, reader_ip, view) < 0)
         return -1;
     desk_add_contact(view, contact);
     json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspensions));

@@ -550,3 +550,15 @@ bool profile_was_other(struct text *profile)
     add_head(profile, &head);
     return true;
 }
+
+int64_t profile_network_first_ms(const void *profile, size_t length, uint64_t network)
+{
+    freed_by(text_free) struct text copy = {0};
+    struct profile_head head;
+    text_add_bytes(&copy, profile, length);
+    read_head(&copy, &head);
+    for (size_t i = 0; i < head.network_count; i++)
+        if (head.networks[i].hash == network)
+            return head.networks[i].first_ms;
+    return 0;
+}

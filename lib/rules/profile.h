@@ -69,4 +69,7 @@ bool profile_holds(const struct text *profile, const struct profile_message *mes
 bool profile_was_user(struct text *profile, uint32_t new_recipients, int64_t at_ms);
 bool profile_was_other(struct text *profile);
 
+/* When mail came first from that network (its hash), as far as a profile knows; 0: it does not. */
+int64_t profile_network_first_ms(const void *profile, size_t length, uint64_t network);
+
 #endif

@@ -9,7 +9,7 @@
  *                  second ahead is now, as json_add_moment rounds up
  *   "rule", "cause", "channel", "state", "verdict", "outcome", "action", "role", "source",
  *   "kind", "headline", "field", "mode", "of", "value", "where", "by", "hint",
- *   "ended", "why", "type", "done", "appeal_problem", "protocol"   (a word of ours)
+ *   "ended", "why", "type", "done", "appeal_problem", "protocol", "connection"   (a word of ours)
  *        KEY_text  the text "KEY.WORD" of the catalogue, with the object around as
  *                  its values (in the order of the object's members: what a text uses
  *                  has to stand before); absent when there is none

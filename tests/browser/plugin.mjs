@@ -159,6 +159,7 @@ export const tests = {
           windows: [{ rule: hostile, name: hostile, used: hostile, back: [hostile, 1] }, hostile], back: hostile,
           rolling: hostile, quoted: hostile, sentence: hostile,
         },
+        messages: [{ at: hostile, recipients: hostile, channel: 'webmail', network: hostile, id: `<${hostile}>.0123456789abcdef` }, hostile],
       },
     });
     for (const html of [result.html, result.page]) {

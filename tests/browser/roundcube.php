@@ -25,7 +25,7 @@ case 'refusal':
     $answer->body = $case['body'];
     $refusal = new sendguard_refusal(new sendguard_texts($plugin, $rcmail));
     $result = $refusal->dialog($answer, 'notsent', true, true);
-    $result['page'] = (new sendguard_status_page(new sendguard_texts($plugin, $rcmail)))->html($answer, new sendguard_answer());
+    $result['page'] = (new sendguard_status_page(new sendguard_texts($plugin, $rcmail), 'strval'))->html($answer, $answer);
     break;
 case 'server_refusal':
     $plugin->add_texts('localization/');

@@ -1,6 +1,7 @@
 // Settings > Sending status.
 import assert from 'node:assert/strict';
 import { violations } from './desk.mjs';
+import { until } from './stack.mjs';
 
 const page = '?_task=settings&_action=plugin.sendguard';
 
@@ -19,6 +20,24 @@ export const tests = {
     const label = await meter.getAttribute('aria-labelledby');
     assert.equal(await alice.page.locator(`#${label}`).innerText(), 'Messages in 24 hours');
     assert.equal(await alice.page.locator('.sendguard-state').innerText(), 'You can send');
+  },
+
+  async 'what was sent can be opened in Sent, as long as it is there'({ stack, alice }) {
+    await alice.send({ to: 'bob@example.test', subject: 'do you know this one' });
+    await alice.go(page);
+    const list = alice.page.getByRole('region', { name: 'What was sent' });
+    const link = list.locator('li').first().getByRole('link', { name: 'Open in Sent' });
+    assert.match(await list.locator('li').first().innerText(), /\d\d:\d\d · to one recipient · .* · Open in Sent/);
+    assert.deepEqual(await violations(alice.page, '[aria-labelledby=sendguard-sent-title]'), []);
+    if (process.env.PICTURES) await alice.page.screenshot({ path: `${process.env.PICTURES}/settings-sent.png` });
+    const address = await link.getAttribute('href');
+    await link.focus();
+    await alice.page.keyboard.press('Enter');
+    await alice.page.waitForSelector('.subject:has-text("do you know this one")');
+    await alice.page.evaluate(() => { rcmail.command('delete'); });
+    await until('the message deleted', () => !stack.has('alice@example.test', 'do you know this one', 'Sent'));
+    await alice.page.goto(new URL(address, alice.url).href);
+    assert.match(await alice.page.locator('.sendguard-status').innerText(), /not in Sent any more/);
   },
 
   async 'looking at Settings counts nothing'({ stack, alice }) {

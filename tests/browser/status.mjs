@@ -245,6 +245,8 @@ export const tests = {
 
   async 'the first pause can be ended once by its user, after reading, by keys alone'({ stack }) {
     const mailbox = 'status-unpause@example.test';
+    const sent = { en: ['What was sent', 'from another connection, first seen'], de: ['Was gesendet wurde', 'über eine andere Verbindung, zuerst gesehen'],
+      fr: ['Ce qui a été envoyé', 'd’une autre connexion, vue pour la première fois'], es: ['Lo que se envió', 'desde otra conexión, vista por primera vez'] };
     stack.settings(...settings, 'suspension.unpause_messages=2');
     try {
       await send(stack, mailbox, 3);
@@ -256,6 +258,7 @@ export const tests = {
           assert.deepEqual(await violations(page), [], locale);
           assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0, locale);
           assert.ok(await page.getByRole('button', { name: button }).isVisible());
+          assert.match(await page.getByRole('region', { name: sent[locale][0] }).innerText(), new RegExp(`203\\.0\\.113\\.0/24\\s+${sent[locale][1]}.*\\d\\d:\\d\\d`));
           assert.deepEqual(faults, []);
           if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/unpause-${locale}.png`, fullPage: true });
           await context.close();

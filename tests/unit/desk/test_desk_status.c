@@ -79,6 +79,35 @@ START_TEST(full)
 }
 END_TEST
 
+/* The reader's own messages are told from those of another connection; one that is new, with since
+ * when. Where nobody knows who reads, nothing is said. */
+START_TEST(whose_connection)
+{
+    rig_begin(_i, WITH(SMALL));
+    const struct submission usual = rig_message("1", 1);
+    ck_assert_int_eq(rig_judge(&usual, NOW).kind, VERDICT_ADMIT);
+    struct submission other = rig_message("2", 1);
+    struct problem problem;
+    ck_assert_int_eq(submission_set_ip(&other, "198.51.100.9", 12, &problem), 1);
+    ck_assert_int_eq(rig_judge(&other, NOW + 20 * HOUR_MS).kind, VERDICT_ADMIT);
+    struct json_object *view =
+        VIEW(desk_status(rig_desk(), ALICE, 0, "192.0.2.1", NOW + 20 * HOUR_MS + 1, &made));
+    check_member(view, "messages.0.connection", "new");
+    check_member(view, "messages.0.network_first_at", "2025-11-23T01:40:00Z");
+    check_member(view, "messages.0.id", "2");
+    check_member(view, "messages.1.connection", "here");
+    check_member(view, "messages.1.network_first_at", "null");
+    view = VIEW(desk_status(rig_desk(), ALICE, 0, "203.0.113.1", NOW + 20 * HOUR_MS + 1, &made));
+    check_member(view, "messages.1.connection", "new");
+    const struct submission again = rig_message("3", 1);
+    ck_assert_int_eq(rig_judge(&again, NOW + 25 * HOUR_MS).kind, VERDICT_ADMIT);
+    view = VIEW(desk_status(rig_desk(), ALICE, 0, "203.0.113.1", NOW + 25 * HOUR_MS, &made));
+    check_member(view, "messages.0.connection", "other");
+    check_member(view, "messages.0.network_first_at", "null");
+    check_member(view_status(ALICE, 0, NOW + 25 * HOUR_MS), "messages.0.connection", "null");
+}
+END_TEST
+
 /* Where nothing is refused, the page says as the webmail does that all can be sent. */
 START_TEST(full_observed)
 {
@@ -537,7 +566,8 @@ int main(void)
     Suite *suite = suite_create("desk status");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
-        unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, recipients_full, too_big,
+        unknown_mailbox, budget, full, whose_connection, full_observed, paused, attempts_run_out,
+        recipients_full, too_big,
         sender_blocked, sender_blocked_for_spf, sender_blocked_exempt, sender_blocked_observed,
         unusual_rate,
         over_time_headline,

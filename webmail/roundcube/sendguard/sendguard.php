@@ -52,6 +52,7 @@ class sendguard extends rcube_plugin
         if ($rcmail->task === 'mail') {
             $this->register_action('plugin.sendguard_delivery', [$this, 'delivery']);
             $this->register_action('plugin.sendguard_hints', [$this, 'hints']);
+            $this->register_action('plugin.sendguard_sent', [$this, 'open_sent']);
         }
         if ($rcmail->output instanceof rcmail_output_html) {
             $this->init_pages($rcmail->task, $rcmail->action);
@@ -281,13 +282,35 @@ class sendguard extends rcube_plugin
         $rcmail = rcmail::get_instance();
         $mailbox = $this->mailbox();
         $answer = $this->client()->ask($this->envelope($mailbox) + ['from' => $mailbox, 'to' => [$mailbox]]);
-        $page = new sendguard_status_page(new sendguard_texts($this, $rcmail));
+        $page = new sendguard_status_page(new sendguard_texts($this, $rcmail), function ($id) use ($rcmail) {
+            return $rcmail->url(['_task' => 'mail', '_action' => 'plugin.sendguard_sent', '_id' => $id]);
+        });
         [$web, $token] = $this->web($answer->member('status_url'), '/status', self::DELIVERY_SECONDS);
         $status = $web ? $web->status($token, $this->envelope($mailbox)['lang']) : new sendguard_answer();
 
         $rcmail->output->set_pagetitle($this->gettext('status'));
         $this->register_handler('plugin.body', function () use ($page, $answer, $status) {
             return $page->html($answer, $status);
+        });
+        $rcmail->output->send('plugin');
+    }
+
+    /** A link of that page: the message in Sent, or that it is there no longer. */
+    public function open_sent()
+    {
+        $rcmail = rcmail::get_instance();
+        $id = (string) rcube_utils::get_input_string('_id', rcube_utils::INPUT_GET, true);
+        $sent = (string) $rcmail->config->get('sent_mbox');
+        $found = $sent !== '' && preg_match('/^<[\x21-\x7E]{1,900}>$/', $id)
+            ? $rcmail->get_storage()->search_once($sent, 'HEADER MESSAGE-ID ' . rcube_imap_generic::escape($id)) : null;
+        $uids = $found ? $found->get() : [];
+        if ($uids) {
+            $rcmail->output->redirect(['_task' => 'mail', '_action' => 'show', '_mbox' => $sent, '_uid' => end($uids)]);
+        }
+        $this->add_texts('localization/');
+        $rcmail->output->set_pagetitle($this->gettext('status'));
+        $this->register_handler('plugin.body', function () {
+            return html::div('sendguard-status scroller', html::p(null, rcube::Q($this->gettext('notinsent'))));
         });
         $rcmail->output->send('plugin');
     }

@@ -11,11 +11,17 @@ class sendguard_status_page
     const LOOKS = ['ok' => 'confirmation', 'paused' => 'error', 'stopped' => 'error',
         'blocked' => 'error'];
 
+    const MESSAGES_SHOWN = 10;
+
     private $texts;
 
-    public function __construct(sendguard_texts $texts)
+    /** @var callable The address at which Roundcube opens a sent message, of its Message-ID */
+    private $opens;
+
+    public function __construct(sendguard_texts $texts, callable $opens)
     {
         $this->texts = $texts;
+        $this->opens = $opens;
     }
 
     /** `$status`: what the web interface says of the same mailbox; it may have nothing. */
@@ -43,7 +49,7 @@ class sendguard_status_page
         }
         $link = $this->texts->status_link($answer->member('status_url'), $this->texts->plain('fullstatus'), 'btn btn-primary');
 
-        return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->delivery($answer, $status)
+        return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->sent($status) . $this->delivery($answer, $status)
             . html::div('sendguard-message', $this->texts->questions($shown) . $this->texts->sentence($shown));
     }
 
@@ -53,6 +59,36 @@ class sendguard_status_page
         $reasons = $shown->text('state') === 'blocked' ? $shown->texts('reasons') : [];
 
         return array_merge($reasons, $shown->texts('lines'));
+    }
+
+    /** The messages that count, so that the user can tell whether they are his own. */
+    private function sent(sendguard_answer $status)
+    {
+        $messages = array_slice($status->objects('messages'), 0, self::MESSAGES_SHOWN);
+        $items = implode('', array_map([$this, 'sent_message'], $messages));
+
+        return $items === '' ? '' : html::tag('section', ['class' => 'sendguard-window', 'aria-labelledby' => 'sendguard-sent-title'],
+            html::tag('h3', ['id' => 'sendguard-sent-title'], $this->texts->html('sent'))
+            . html::tag('ul', ['class' => 'sendguard-messages sendguard-message'], $items));
+    }
+
+    private function sent_message(array $message)
+    {
+        $text = function ($name) use ($message) {
+            return is_string($message[$name] ?? null) ? $message[$name] : '';
+        };
+        $recipients = (int) ($message['recipients'] ?? $message['off_domain'] ?? 0);
+        $parts = [$this->texts->time($text('at'), true), $recipients === 1 ? $this->texts->html('sentone')
+            : $this->texts->html('sentmany', ['n' => $this->texts->number($recipients)])];
+        if ($text('channel') === 'smtp') {
+            $parts[] = $this->texts->html('sentprogram');
+        }
+        $parts[] = rcube::Q($text('network'));
+        // The plugin's ids are the Message-ID and a random part.
+        if ($text('channel') === 'webmail' && preg_match('/^(<[\x21-\x7E]+>)\.[0-9a-f]{16}$/', $text('id'), $id)) {
+            $parts[] = html::a(['href' => ($this->opens)($id[1])], $this->texts->html('opensent'));
+        }
+        return html::tag('li', null, implode(' · ', array_filter($parts, 'strlen')));
     }
 
     /** What became of the last messages, and where to read more: beside each in Sent, and for addresses. */
