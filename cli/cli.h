@@ -41,11 +41,12 @@ enum cli_option {
     OPTION_SENDER,
     OPTION_IMPORT,
     OPTION_TEST,
+    OPTION_SINCE,
     OPTION_COUNT
 };
-#define TAKES(option) (1u << (option))
-#define WAITS (1u << 31) /* the command itself awaits the signals that end it */
-#define LISTS (1u << 30) /* without words it needs the desk, whatever it needs with them */
+#define TAKES(option) (UINT64_C(1) << (option))
+#define WAITS (UINT64_C(1) << 63) /* the command itself awaits the signals that end it */
+#define LISTS (UINT64_C(1) << 62) /* without words it needs the desk, whatever it needs with them */
 
 /* What of it a command needs. */
 enum cli_needs { NEEDS_NOTHING, NEEDS_SETTINGS, NEEDS_STORE, NEEDS_DESK };
@@ -78,7 +79,7 @@ struct command {
     const char *name;    /* "staff add": two words */
     const char *words;   /* as the usage shows them */
     int min_words, max_words;
-    unsigned takes;      /* of TAKES(), WAITS and LISTS */
+    uint64_t takes;      /* of TAKES(), WAITS and LISTS */
     enum cli_needs needs;
     int (*run)(struct cli *cli);
     const char *summary; /* one line */
@@ -163,6 +164,7 @@ int cli_run_lock(struct cli *cli);
 int cli_run_allow_from(struct cli *cli);
 int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);
+int cli_run_what_if(struct cli *cli);
 int cli_run_audit(struct cli *cli);
 int cli_run_config(struct cli *cli);
 int cli_run_migrate(struct cli *cli);

@@ -85,6 +85,13 @@ const struct command cli_commands[] = {
      "what a message would meet; nothing is counted",
      "Reads a submission from standard input, as the webmail sends it:\n"
      "  {\"mailbox\": \"alice@example.test\", \"to\": \"bob@x.test, carol@x.test\"}\n"},
+    {"what-if", "RULE=VALUE", 1, 1,
+     TAKES(OPTION_JSON) | TAKES(OPTION_SINCE) | TAKES(OPTION_SCOPE), NEEDS_DESK, cli_run_what_if,
+     "whom another limit would have stopped",
+     "RULE: messages_per_day, off_domain_per_day or messages_per_hour. It looks at all messages that\n"
+     "passed, as far back as log.keep_admitted, and changes nothing; judging goes on meanwhile.\n"
+     "A moment is in the time zone of this machine, or RFC 3339.\n"
+     "  sendguard what-if messages_per_day=400 --since \"yesterday 14:00\"\n"},
     {"suspend", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_CAUSE) | TAKES(OPTION_FOR),
      NEEDS_DESK, cli_run_action, "refuse all mail of a mailbox",
      "Without --for as long as the settings say for the cause (default staff).\n"},

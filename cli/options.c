@@ -43,6 +43,7 @@ static const struct option_row {
     [OPTION_IMPORT] = {"import", '\0', "FILE",
                        "CSV as blocks --csv prints it; - is standard input"},
     [OPTION_TEST] = {"test", '\0', NULL, "send one of each, marked as a test"},
+    [OPTION_SINCE] = {"since", '\0', "TIME", "such as 24h (without it), or yesterday 14:00"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 
@@ -57,6 +58,7 @@ static const struct own_words {
     {cli_run_lock, OPTION_SCOPE, "WHAT", "login (without --scope) or sending"},
     {cli_run_logins, OPTION_PREVIEW, NULL, "do nothing, show which blocks would end"},
     {cli_run_logins, OPTION_END, NULL, "end the blocks"},
+    {cli_run_what_if, OPTION_SCOPE, "MAILBOX|@DOMAIN", "a limit for it, not for all"},
     {cli_run_allow_from, OPTION_END, NULL, "end the permission"},
 };
 

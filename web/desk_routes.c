@@ -465,6 +465,7 @@ const struct route desk_routes[] = {
     {METHOD_POST, NULL, DESK_ACCOUNT_PATH, "desk_account", ROLE_VIEWER, desk_account_act},
     {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate_form},
     {METHOD_POST, "/simulate", "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate},
+    {METHOD_GET, "/what-if", "/what-if", "desk_what_if", ROLE_VIEWER, desk_what_if_view},
     {METHOD_GET, NULL, "/actions", "desk_action", ROLE_SUPPORT, desk_forms_action_form},
     {METHOD_POST, "/actions", "/actions", "desk_action", ROLE_SUPPORT, desk_forms_action},
 };

@@ -60,6 +60,9 @@ int desk_campaigns_view(struct exchange *exchange, struct json_object **view_r,
 int desk_campaigns_lift(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem) must_check;
 
+int desk_what_if_view(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem) must_check;
+
 int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem) must_check;
 int desk_blocks_act(struct exchange *exchange, struct json_object **view_r,

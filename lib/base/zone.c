@@ -136,6 +136,9 @@ int zone_local_read(const struct zone *zone, const char *text, int64_t *time_ms_
     unlock_zones();
     if (moment == NULL)
         return 0;
-    *time_ms_r = g_date_time_to_unix(moment) * SECOND_MS;
+    g_autoptr(GDateTime) hour_before = g_date_time_add_hours(moment, -1);
+    bool twice = hour_before != NULL &&
+                 g_date_time_get_hour(hour_before) == g_date_time_get_hour(moment);
+    *time_ms_r = g_date_time_to_unix(moment) * SECOND_MS - (twice ? HOUR_MS : 0);
     return 1;
 }

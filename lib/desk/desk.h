@@ -39,6 +39,7 @@
 #include "store/store.h"
 
 struct json_object;
+struct zone;
 
 struct desk {
     struct store *store;
@@ -302,6 +303,26 @@ int desk_audit_found(const struct desk *desk, const struct audit_filter *filter,
 /* The same of one subject; NULL: of all. */
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem) must_check;
+
+/* Whom another limit would have stopped, as if going over it refused the message alone (rules/what_if.h),
+ * by the records of the messages that passed and the adjustments of now. Words, each may be NULL:
+ * rule messages_per_day, off_domain_per_day or messages_per_hour; value the limit; subject a mailbox or
+ * @domain that would have it, else it takes the place of the settings'; since a duration before now or
+ * when_read's moment in `zone` (UTC), else 24 hours ago.
+ * {"now":moment,"rule":…,"value":400,"subject":…|null,"since":moment,"until":moment (so far was read),
+ *  "whole":bool (all was read; else there was no time for more, or no room),
+ *  "suspends":bool (by [on_limit] the first of them would also suspend its mailbox),
+ *  "messages":12345 (that were looked at),"stopped":70,
+ *  "mailboxes":[{"mailbox":…,"limit":400 (with its extras),"stopped":12,"first_at":moment,
+ *     "last_at":moment,"decision":… (of the first)}…] most messages first, ≤ 200,
+ *  "mailboxes_total":12,"mailboxes_beyond":0 (of them, that are not in the list)}
+ * budget_ms: it takes about so long at most; 0: as long as it takes. 400; 409: another one is asked. */
+struct desk_what_if {
+    const char *rule, *value, *subject, *since;
+    const struct zone *zone;
+};
+int desk_what_if(const struct desk *desk, const struct desk_what_if *words, int64_t budget_ms,
+                 int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
 
 /* What a submission would meet; nothing is counted. The view is what the webmail
  * endpoint would answer (verdict_write). */

@@ -313,7 +313,12 @@ int packing_identity(struct arena *arena, const struct record *record,
     const char *id = packed_string(&unread, arena);
     if (mailbox == NULL || id == NULL || channel >= CHANNEL_COUNT)
         return 0;
-    *identity_r = (struct packed_identity){(enum channel)channel, mailbox, id};
+    if ((flags & FLAG_FROM) != 0)
+        packed_string(&unread, arena);
+    for (int field = 0; field < FIELD_COUNT; field++)
+        packed_number(&unread);
+    *identity_r = (struct packed_identity){(enum channel)channel, (flags & FLAG_EXEMPT) != 0,
+                                           mailbox, id, (uint32_t)packed_number(&unread)};
     return 1;
 }
 

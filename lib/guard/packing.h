@@ -36,7 +36,9 @@ uint64_t packing_terms(const struct record *record);
 /* Whose message it was. */
 struct packed_identity {
     enum channel channel;
+    bool exempt;
     const char *mailbox, *id; /* in the arena */
+    uint32_t off_domain;      /* its recipients outside the own domains */
 };
 /* 1; 0: it cannot be read, or an earlier version wrote it. */
 int packing_identity(struct arena *arena, const struct record *record,

@@ -3,7 +3,12 @@
 int32_t shadow_limit(const struct settings *settings, const struct effective_limits *limits,
                      enum channel channel, enum rule rule)
 {
-    int32_t limit = settings->shadow.of[rule];
+    return shadow_limit_of(settings->shadow.of[rule], limits, channel, rule);
+}
+
+int32_t shadow_limit_of(int32_t limit, const struct effective_limits *limits, enum channel channel,
+                        enum rule rule)
+{
     if (limit == LIMIT_OFF || limits->exempt || !channel_is_its_users(channel) ||
         limits->source[rule] != LIMIT_OF_SETTINGS)
         return LIMIT_OFF;

@@ -12,5 +12,8 @@
  * that is exempt or whose limit staff has set, nor for what is forwarded. */
 int32_t shadow_limit(const struct settings *settings, const struct effective_limits *limits,
                      enum channel channel, enum rule rule);
+/* The same of a limit that is asked about. */
+int32_t shadow_limit_of(int32_t limit, const struct effective_limits *limits, enum channel channel,
+                        enum rule rule);
 
 #endif

@@ -140,6 +140,16 @@ static size_t read_counts(const uint8_t **bytes, size_t spans, uint64_t counts_r
     return 2 * spans;
 }
 
+/* Of a record with totals for the lengths that there are now. */
+static void read_mailbox(const uint64_t *counts, size_t spans, struct record *record_r)
+{
+    record_r->counted = spans == rule_spans(SUBJECT_MAILBOX).count;
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT && record_r->counted; rule++)
+        if (rule_table[rule].subject == SUBJECT_MAILBOX)
+            record_r->of_mailbox[rule - RULE_FIRST_OVER_TIME] =
+                counts[packed_record_count((enum rule)rule)];
+}
+
 /* One window of the record; a row or a count that is not there is passed over. */
 static void read_window(const uint8_t **bytes, const uint64_t *counts, size_t count,
                         struct record *record_r)
@@ -187,6 +197,7 @@ int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
         return 0;
     size_t count = read_counts(&next, spans, counts);
     *record_r = (struct record){.at_ms = at_ms, .outcome = (enum outcome)outcome};
+    read_mailbox(counts, shape >> 4, record_r);
     uint64_t windows = packed_get(&next, 1);
     if ((size_t)(end - next) < 2 * windows + 1)
         return 0;

@@ -22,6 +22,11 @@ struct record {
         enum rule rule;
         uint64_t used_before;
     } windows[OVER_TIME_COUNT];
+    /* What the mailbox had counted before by the rules over time that look at a mailbox (by rule -
+     * RULE_FIRST_OVER_TIME; of the others 0), also by those that the message was not held against.
+     * counted false: not known, of an earlier version. */
+    bool counted;
+    uint64_t of_mailbox[OVER_TIME_COUNT];
     /* As the judge_request had them, with a NUL behind; in `arena`. Of earlier versions: JSON. */
     const char *facts;
     size_t facts_length;

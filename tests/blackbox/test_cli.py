@@ -205,6 +205,21 @@ def test_simulate(guarded, sender_at):
         assert guarded.store.traces() == before
 
 
+@pytest.mark.sanitized
+def test_what_if(guarded, sender_at):
+    sender = sender_at(guarded.guard, mailbox=ALICE)
+    for _ in range(3):
+        sender.admitted()
+    text = guarded.ok("what-if", "messages_per_day=2")
+    assert re.search(r"^1 of 3 messages would have been refused, of 1 mailbox\.$", text, re.M)
+    assert re.search(rf"^  {re.escape(ALICE)} +1 +2 ", text, re.M)
+    assert "[on_limit] says so" in text
+    view = guarded.json("what-if", "messages_per_hour=0", "--since", "1h", "--scope", "@x.test")
+    assert (view["messages"], view["stopped"], view["whole"]) == (3, 0, True)
+    assert "expected RULE=VALUE" in guarded.fails(64, "what-if", "messages_per_day")
+    assert "since" in guarded.fails(64, "what-if", "messages_per_day=1", "--since", "soon")
+
+
 @pytest.mark.parametrize("text, expected", [
     ("", "is no JSON object"), ("[]", "is no JSON object"), ("{", "is no JSON object"),
     ('{"to": "a@x.test"}', "mailbox: is missing"),

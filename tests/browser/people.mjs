@@ -217,13 +217,48 @@ export const tests = {
     });
   },
 
+  async 'before a limit is changed the desk says whom it would have stopped'({ stack, bob }) {
+    await bob.send({ to: 'x@example.org', subject: 'one that counts' });
+    const used = await stack.used(bobs);
+    for (const [width, locale, heading, result, missing] of [
+      [1280, 'en-GB', 'Whom would another limit have stopped?', /1 of \d+ messages would have been refused, of 1 mailbox\./, /expected/],
+      [390, 'de-DE', 'Wen hätte ein anderes Limit aufgehalten?', /1 von \d+ Nachrichten wären abgewiesen worden, von 1 Postfach\./, /Seit/]]) {
+      await withVisitor(stack, { locale, viewport: { width, height: 900 } }, async (staff) => {
+        const shown = (picture) => process.env.PICTURES && staff.page.screenshot({ path: `${process.env.PICTURES}/${picture}-${width}.png`, fullPage: true });
+        await staff.signIn();
+        await staff.go(`actions?action=limit&subject=${bobs}`);
+        await staff.page.getByRole('link', { name: heading }).click();
+        assert.equal(await staff.text('h1'), heading);
+        assert.equal(await staff.page.inputValue('[name=subject]'), bobs);
+        await staff.page.fill('[name=value]', String(used - 1));
+        await staff.page.press('[name=value]', 'Enter');
+        await staff.page.locator('#result').waitFor();
+        assert.match(await staff.text('section.card'), result);
+        assert.equal(await staff.page.locator('tbody th a').innerText(), bobs);
+        await assertKind(staff.page, 'whom it would have stopped');
+        const [looked, first] = await staff.page.locator('section.card time').evaluateAll((times) => times.slice(1).map((time) => time.textContent));
+        assert.match(looked, /^\d\d:\d\d$/);
+        assert.ok(Math.abs(Number(looked.slice(0, 2)) - Number(first.slice(0, 2))) <= 1, 'all in one zone');
+        assert.match(await staff.text('#since-hint'), /Europe\/Berlin/);
+        assert.equal(await staff.page.inputValue('[name=tz]'), 'Europe/Berlin');
+        await shown('what-if');
+        await staff.page.fill('[name=since]', 'soon');
+        await staff.page.press('[name=since]', 'Enter');
+        await staff.page.locator('[role=alert]').waitFor();
+        assert.match(await staff.text('[role=alert]'), missing);
+        assert.equal(await staff.page.inputValue('[name=value]'), String(used - 1));
+        await assertKind(staff.page, 'what is wrong');
+      });
+    }
+  },
+
   async 'every page of the desk is clean for axe, at both widths, light and dark'({ stack }) {
     await withVisitor(stack, {}, async (staff) => {
       await staff.page.goto(staff.desk);
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'decisions', 'simulate', 'account', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'decisions', 'simulate', 'account', 'what-if', 'what-if?rule=messages_per_day&value=0', 'what-if?rule=messages_per_day&value=x', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
