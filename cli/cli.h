@@ -42,6 +42,7 @@ enum cli_option {
     OPTION_IMPORT,
     OPTION_TEST,
     OPTION_SINCE,
+    OPTION_AT,
     OPTION_COUNT
 };
 #define TAKES(option) (UINT64_C(1) << (option))

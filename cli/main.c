@@ -12,10 +12,13 @@ static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
 #define SEVERAL (ACTION_OPTIONS | TAKES(OPTION_FROM))
 
 const struct command cli_commands[] = {
-    {"show", "MAILBOX|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_show,
-     "state, windows, limits and what happened",
+    {"show", "MAILBOX|@DOMAIN", 1, 1, TAKES(OPTION_JSON) | TAKES(OPTION_AT), NEEDS_DESK,
+     cli_run_show, "state, windows, limits and what happened",
      "Of a domain: who sent, its limits, how much of its mail fails, and what became of its mail\n"
-     "of ten days.\n"},
+     "of ten days.\n"
+     "--at, of a mailbox: windows, limits and suspensions as they were at a moment, in the time zone\n"
+     "of this machine (14:00, \"yesterday 14:00\", \"2026-11-22 14:00\") or RFC 3339. It goes back as\n"
+     "far as log.keep_admitted less 24 hours.\n"},
     {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_search,
      "what a mailbox, domain, IP or decision id is", NULL},
     {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_suspended,

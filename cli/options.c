@@ -44,6 +44,7 @@ static const struct option_row {
                        "CSV as blocks --csv prints it; - is standard input"},
     [OPTION_TEST] = {"test", '\0', NULL, "send one of each, marked as a test"},
     [OPTION_SINCE] = {"since", '\0', "TIME", "such as 24h (without it), or yesterday 14:00"},
+    [OPTION_AT] = {"at", '\0', "MOMENT", "how it stood then, such as \"yesterday 14:00\""},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 

@@ -1,6 +1,7 @@
 /* Commands that look: show, search, suspended, near, senders, explain. */
 #include <string.h>
 
+#include "base/zone.h"
 #include "cli/delivery.h"
 #include "cli/failures.h"
 #include "store/observations.h"
@@ -307,9 +308,57 @@ static int show_mailbox(struct cli *cli)
     return status >= 0 ? status : views_show(cli, view, print_mailbox);
 }
 
+/* ---- a moment of the past ------------------------------------------------------------------ */
+
+static void print_past_suspensions(struct cli *cli, struct json_object *view)
+{
+    struct json_object *one;
+    if (views_list_length(view, "suspensions") == 0)
+        puts("  not suspended");
+    each_of(one, view, "suspensions")
+        printf("  suspended for %s since %s until %s, by %s: %s; refused since: %s\n",
+               print_member(cli->arena, one, "cause", "?"),
+               print_moment(cli->arena, one, "since", 0, "?"),
+               print_moment(cli->arena, one, "until", 0, "staff lifts it"),
+               print_member(cli->arena, one, "by", "?"),
+               print_member(cli->arena, one, "note", ""),
+               print_number(cli->arena, one, "attempts", "0"));
+}
+
+static void print_past(struct cli *cli, struct json_object *view)
+{
+    const char *exempt = print_member(cli->arena, view, "exempt", NULL);
+    printf("%s at %s (time zone of this machine)\n", print_member(cli->arena, view, "mailbox", ""),
+           print_moment(cli->arena, view, "at", 0, ""));
+    print_past_suspensions(cli, view);
+    if (exempt != NULL)
+        printf("  exempt from all limits (%s)\n", exempt);
+    views_print_windows(cli, view);
+    views_print_limits(cli, view);
+    if (!json_is_true(view, "whole"))
+        puts("\nThere was more than is looked at: something may be missing.");
+    puts("\nNot known: changes of the settings (those of now are taken), blocks for mail that failed,\n"
+         "windows of networks, domains and recipients. A message that was taken back later counts;\n"
+         "each refused message is taken as another attempt.");
+}
+
+static int show_past(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    freed_by(zone_free) struct zone *zone = zone_open_local();
+    struct problem problem = {0};
+    if (cli->words[0][0] == '@')
+        return cli_usage_error(cli, "--at is of a mailbox");
+    int status = cli_answer(cli, desk_past(&cli->desk, cli->words[0], cli->given[OPTION_AT], zone,
+                                           0, cli->now_ms, &view, &problem), &problem);
+    return status >= 0 ? status : views_show(cli, view, print_past);
+}
+
 /* By the key locks are found. */
 int cli_run_show(struct cli *cli)
 {
+    if (cli->given[OPTION_AT] != NULL)
+        return show_past(cli);
     return cli->words[0][0] == '@' ? show_domain(cli) : cli_with_key(cli, show_mailbox);
 }
 

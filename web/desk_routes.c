@@ -183,6 +183,8 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
         return answer;
     note_looked(exchange, "mailbox", json_string(*view_r, "mailbox", ""));
     add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
+    json_add_string(*view_r, "zone",
+                    exchange->reader.zone != NULL ? exchange->reader.zone : "UTC");
     desk_page_add_used(json_member(*view_r, "next"));
     desk_page_add_limit_rows(*view_r);
     desk_locks_add_to_mailbox(*view_r);
@@ -414,6 +416,8 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/near", "/near", "desk_near", ROLE_VIEWER, view_near},
     {METHOD_GET, "/mailboxes/{mailbox}", "/mailboxes/{mailbox}", "desk_mailbox", ROLE_VIEWER,
      view_mailbox},
+    {METHOD_GET, "/mailboxes/{mailbox}/past", "/mailboxes/{mailbox}/past", "desk_past",
+     ROLE_VIEWER, desk_past_view},
     {METHOD_GET, "/decisions", "/decisions", "desk_decisions", ROLE_VIEWER,
      desk_logs_decisions},
     {METHOD_GET, "/decisions/export.csv", "/decisions/export.csv", NULL, ROLE_VIEWER,

@@ -60,6 +60,8 @@ int desk_campaigns_view(struct exchange *exchange, struct json_object **view_r,
 int desk_campaigns_lift(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem) must_check;
 
+int desk_past_view(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem) must_check;
 int desk_what_if_view(struct exchange *exchange, struct json_object **view_r,
                       struct problem *problem) must_check;
 

@@ -215,6 +215,19 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
 int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
                  struct json_object **view_r, struct problem *problem) must_check;
 
+/* How it stood with a mailbox at a moment of the past, when_read's in `zone` (NULL: UTC), by the settings of
+ * now:
+ * {"now":moment,"at":moment,"mailbox":…,"domain":…,
+ *  "whole":bool (else there was more than is looked at here, or no time for it),
+ *  "suspension":SUSPENSION,"suspensions":[SUSPENSION…],    "attempts": messages that were refused
+ *     since, each as if it was another one; so is the end that the tenth of them moves,
+ *  "exempt":…,"windows":[WINDOW of the mailbox itself],"limits":…}  as in desk_mailbox
+ * Messages whose charge was given back since count. 400: no moment, or one that is further back than
+ * log.keep_admitted less 24 hours. budget_ms as in desk_what_if. */
+int desk_past(const struct desk *desk, const char *mailbox, const char *at,
+              const struct zone *zone, int64_t budget_ms, int64_t now_ms,
+              struct json_object **view_r, struct problem *problem) must_check;
+
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
  *  "bypassed":true|absent (of the webmail's host, not judged by the webmail endpoint),
  *  "by_header":true|absent (refused by sendguard-milter, after the policy service had let it pass),

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "desk/desk_appeal.h"
 #include "desk/desk_lock.h"
+#include "desk/desk_mailbox.h"
 #include "desk/desk_permissions.h"
 #include "desk/context.h"
 #include "desk/forecast.h"
@@ -55,19 +56,20 @@ static struct json_object *window_view(const struct context *context,
     return view;
 }
 
-static void add_windows(const struct context *context, const struct forecast *forecast,
-                        struct json_object *view)
+void desk_mailbox_add_windows(const struct context *context, const struct forecast *forecast,
+                              bool own, struct json_object *view)
 {
     struct json_object *list = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-            if (tells_window(context, forecast, (enum rule)rule, (enum channel)channel))
+            if ((!own || rule_table[rule].subject == SUBJECT_MAILBOX) &&
+                tells_window(context, forecast, (enum rule)rule, (enum channel)channel))
                 json_object_array_add(list, window_view(context, forecast, (enum rule)rule,
                                                         (enum channel)channel));
 }
 
-static void add_limits(const struct context *context, const struct forecast *forecast,
-                       struct json_object *view)
+void desk_mailbox_add_limits(const struct context *context, const struct forecast *forecast,
+                             struct json_object *view)
 {
     struct json_object *list = json_add_list(view, "limits");
     for (int rule = 0; rule < RULE_COUNT; rule++)
@@ -78,11 +80,13 @@ static void add_limits(const struct context *context, const struct forecast *for
                                                        &forecast->limits[channel]));
 }
 
-static const char *exempt_by(const struct context *context, const struct forecast *forecast)
+void desk_mailbox_add_exempt(const struct context *context, const struct forecast *forecast,
+                             struct json_object *view)
 {
-    if (!forecast->limits[CHANNEL_WEBMAIL].exempt)
-        return NULL;
-    return settings_exempt_mailbox(context->settings, forecast->mailbox) ? "settings" : "staff";
+    bool by_settings = settings_exempt_mailbox(context->settings, forecast->mailbox);
+    json_add_string(view, "exempt", !forecast->limits[CHANNEL_WEBMAIL].exempt ? NULL
+                                    : by_settings                             ? "settings"
+                                                                              : "staff");
 }
 
 /* ---- the timeline ------------------------------------------------------------------------ */
@@ -205,9 +209,9 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     json_add_moment(view, "retry_at", next.room_at_ms);
     view_add_suspensions(&context, &forecast.account.suspensions, true, view);
     json_add(view, "block", failing_block_view(&forecast.block));
-    json_add_string(view, "exempt", exempt_by(&context, &forecast));
-    add_windows(&context, &forecast, view);
-    add_limits(&context, &forecast, view);
+    desk_mailbox_add_exempt(&context, &forecast, view);
+    desk_mailbox_add_windows(&context, &forecast, false, view);
+    desk_mailbox_add_limits(&context, &forecast, view);
     json_add(view, "next", view_next(&next));
     int seen = seen_mailbox(&context, mailbox);
     if (seen < 0 || add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0 ||

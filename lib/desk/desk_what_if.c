@@ -1,23 +1,18 @@
-/* Whom another limit would have stopped: all records of messages that passed since a moment. They are
- * read in small pages, and between two of them the database is left alone for as long as the last one
- * took: judging waits for a page at most, and has half of the time where nothing else is read. */
+/* Whom another limit would have stopped, by all records of messages that passed since a moment. */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "base/decision.h"
 #include "base/json.h"
 #include "base/when.h"
 #include "desk/context.h"
 #include "desk/input.h"
+#include "desk/walk.h"
 #include "guard/packing.h"
 #include "guard/shadow.h"
 #include "rules/what_if.h"
-#include "store/records.h"
 
-enum { PAGE = 64, MAILBOXES_SHOWN = 200 };
+enum { MAILBOXES_SHOWN = 200 };
 
 /* What is asked, and what was read. */
 struct replay {
@@ -27,8 +22,8 @@ struct replay {
     const char *subject; /* NULL: the settings' limit is another */
     int64_t since_ms, until_ms, read_until_ms;
     struct what_if *what_if;
-    struct record *records; /* room for PAGE */
     uint64_t messages, stopped;
+    bool full;  /* there is no room for more */
     bool whole; /* all was read */
 };
 
@@ -141,44 +136,26 @@ static int see(struct replay *replay, struct arena *arena, const struct record *
     return stopped >= 0;
 }
 
-/* The next page: 1 there are more, 0 that was all that there is room for, or the last, -1. */
-static int read_page(struct replay *replay, uint64_t *after)
+static int take_passed(void *closure, struct arena *arena, const struct record *record)
 {
-    freed_by(arena_free) struct arena *arena = arena_new();
-    struct store_page page = {.max = PAGE};
-    if (store_passed(replay->context->desk->store, arena, *after, replay->context->now_ms,
-                     replay->records, &page) < 0)
-        return -1;
-    for (size_t i = 0; i < page.count; i++) {
-        const struct record *record = &replay->records[i];
-        *after = record->decision;
-        int seen = record->at_ms < replay->since_ms ? 1 : see(replay, arena, record);
-        if (seen < 1)
-            return seen;
+    struct replay *replay = closure;
+    if (record->at_ms < replay->since_ms)
+        return 1;
+    int seen = see(replay, arena, record);
+    if (seen > 0)
         replay->read_until_ms = record->at_ms;
-    }
-    replay->whole = !page.more;
-    return page.more;
-}
-
-static void pause_for(int64_t us)
-{
-    const struct timespec pause = {us / 1000000, us % 1000000 * 1000};
-    nanosleep(&pause, NULL);
+    replay->full = seen == 0;
+    return seen;
 }
 
 static int read_all(struct replay *replay, int64_t budget_ms)
 {
-    uint64_t after = decision_floor(replay->since_ms);
-    int64_t begin_us = clock_monotonic_us();
-    int more = 1;
-    while (more > 0 && (budget_ms == 0 || clock_monotonic_us() - begin_us < budget_ms * 1000)) {
-        int64_t page_us = clock_monotonic_us();
-        more = read_page(replay, &after);
-        if (more > 0)
-            pause_for(clock_monotonic_us() - page_us);
-    }
-    return more < 0 ? -1 : 1;
+    struct walk walk = {.store = replay->context->desk->store, .now_ms = replay->context->now_ms,
+                        .after = decision_floor(replay->since_ms), .look = take_passed,
+                        .closure = replay};
+    int result = walk_passed(&walk, budget_ms);
+    replay->whole = walk.whole && !replay->full;
+    return result;
 }
 
 /* ---- the view --------------------------------------------------------------------------- */
@@ -225,12 +202,10 @@ static struct json_object *view_of(struct replay *replay)
 static int answer(struct replay *replay, int64_t budget_ms, struct json_object **view_r)
 {
     replay->what_if = what_if_new(replay->rule);
-    replay->records = xcalloc(PAGE, sizeof *replay->records);
     replay->read_until_ms = replay->since_ms;
     int result = read_all(replay, budget_ms);
     if (result > 0)
         *view_r = view_of(replay);
-    free(replay->records);
     what_if_free(&replay->what_if);
     return result;
 }

@@ -88,12 +88,13 @@ void guard_reload(struct guard *guard, struct settings *settings, struct catalog
     owners_release(&old_owners);
 }
 
-static struct effective_limits limits_if(struct guard *guard, const struct settings *settings,
-                                         enum channel channel, const char *mailbox, const char *domain,
-                                         const struct adjustment *changes, size_t count,
-                                         int64_t now_ms)
+struct effective_limits guard_limits_by(struct effective *effective,
+                                        const struct settings *settings, enum channel channel,
+                                        const char *mailbox, const char *domain,
+                                        const struct adjustment *changes, size_t count,
+                                        int64_t now_ms)
 {
-    struct effective_limits limits = effective_limits_if(guard->effective,
+    struct effective_limits limits = effective_limits_if(effective,
                                                          &settings->limits[channel],
                                                          mailbox,
                                                          domain, changes, count, now_ms);
@@ -129,8 +130,9 @@ static struct effective_limits limits_for(struct guard *guard, const struct sett
                                           const struct submission *submission, int64_t now_ms)
 {
     enum channel channel = submission->webmail_host ? CHANNEL_WEBMAIL : submission->channel;
-    struct effective_limits limits = limits_if(guard, settings, channel, submission->mailbox,
-                                               submission->domain, NULL, 0, now_ms);
+    struct effective_limits limits =
+        guard_limits_by(guard->effective, settings, channel, submission->mailbox,
+                        submission->domain, NULL, 0, now_ms);
     leave_rules(&limits.limits, settings, submission);
     return limits;
 }
@@ -144,8 +146,8 @@ int guard_limits_if(struct guard *guard, enum channel channel, const char *mailb
     if (effective_refresh(guard->effective, guard->store, clock_monotonic_ms()) < 0)
         return -1;
     *limits_r =
-        limits_if(guard, snapshot_settings(snapshot), channel, mailbox, domain, changes, count,
-                  now_ms);
+        guard_limits_by(guard->effective, snapshot_settings(snapshot), channel, mailbox, domain,
+                        changes, count, now_ms);
     return 1;
 }
 

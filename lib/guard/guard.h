@@ -43,6 +43,12 @@ int guard_limits_if(struct guard *guard, enum channel channel, const char *mailb
                     const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
                     struct effective_limits *limits_r) must_check;
+/* The same by other adjustments than those in force: those that `effective` has, and `changes`. */
+struct effective_limits guard_limits_by(struct effective *effective,
+                                        const struct settings *settings, enum channel channel,
+                                        const char *mailbox, const char *domain,
+                                        const struct adjustment *changes, size_t count,
+                                        int64_t now_ms);
 /* Knows of all changes up to *newest_r from now on (store_adjust_after). 1 or -1. */
 int guard_renew_limits(struct guard *guard, int64_t *newest_r) must_check;
 /* As effective_adjustment; as of the last judgement or look at limits. */

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import datetime
 import io
 import itertools
 import json
@@ -203,6 +204,20 @@ def test_simulate(guarded, sender_at):
     assert guarded.ok("log") == ""
     if guarded.store.kind == "sqlite":  # Redis keeps its keys' ages beside them
         assert guarded.store.traces() == before
+
+
+@pytest.mark.sanitized
+def test_show_at(guarded, sender_at):
+    sender_at(guarded.guard, mailbox=ALICE).admitted()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    text = guarded.ok("show", ALICE, "--at", now.isoformat(timespec="seconds").replace("+00:00", "Z"))
+    assert "  not suspended\n" in text and "Not known: changes of the settings" in text
+    assert re.search(r"messages_per_day +webmail +[01] +600", text)
+    before = guarded.json("show", ALICE, "--at", "today 00:00")
+    assert (before["windows"][0]["used"], before["suspensions"], before["whole"]) == (0, [], True)
+    assert "expected a moment" in guarded.fails(64, "show", ALICE, "--at", "soon")
+    assert "is not known" in guarded.fails(64, "show", ALICE, "--at", "2020-01-01 00:00")
+    assert "of a mailbox" in guarded.fails(64, "show", "@example.test", "--at", "today 00:00")
 
 
 @pytest.mark.sanitized

@@ -217,6 +217,38 @@ export const tests = {
     });
   },
 
+  async 'support reads how it stood with a mailbox a while ago'({ stack, bob }) {
+    await bob.send({ to: 'x@example.org', subject: 'one that counts' });
+    const used = await stack.used(bobs);
+    const clock = (zone) => new Intl.DateTimeFormat('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit' });
+    for (const [width, locale, ask, title, none] of [
+      [1280, 'en-GB', 'How did it stand at another moment?', /^How it stood: /, /It was not suspended\./],
+      [390, 'de-DE', 'Wie stand es zu einer anderen Zeit?', /^Wie es stand: /, /Es war nicht gesperrt\./]]) {
+      await withVisitor(stack, { locale, viewport: { width, height: 900 } }, async (staff) => {
+        const shown = (picture) => process.env.PICTURES && staff.page.screenshot({ path: `${process.env.PICTURES}/${picture}-${width}.png`, fullPage: true });
+        await staff.signIn();
+        await staff.go(`mailboxes/${bobs}`);
+        await staff.page.locator('summary', { hasText: ask }).click();
+        await staff.page.fill('[name=at]', '2020-01-01 00:00');
+        await staff.page.press('[name=at]', 'Enter');
+        await staff.page.locator('[role=alert]').waitFor();
+        assert.match(await staff.text('[role=alert]'), /not known/);
+        await assertKind(staff.page, 'too long ago');
+        const now = new Date(), typed = clock('Europe/Berlin').format(now);
+        await staff.page.fill('[name=at]', typed);
+        await staff.page.press('[name=at]', 'Enter');
+        await staff.page.locator('.cards').waitFor();
+        assert.match(await staff.text('h1'), title);
+        assert.match(await staff.text('h1'), new RegExp(typed), 'in the zone of who asks');
+        assert.match(await staff.text(), none);
+        const told = Number((await staff.text('.window p')).match(/\d+/)[0]);
+        assert.ok(told <= used, `${told} of ${used}`);
+        await assertKind(staff.page, 'how it stood');
+        await shown('past');
+      });
+    }
+  },
+
   async 'before a limit is changed the desk says whom it would have stopped'({ stack, bob }) {
     await bob.send({ to: 'x@example.org', subject: 'one that counts' });
     const used = await stack.used(bobs);
@@ -259,7 +291,7 @@ export const tests = {
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
       const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'decisions', 'simulate', 'account', 'what-if', 'what-if?rule=messages_per_day&value=0', 'what-if?rule=messages_per_day&value=x', 'audit', 'search?q=nothing-of-ours',
-        `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
+        `mailboxes/${bobs}`, `mailboxes/${bobs}/past?at=today 00:00`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
         for (const colorScheme of ['light', 'dark']) {
