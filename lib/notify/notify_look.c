@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/zone.h"
+#include "guard/held.h"
 #include "notify/notify_numbers.h"
 #include "rules/complaints.h"
 #include "store/audit.h"
@@ -19,11 +20,12 @@ enum {
     NEAR_MAX = 256,   /* those seen last */
     NEAR_KNOWN_MAX = 512,
     SUSPENSIONS_KNOWN_MAX = 5000,
+    HELD_KNOWN_MAX = 500,
 };
 /* A window that stays near is not written with each message. */
 #define NEAR_NOTED_MS (5 * MINUTE_MS)
-/* All suspended mailboxes are read when one was added, and at least so often: ends come by
- * themselves. */
+/* All suspended mailboxes, and those whose mail waits, are read when one was added, and at least so
+ * often: ends come by themselves. */
 #define ALL_SUSPENDED_MS MINUTE_MS
 
 struct notify_looking {
@@ -419,6 +421,48 @@ static int look_at_complaints(const struct notify_looking *looking,
     return 1;
 }
 
+/* ---- mail that waits -------------------------------------------------------------------------- */
+
+/* `before` and `now`: since when mail of each mailbox waits. */
+static void look_at_held_mailbox(const struct notify_looking *looking,
+                                 const struct held_mailbox *held, struct json_object *before,
+                                 struct json_object *now)
+{
+    if (held->held.action != UNUSUAL_HOLD || json_object_object_length(now) >= HELD_KNOWN_MAX)
+        return;
+    json_add_int(now, held->mailbox, held->held.since_ms);
+    if (json_int(before, held->mailbox, -1) == held->held.since_ms)
+        return;
+    struct json_object *item = item_about(held->mailbox);
+    json_add_string(item, "mailbox", held->mailbox);
+    json_add_moment(item, "since", held->held.since_ms);
+    json_add_int(item, "new_recipients", held->held.most);
+    tell(looking, NOTIFY_HELD, item);
+}
+
+static int look_at_held(const struct notify_looking *looking)
+{
+    struct notify_look *look = looking->look;
+    struct held_mailbox *page = arena_alloc(look->arena, PAGE * sizeof *page);
+    struct store_page paging = {.max = PAGE, .more = true};
+    struct json_object *before = notify_state_object(looking->state, "held");
+    freed_by(json_put) struct json_object *now = json_object_new_object();
+    const char *after = "";
+    while (paging.more) {
+        if (held_list(look->store, look->arena, after, look->now_ms, page, &paging) < 0)
+            return -1;
+        for (size_t i = 0; i < paging.count; i++)
+            look_at_held_mailbox(looking, &page[i], before, now);
+        if (paging.count > 0)
+            after = page[paging.count - 1].mailbox;
+    }
+    if (!json_object_equal(before, now)) {
+        json_add(looking->state->tree, "held", take(now));
+        looking->state->changed = true;
+    }
+    return 1;
+}
+
 /* ---- mail servers' logs ---------------------------------------------------------------------- */
 
 static int look_at_gaps(const struct notify_looking *looking)
@@ -484,13 +528,14 @@ static void look_at_day(const struct notify_looking *looking, const struct notif
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-/* Whether there may be one more suspension, or one less by staff. */
+/* Whether there may be one more suspension or mailbox whose mail waits, or one less by staff. */
 static bool suspensions_moved(const struct notify_looking *looking,
                               const struct notify_numbers *numbers, int64_t audit_before)
 {
     const struct notify_state *state = looking->state;
     int64_t all_ms = notify_state_int(state, "suspended_ms"), now_ms = looking->look->now_ms;
-    bool counted = risen(looking, "counts", "suspensions", numbers->of[NUMBER_SUSPENSIONS]) != 0;
+    bool counted = risen(looking, "counts", "suspensions", numbers->of[NUMBER_SUSPENSIONS]) +
+                       risen(looking, "counts", "unusual", numbers->of[NUMBER_UNUSUAL]) > 0;
     return counted || looking->begins || notify_state_int(state, "audit_after") != audit_before ||
            all_ms > now_ms || now_ms - all_ms >= ALL_SUSPENDED_MS;
 }
@@ -504,7 +549,7 @@ static int look_at_all(const struct notify_looking *looking)
     if (notify_numbers_read(look->store, &numbers) < 0 || look_at_audit(looking) < 0)
         return -1;
     if (suspensions_moved(looking, &numbers, audit_before)) {
-        if (look_at_suspended(looking) < 0)
+        if (look_at_suspended(looking) < 0 || look_at_held(looking) < 0)
             return -1;
         notify_state_set(state, "suspended_ms", look->now_ms);
     }

@@ -10,6 +10,7 @@ const char *const notify_number_names[NUMBER_COUNT] = {
     [NUMBER_FORWARDED] = "forwarded",     [NUMBER_REFUSED] = "refused",
     [NUMBER_SUSPENSIONS] = "suspensions", [NUMBER_OWN_LOCKS] = "own_locks",
     [NUMBER_COMPLAINTS] = "complaints",   [NUMBER_BYPASSED] = "bypassed",
+    [NUMBER_UNUSUAL] = "unusual",
     [NUMBER_LOGINS_REFUSED] = "logins_refused", [NUMBER_LOGIN_BLOCKS] = "login_blocks"};
 
 /* Counters by what their names (guard/counters.h) begin and end with. */
@@ -27,11 +28,15 @@ static const struct {
     {NUMBER_REFUSED, "decisions ", " verdict=sender_blocked"},
     {NUMBER_REFUSED, "decisions ", " verdict=identity"},
     {NUMBER_REFUSED, "decisions ", " verdict=no_store"},
+    {NUMBER_REFUSED, "decisions ", " verdict=unusual"}, /* deferred */
     {NUMBER_SUSPENSIONS, "suspensions ", ""},
     {NUMBER_OWN_LOCKS, "user_locks", ""},
     {NUMBER_COMPLAINTS, "reports result=", "=taken"},
     {NUMBER_COMPLAINTS, "reports result=", "=suspended"},
     {NUMBER_BYPASSED, "bypassed channel=", ""},
+    {NUMBER_UNUSUAL, "unusual ", ""},
+    {NUMBER_UNUSUAL, "decisions ", " verdict=held"},
+    {NUMBER_UNUSUAL, "decisions ", " verdict=unusual"},
     {NUMBER_LOGINS_REFUSED, "login_refusals", ""},
     {NUMBER_LOGIN_BLOCKS, "login_blocks ", ""},
 };

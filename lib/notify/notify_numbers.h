@@ -14,6 +14,7 @@ enum notify_number {
     NUMBER_OWN_LOCKS,
     NUMBER_COMPLAINTS,
     NUMBER_BYPASSED,
+    NUMBER_UNUSUAL,     /* messages at an unusual rate */
     NUMBER_LOGINS_REFUSED, /* sign-ins that a block kept out */
     NUMBER_LOGIN_BLOCKS,
     NUMBER_COUNT

@@ -114,6 +114,14 @@ static void line_logins(const struct notify_writer *writer, struct json_object *
     add_count(out, json_int(item, "count", 0), "block, for an hour", "blocks, for an hour each");
 }
 
+static void line_held(const struct notify_writer *writer, struct json_object *item,
+                      struct text *out)
+{
+    (void)writer;
+    text_addf(out, "in an hour it wrote to %lld people that it had not written to before",
+              (long long)json_int(item, "new_recipients", 0));
+}
+
 static void line_appeal(const struct notify_writer *writer, struct json_object *item,
                         struct text *out)
 {
@@ -142,6 +150,7 @@ static void line_digest(const struct notify_writer *writer, struct json_object *
         [NUMBER_OWN_LOCKS] = "users who said \"That wasn't me\"",
         [NUMBER_COMPLAINTS] = "complaints",
         [NUMBER_BYPASSED] = "messages that bypassed the webmail endpoint",
+        [NUMBER_UNUSUAL] = "messages at an unusual rate",
         [NUMBER_LOGINS_REFUSED] = "sign-ins that a block kept out",
         [NUMBER_LOGIN_BLOCKS] = "blocks of sign-ins"};
     const char *since = moment(writer, item, "since");
@@ -183,6 +192,9 @@ static const struct {
     [NOTIFY_LOGINS_BLOCKED] = {"Sign-ins are blocked after wrong passwords", NULL,
                                "Whose they are is known by hashes alone: sendguard logins MAILBOX, "
                                "or an IP.", "", line_logins},
+    [NOTIFY_HELD] = {"Mail of %s waits", "mailboxes whose mail waits",
+                     "It sends at an unusual rate. What waits is not sent until somebody of staff has "
+                     "looked.", NULL, line_held},
     [NOTIFY_APPEAL] = {"%s objects", "users object", NULL, "/appeals", line_appeal},
     [NOTIFY_LOG_GAP] = {"The mail server's log has gaps", NULL,
                         "What became of that mail is not known: sendguard doctor gaps.", NULL,
@@ -478,6 +490,8 @@ struct json_object *notify_text_sample(enum notify_condition condition, int64_t 
                                   "\"example.invalid\",\"bad\":12,\"all\":20}",
         [NOTIFY_LOGINS_BLOCKED] = "{\"subject\":\"wrong_passwords_per_ip\",\"rule\":"
                                   "\"wrong_passwords_per_ip\",\"count\":1}",
+        [NOTIFY_HELD] = "{\"subject\":\"test@example.invalid\",\"mailbox\":"
+                        "\"test@example.invalid\",\"new_recipients\":60}",
         [NOTIFY_APPEAL] = "{\"subject\":\"test@example.invalid\",\"mailbox\":"
                           "\"test@example.invalid\"}",
         [NOTIFY_LOG_GAP] = "{\"subject\":\"mail.example.invalid journal\",\"source\":"

@@ -10,8 +10,8 @@ const char *const settings_notify_conditions[NOTIFY_LEFT_OUT_COUNT + 1] = {
     [NOTIFY_SUSPENSION] = "suspension",         [NOTIFY_OWN_LOCK] = "own_lock",
     [NOTIFY_NEAR_LIMIT] = "near_limit",         [NOTIFY_BYPASSED] = "bypassed",
     [NOTIFY_COMPLAINT] = "complaint",           [NOTIFY_DOMAIN_BLOCKED] = "domain_blocked",
-    [NOTIFY_LOGINS_BLOCKED] = "logins_blocked", [NOTIFY_APPEAL] = "appeal",
-    [NOTIFY_LOG_GAP] = "log_gap",               NULL};
+    [NOTIFY_LOGINS_BLOCKED] = "logins_blocked", [NOTIFY_HELD] = "held",
+    [NOTIFY_APPEAL] = "appeal",                 [NOTIFY_LOG_GAP] = "log_gap", NULL};
 static const char *const on_failure_names[] = {
     [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
 static const char *const durability_names[] = {

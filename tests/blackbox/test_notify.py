@@ -22,7 +22,7 @@ from programs import BUILD, PATIENCE, Guard, eventually, free_port
 KEY = "a-key-of-the-tests-that-nobody-else-has"
 SHELL = BUILD / "sendguard"
 CONDITIONS = ("suspension", "own_lock", "near_limit", "bypassed", "complaint", "domain_blocked",
-              "logins_blocked", "appeal", "log_gap", "digest")
+              "logins_blocked", "held", "appeal", "log_gap", "digest")
 
 MAIN_CF = """
 compatibility_level = 3.6
@@ -258,6 +258,26 @@ def test_what_fails_is_sent_again(notify, hook):
     assert len({json.loads(body)["id"] for _, _, body in hook.got}) == 1
     eventually(lambda: "0 by webhook wait" in notify.shell("notify"), "nothing waits")
     assert len(hook.got) == 4
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_store_is_away(notify, hook, postfix):
+    """What happened meanwhile is told afterwards; a hook that never answers keeps no mail."""
+    notify.configure({"store": {"timeout": "250ms"}})
+    hook.answer = threading.Event()
+    notify.start().leads()
+    notify.suspend("dan@example.test")
+    eventually(lambda: postfix.mail("desk"), "mail comes")
+    eventually(lambda: hook.got, "it is posted")
+    notify.store.silence()
+    notify.log.wait('msg="store does not answer: nobody is told of anything"')
+    notify.store.speak()
+    hook.answer.set()
+    hook.answer = 204
+    notify.suspend("erin@example.test")
+    eventually(lambda: {one["items"][0]["mailbox"] for one in hook.told()} >=
+               {"dan@example.test", "erin@example.test"}, "both are told", PATIENCE * 2)
+    eventually(lambda: len(postfix.mail("desk")) == 2, "mail comes")
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

@@ -6,6 +6,7 @@
 #include "guard/counters.h"
 #include "notify/notify_look.h"
 #include "rules/complaints.h"
+#include "rules/held.h"
 #include "store/kept.h"
 #include "store/observations.h"
 #include "store/suspensions.h"
@@ -277,6 +278,32 @@ START_TEST(test_complaints)
 }
 END_TEST
 
+static void hold(const char *mailbox, enum unusual_action action)
+{
+    freed_by(text_free) struct text kept = {0};
+    const struct unusual unusual = {.action = action, .new_recipients = 60};
+    const struct held_message message = {.decision = 1, .recipients = 1, .queue_id = "4ABC"};
+    ck_assert(held_add(&kept, &unusual, now_ms, &message));
+    put_value(VALUE_HELD, mailbox, kept.data, kept.length);
+    count("decisions channel=smtp verdict=held", 1);
+}
+
+START_TEST(test_held)
+{
+    begin(_i, WITH(BASICS));
+    hold(ALICE, UNUSUAL_HOLD);
+    hold(BOB, UNUSUAL_NOTE);
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told(), "held " ALICE);
+    count("decisions channel=smtp verdict=held", 1);
+    round_after(INTERVAL_MS);
+    ck_assert_str_eq(told(), "");
+    hold(ALICE, UNUSUAL_HOLD); /* was answered, and begins anew */
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told(), "held " ALICE);
+}
+END_TEST
+
 START_TEST(test_left_out_by_the_operator)
 {
     begin(_i, WITH(BASICS, "notify.leave_out=suspension bypassed"));
@@ -543,6 +570,7 @@ int main(void)
     tcase_add_loop_test(cases, test_near_limits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_counters, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_complaints, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_left_out_by_the_operator, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_interval, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_per_hour, 0, BACKEND_KINDS);

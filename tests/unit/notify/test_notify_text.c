@@ -51,6 +51,7 @@ static const char *const subjects[NOTIFY_CONDITION_COUNT] = {
     [NOTIFY_COMPLAINT] = "A complaint about test@example.invalid",
     [NOTIFY_DOMAIN_BLOCKED] = "@example.invalid is blocked: its mail fails too often",
     [NOTIFY_LOGINS_BLOCKED] = "Sign-ins are blocked after wrong passwords",
+    [NOTIFY_HELD] = "Mail of test@example.invalid waits",
     [NOTIFY_APPEAL] = "test@example.invalid objects",
     [NOTIFY_LOG_GAP] = "The mail server's log has gaps",
     [NOTIFY_DIGEST] = "Numbers of the day"};
