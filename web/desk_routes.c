@@ -173,6 +173,12 @@ static void add_subject(struct exchange *exchange, struct json_object *view, con
     }
 }
 
+static int view_call(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem)
+{
+    return desk_call(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r, problem);
+}
+
 static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem)
 {
@@ -182,6 +188,10 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     if (answer < 1 || exchange->api)
         return answer;
     note_looked(exchange, "mailbox", json_string(*view_r, "mailbox", ""));
+    struct json_object *call = NULL;
+    if (view_call(exchange, &call, problem) < 1)
+        return -1;
+    json_add(*view_r, "call", call);
     add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
     json_add_string(*view_r, "zone",
                     exchange->reader.zone != NULL ? exchange->reader.zone : "UTC");
@@ -418,6 +428,7 @@ const struct route desk_routes[] = {
      view_mailbox},
     {METHOD_GET, "/mailboxes/{mailbox}/past", "/mailboxes/{mailbox}/past", "desk_past",
      ROLE_VIEWER, desk_past_view},
+    {METHOD_GET, "/mailboxes/{mailbox}/call", NULL, NULL, ROLE_VIEWER, view_call},
     {METHOD_GET, "/decisions", "/decisions", "desk_decisions", ROLE_VIEWER,
      desk_logs_decisions},
     {METHOD_GET, "/decisions/export.csv", "/decisions/export.csv", NULL, ROLE_VIEWER,

@@ -228,6 +228,19 @@ int desk_past(const struct desk *desk, const char *mailbox, const char *at,
               const struct zone *zone, int64_t budget_ms, int64_t now_ms,
               struct json_object **view_r, struct problem *problem) must_check;
 
+/* For the telephone: {"now":…,"mailbox":…,
+ *  "before":[{"cause":…,"count":2}…], suspensions that began within 30 days, with those that hold,
+ *  "lifted":{"at":moment,"by":…,"note":…,"reset":bool (the counts were forgotten after it)}|null, the last
+ *     lift within 30 days,
+ *  "back":{"since":moment,"cause":…}|null, a suspension that holds and began after it,
+ *  "usual":{"known_since":moment,"days":200,"busiest_hour":12 (new recipients in the busiest hour of the 28
+ *     days before today),"networks":2}|null (not known: rules/profile.h),
+ *  "from":[{"ip":…,"messages":12,"last_at":moment,"first_at":moment|null (not known),"usual":bool (first
+ *     seen more than a day ago),"signed_in":bool (within 30 days)}…]}: where the last 100 messages that are
+ *     kept came from, refused ones too; 5 addresses at most, the one used last first */
+int desk_call(const struct desk *desk, const char *mailbox, int64_t now_ms,
+              struct json_object **view_r, struct problem *problem) must_check;
+
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
  *  "bypassed":true|absent (of the webmail's host, not judged by the webmail endpoint),
  *  "by_header":true|absent (refused by sendguard-milter, after the policy service had let it pass),

@@ -562,3 +562,19 @@ int64_t profile_network_first_ms(const void *profile, size_t length, uint64_t ne
             return head.networks[i].first_ms;
     return 0;
 }
+
+void profile_usual(const void *bytes, size_t length, int64_t now_ms, struct profile_usual *usual_r)
+{
+    struct profile_head head;
+    freed_by(text_free) struct text profile = {0};
+    if (length > 0)
+        text_add_bytes(&profile, bytes, length);
+    read_head(&profile, &head);
+    *usual_r = (struct profile_usual){.begin_ms = head.begin_ms,
+                                      .busiest = busiest(&head, day_of(now_ms)),
+                                      .network_count = head.network_count};
+    for (size_t i = 0; i < head.network_count; i++) {
+        usual_r->networks[i].hash = head.networks[i].hash;
+        usual_r->networks[i].first_ms = head.networks[i].first_ms;
+    }
+}

@@ -72,4 +72,18 @@ bool profile_was_other(struct text *profile);
 /* When mail came first from that network (its hash), as far as a profile knows; 0: it does not. */
 int64_t profile_network_first_ms(const void *profile, size_t length, uint64_t network);
 
+/* What is usual, for people to read. */
+struct profile_usual {
+    int64_t begin_ms; /* since when its mail is known; 0: there is no profile that can be read */
+    uint32_t busiest; /* new recipients of its busiest hour on the days before */
+    size_t network_count;
+    struct {
+        uint64_t hash;
+        int64_t first_ms; /* when it was first seen */
+    } networks[PROFILE_NETWORKS_MAX];
+};
+/* bytes: a profile; NULL, with length 0: there is none. */
+void profile_usual(const void *bytes, size_t length, int64_t now_ms,
+                   struct profile_usual *usual_r);
+
 #endif

@@ -168,6 +168,8 @@ def good_calls(provider):
         ("get", "/mailboxes/{mailbox}", {"mailbox": "never/seen@example.test"}),
         ("get", "/mailboxes/{mailbox}/past", {"mailbox": provider.stopped.mailbox,
                                               "query": {"at": "today 00:00"}}),
+        ("get", "/mailboxes/{mailbox}/call", {"mailbox": provider.stopped.mailbox}),
+        ("get", "/mailboxes/{mailbox}/call", {"mailbox": guessed}),
         ("get", "/decisions", {}),
         ("get", "/decisions", {"query": {"mailbox": mailbox}}),
         ("get", "/decisions", {"query": {"outcome": "suspended", "channel": "webmail", "rule": "messages_per_day",
