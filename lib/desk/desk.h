@@ -223,7 +223,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
  *     since, each as if it was another one; so is the end that the tenth of them moves,
  *  "exempt":…,"windows":[WINDOW of the mailbox itself],"limits":…}  as in desk_mailbox
  * Messages whose charge was given back since count. 400: no moment, or one that is further back than
- * log.keep_admitted less 24 hours. budget_ms as in desk_what_if. */
+ * log.keep_admitted less 24 hours; 409. budget_ms as in desk_what_if. */
 int desk_past(const struct desk *desk, const char *mailbox, const char *at,
               const struct zone *zone, int64_t budget_ms, int64_t now_ms,
               struct json_object **view_r, struct problem *problem) must_check;

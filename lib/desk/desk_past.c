@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/decision.h"
 #include "base/json.h"
 #include "base/names.h"
@@ -19,6 +18,7 @@
 
 enum {
     AUDIT_PAGES = 100, REFUSED_PAGES = 40, /* of DESK_PAGE, at most */
+    REFUSED_KNOWN = 1000, /* Redis knows no more of a mailbox (docs/store.md) */
     SUBJECTS = 2, /* the mailbox, its domain */
     CHANGES_MAX = SUBJECTS * RULE_COUNT * ADJUST_KIND_COUNT,
     HISTORIES = 2, /* what its user sent; what its filter sent on */
@@ -26,7 +26,7 @@ enum {
 
 /* What began or ended a suspension, or met one. */
 struct past_event {
-    int64_t at_ms;
+    int64_t at_ms, number; /* of the audit log's; those of one moment in this order */
     enum { PAST_SUSPENDED, PAST_LIFTED, PAST_REFUSED } kind;
     struct suspension suspension; /* PAST_SUSPENDED; of PAST_LIFTED its cause alone */
     struct record record;         /* PAST_REFUSED */
@@ -105,7 +105,7 @@ static void take_suspension(struct past_moment *past, const struct audit *audit,
 {
     struct json_object *of = json_member(detail, lifted ? "before" : "after");
     int cause = names_find(cause_names, CAUSE_COUNT, json_string(of, "cause", ""));
-    struct past_event event = {.at_ms = audit->at_ms,
+    struct past_event event = {.at_ms = audit->at_ms, .number = audit->number,
                                .kind = lifted ? PAST_LIFTED : PAST_SUSPENDED};
     struct suspension *suspension = &event.suspension;
     if (cause < 0 || !read_moment(of, "since", &suspension->since_ms) ||
@@ -168,18 +168,21 @@ static int read_refused(struct past_moment *past)
     struct record *records = arena_alloc(context->arena, DESK_PAGE * sizeof *records);
     struct store_page page = {.max = DESK_PAGE, .more = true};
     uint64_t before = decision_floor(past->at_ms + 1);
+    size_t refused = 0;
     for (int pages = 0; pages < REFUSED_PAGES && page.more; pages++) {
         if (store_decisions(context->desk->store, context->arena, past->mailbox, before,
                             context->now_ms, records, &page) < 0)
             return -1;
         for (size_t i = 0; i < page.count; i++) {
             before = records[i].decision;
+            refused += !outcome_passes(records[i].outcome);
             if (tells_of_suspension(past, &records[i]))
-                add_event(past, &(struct past_event){.at_ms = records[i].at_ms,
-                                                     .kind = PAST_REFUSED, .record = records[i]});
+                add_event(past, &(struct past_event){
+                                    .at_ms = records[i].at_ms, .number = INT64_MAX,
+                                    .kind = PAST_REFUSED, .record = records[i]});
         }
     }
-    past->whole = past->whole && !page.more;
+    past->whole = past->whole && !page.more && refused < REFUSED_KNOWN;
     return 1;
 }
 
@@ -217,7 +220,7 @@ static int compare_entries(const void *one, const void *other)
     return (a->time_ms > b->time_ms) - (a->time_ms < b->time_ms);
 }
 
-/* 1 or -1. */
+/* As walk_passed. */
 static int read_windows(struct past_moment *past, int64_t budget_ms)
 {
     struct walk walk = {.store = past->context->desk->store, .now_ms = past->context->now_ms,
@@ -237,7 +240,9 @@ static int read_windows(struct past_moment *past, int64_t budget_ms)
 static int compare_events(const void *one, const void *other)
 {
     const struct past_event *a = one, *b = other;
-    return (a->at_ms > b->at_ms) - (a->at_ms < b->at_ms);
+    if (a->at_ms != b->at_ms)
+        return a->at_ms > b->at_ms ? 1 : -1;
+    return (a->number > b->number) - (a->number < b->number);
 }
 
 static void drop_ended(struct suspensions *suspensions, int64_t at_ms)
@@ -398,9 +403,11 @@ int desk_past(const struct desk *desk, const char *mailbox, const char *at,
     past->domain = strrchr(past->mailbox, '@') + 1;
     past->subjects[0] = past->mailbox;
     past->subjects[1] = arena_printf(context.arena, "@%s", past->domain);
-    if (read_audit(past, 0) < 0 || read_audit(past, 1) < 0 || read_refused(past) < 0 ||
-        read_windows(past, budget_ms) < 0)
+    if (read_audit(past, 0) < 0 || read_audit(past, 1) < 0 || read_refused(past) < 0)
         return -1;
+    int result = read_windows(past, budget_ms);
+    if (result < 1)
+        return result < 0 ? -1 : problem_set(problem, 409, "", WALK_BUSY);
     replay_suspensions(past);
     *view_r = view_of(past);
     return 1;

@@ -1,5 +1,4 @@
 /* Whom another limit would have stopped, by all records of messages that passed since a moment. */
-#include <pthread.h>
 #include <string.h>
 
 #include "base/decision.h"
@@ -199,6 +198,7 @@ static struct json_object *view_of(struct replay *replay)
     return view;
 }
 
+/* As walk_passed. */
 static int answer(struct replay *replay, int64_t budget_ms, struct json_object **view_r)
 {
     replay->what_if = what_if_new(replay->rule);
@@ -210,9 +210,6 @@ static int answer(struct replay *replay, int64_t budget_ms, struct json_object *
     return result;
 }
 
-/* One at a time in a process, so that other requests have its other threads. */
-static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
-
 int desk_what_if(const struct desk *desk, const struct desk_what_if *words, int64_t budget_ms,
                  int64_t now_ms, struct json_object **view_r, struct problem *problem)
 {
@@ -221,9 +218,6 @@ int desk_what_if(const struct desk *desk, const struct desk_what_if *words, int6
     if (!read_rule(words, &replay, problem) || !read_subject(words, &replay, problem) ||
         !read_since(words, &replay, problem))
         return 0;
-    if (pthread_mutex_trylock(&reading) != 0)
-        return problem_set(problem, 409, "", "somebody else asks just now; try again in a moment");
     int result = answer(&replay, budget_ms, view_r);
-    pthread_mutex_unlock(&reading);
-    return result;
+    return result != 0 ? result : problem_set(problem, 409, "", WALK_BUSY);
 }

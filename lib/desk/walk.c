@@ -1,5 +1,6 @@
 #include "desk/walk.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -29,7 +30,7 @@ static int walk_page(struct walk *walk, struct record *records)
     return page.more;
 }
 
-int walk_passed(struct walk *walk, int64_t budget_ms)
+static int walk_all(struct walk *walk, int64_t budget_ms)
 {
     struct record *records = xcalloc(PAGE, sizeof *records);
     int64_t begin_us = clock_monotonic_us();
@@ -43,4 +44,15 @@ int walk_passed(struct walk *walk, int64_t budget_ms)
     walk->whole = more == 0;
     free(records);
     return more < 0 ? -1 : 1;
+}
+
+static pthread_mutex_t walking = PTHREAD_MUTEX_INITIALIZER;
+
+int walk_passed(struct walk *walk, int64_t budget_ms)
+{
+    if (pthread_mutex_trylock(&walking) != 0)
+        return 0;
+    int result = walk_all(walk, budget_ms);
+    pthread_mutex_unlock(&walking);
+    return result;
 }

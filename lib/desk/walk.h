@@ -16,7 +16,9 @@ struct walk {
     bool whole; /* set: there was time for all */
 };
 
-/* budget_ms: about so long at most; 0: as long as it takes. 1 or -1. */
+/* budget_ms: about so long at most; 0: as long as it takes. 1; 0 another one is under way in this
+ * process (one at a time, so that other requests have its other threads); -1. */
+#define WALK_BUSY "somebody else asks just now; try again in a moment"
 int walk_passed(struct walk *walk, int64_t budget_ms) must_check;
 
 #endif
