@@ -43,6 +43,7 @@ enum cli_option {
     OPTION_TEST,
     OPTION_SINCE,
     OPTION_AT,
+    OPTION_BY_HAND,
     OPTION_COUNT
 };
 #define TAKES(option) (UINT64_C(1) << (option))
@@ -162,6 +163,8 @@ int cli_run_feedback(struct cli *cli);
 int cli_run_complaints(struct cli *cli);
 int cli_run_logins(struct cli *cli);
 int cli_run_lock(struct cli *cli);
+int cli_run_held(struct cli *cli);
+int cli_run_release(struct cli *cli);
 int cli_run_allow_from(struct cli *cli);
 int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);

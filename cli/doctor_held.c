@@ -26,9 +26,14 @@ static void say(struct doctor *doctor, enum mailqueue_answer answer,
                     list->count == 1 ? "" : "s", list->more ? ", and more" : "");
         break;
     case MAILQUEUE_ABSENT:
-        doctor_says(doctor, DOCTOR_OK, NULL,
-                    "sendguard-postqueue is not set up: held messages are released by postsuper "
-                    "alone");
+        if (doctor->settings->unusual_mode == UNUSUAL_MODE_HOLD)
+            doctor_says(doctor, DOCTOR_WARN,
+                        "systemctl enable --now sendguard-postqueue.socket, where users send by",
+                        "sendguard-postqueue does not answer: what unusual.mode holds is released "
+                        "by postsuper alone");
+        else
+            doctor_says(doctor, DOCTOR_OK, NULL,
+                        "sendguard-postqueue is not set up, and is not needed (unusual.mode)");
         break;
     case MAILQUEUE_FORBIDDEN:
         doctor_says(doctor, DOCTOR_SKIP, "run it as root", "%s", problem->text);

@@ -75,6 +75,16 @@ const struct command cli_commands[] = {
      "lock a mailbox so that only an administrator opens it", NULL},
     {"open", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_lock,
      "open a mailbox that is closed", NULL},
+    {"held", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_held,
+     "mail that waits since it came at an unusual rate", NULL},
+    {"release", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_BY_HAND), NEEDS_DESK,
+     cli_run_release, "it was its user: release what waits, in order",
+     "What was seen is usual of the mailbox for a week. Where sendguard-postqueue cannot be asked\n"
+     "--preview shows what to type.\n"},
+    {"reject", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_BY_HAND), NEEDS_DESK,
+     cli_run_release, "it was a stranger: lock the mailbox, delete what waits",
+     "The messages are given back. Where sendguard-postqueue cannot be asked --preview shows what\n"
+     "to type.\n"},
     {"allow-from", "MAILBOX [ADDRESS|@DOMAIN]", 1, 2,
      TAKES(OPTION_NOTE) | TAKES(OPTION_FOR) | TAKES(OPTION_END) | TAKES(OPTION_JSON), NEEDS_DESK,
      cli_run_allow_from, "let a mailbox write as another address, or --end that",

@@ -45,6 +45,7 @@ static const struct option_row {
     [OPTION_TEST] = {"test", '\0', NULL, "send one of each, marked as a test"},
     [OPTION_SINCE] = {"since", '\0', "TIME", "such as 24h (without it), or yesterday 14:00"},
     [OPTION_AT] = {"at", '\0', "MOMENT", "how it stood then, such as \"yesterday 14:00\""},
+    [OPTION_BY_HAND] = {"by-hand", '\0', "N", "done in Postfix by hand, to N messages"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 
@@ -57,6 +58,7 @@ static const struct own_words {
     {cli_run_lock, OPTION_PREVIEW, NULL, "do nothing, show how the mailbox would stand"},
     {cli_run_lock, OPTION_CAUSE, "CAUSE", "compromised (without --cause) or breached"},
     {cli_run_lock, OPTION_SCOPE, "WHAT", "login (without --scope) or sending"},
+    {cli_run_release, OPTION_PREVIEW, NULL, "do nothing, show what would be done"},
     {cli_run_logins, OPTION_PREVIEW, NULL, "do nothing, show which blocks would end"},
     {cli_run_logins, OPTION_END, NULL, "end the blocks"},
     {cli_run_what_if, OPTION_SCOPE, "MAILBOX|@DOMAIN", "a limit for it, not for all"},

@@ -75,7 +75,10 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
     json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
     shorten_appeals(*view_r, APPEALS_AT_HOME);
     logins_pages_add_to_home(*view_r);
-    freed_by(json_put) struct json_object *waiting = NULL;
+    freed_by(json_put) struct json_object *waiting = NULL, *held = NULL;
+    if (desk_held_sums(&exchange->web->desk, exchange->now_ms, &held) < 0)
+        return -1;
+    json_add(*view_r, "held_sums", json_int(held, "messages", 0) > 0 ? take(held) : NULL);
     if (desk_complaints_waiting(&exchange->web->desk, exchange->now_ms, &waiting) < 0)
         return -1;
     json_add_int(*view_r, "reports_waiting",
@@ -467,6 +470,9 @@ const struct route desk_routes[] = {
      desk_permission_views_view},
     {METHOD_POST, "/mailboxes/{mailbox}/permissions", "/mailboxes/{mailbox}/permissions",
      "desk_permission", ROLE_SUPPORT, desk_permission_views_act},
+    {METHOD_GET, "/held", "/held", "desk_held", ROLE_VIEWER, desk_held_view},
+    {METHOD_POST, "/mailboxes/{mailbox}/held", "/mailboxes/{mailbox}/held", "desk_held_answer",
+     ROLE_SUPPORT, desk_held_answer},
     {METHOD_GET, "/mailboxes/{mailbox}/lock", NULL, NULL, ROLE_VIEWER, desk_locks_view},
     {METHOD_POST, "/mailboxes/{mailbox}/lock", "/mailboxes/{mailbox}/lock", "desk_lock",
      ROLE_SUPPORT, desk_locks_act},

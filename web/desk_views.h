@@ -90,6 +90,10 @@ int desk_permission_views_view(struct exchange *exchange, struct json_object **v
                                struct problem *problem) must_check;
 int desk_permission_views_act(struct exchange *exchange, struct json_object **view_r,
                               struct problem *problem) must_check;
+int desk_held_view(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem) must_check;
+int desk_held_answer(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem) must_check;
 int desk_locks_view(struct exchange *exchange, struct json_object **view_r,
                     struct problem *problem) must_check;
 int desk_locks_act(struct exchange *exchange, struct json_object **view_r,

@@ -225,6 +225,21 @@ static void add_appeals(struct text *out, struct json_object *view, int64_t now_
               since_ms < now_ms ? (now_ms - since_ms) / SECOND_MS : 0);
 }
 
+static void add_held(struct text *out, struct json_object *view, int64_t now_ms)
+{
+    int64_t since_ms = now_ms;
+    if (zone_moment_read(json_string(view, "oldest_since", ""), &since_ms) < 1)
+        since_ms = now_ms;
+    add_family(out, "held_mailboxes", "gauge", "Mailboxes of which mail waits for the postmaster.");
+    text_addf(out, "sendguard_held_mailboxes %" PRId64 "\n", json_int(view, "mailboxes", 0));
+    add_family(out, "held_messages", "gauge", "Messages of theirs that wait.");
+    text_addf(out, "sendguard_held_messages %" PRId64 "\n", json_int(view, "messages", 0));
+    add_family(out, "held_seconds", "gauge",
+               "For how long the oldest of them waits; 0 when there is none.");
+    text_addf(out, "sendguard_held_seconds %" PRId64 "\n",
+              since_ms < now_ms ? (now_ms - since_ms) / SECOND_MS : 0);
+}
+
 /* ---- feedback ---------------------------------------------------------------------------------- */
 
 /* Of each log that is followed: a member of desk_feedback's sources. */
@@ -345,6 +360,7 @@ static void metrics(struct exchange *exchange)
     struct counts counts = {0};
     struct metrics_memory memory = {0};
     freed_by(json_put) struct json_object *feedback = NULL, *spf = NULL, *appeals = NULL;
+    freed_by(json_put) struct json_object *held = NULL;
     int up = read_counters(exchange->web->desk.store, exchange->request->arena, &counters);
     if (up > 0)
         up = read_gauges(exchange->web, exchange->now_ms, &memory);
@@ -354,6 +370,8 @@ static void metrics(struct exchange *exchange)
         up = desk_spf_checkers(&exchange->web->desk, exchange->now_ms, &spf);
     if (up > 0)
         up = desk_appeals(&exchange->web->desk, exchange->now_ms, &appeals);
+    if (up > 0)
+        up = desk_held_sums(&exchange->web->desk, exchange->now_ms, &held);
     exchange->response->type = "text/plain; version=0.0.4; charset=utf-8";
     add_family(out, "build_info", "gauge", "The version of this program.");
     text_add(out, "sendguard_build_info{version=\"" SENDGUARD_VERSION "\"} 1\n");
@@ -366,6 +384,7 @@ static void metrics(struct exchange *exchange)
     add_gauges(out, &memory);
     add_failing(out, feedback);
     add_appeals(out, appeals, exchange->now_ms);
+    add_held(out, held, exchange->now_ms);
     add_feedback(out, json_member(feedback, "sources"));
     add_spf(out, json_member(spf, "checkers"));
     add_spf_blocked(out, json_member(spf, "checkers"));

@@ -631,6 +631,37 @@ int desk_permissions_act(const struct desk *desk, const struct person *person, c
                          struct json_object *words, int64_t now_ms, struct json_object **view_r,
                          struct problem *problem) must_check;
 
+/* ---- messages that Postfix holds since their mailbox sends at an unusual rate ---------------------
+ *   HELD {"mailbox":…,"action":"hold" (messages wait)|"defer"|"note" (what was done in the last week),
+ *     "since":moment,"last_at":moment (of the first and the last message),"sentence":… (English),
+ *     "unusual":{…} of the first one (desk_decision)|null (damaged),"most":140 new recipients of an hour
+ *     since,"count":41 messages,"recipients":57 of those that are listed,
+ *     "unlisted":0 of count, beyond those of which queue ids are kept,
+ *     "messages":[{"queue_id":…,"decision":…,"at":moment,"recipients":1}…] in the order in which they
+ *     came, 100 at most}
+ * {"now":moment,"mailboxes":2,"messages":42 that wait,"oldest_since":moment|null,"held":[HELD…],
+ *  "lately":[HELD…]}, the oldest first, DESK_HELD_MAX of each. 1 or -1. */
+enum { DESK_HELD_MAX = 100 };
+int desk_held(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
+/* "mailboxes", "messages" and "oldest_since" alone. */
+int desk_held_sums(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
+/* The postmaster's answer: words "action" release (it was its user: the messages are released in their
+ * order, and what was seen is usual for a week) or reject (it was not: the mailbox is locked as
+ * compromised, the messages are given back and deleted), "note", which goes to the audit log as
+ * held_release or held_reject; and where sendguard-postqueue cannot be asked, "by_hand" true: somebody has
+ * done it in Postfix, to as many messages as "seen" says.
+ * {"now":…,"mailbox":…,"action":…,"done":bool, and of a preview
+ *  "held":HELD,"seen":its count,"gone":0 that Postfix does not hold any more,
+ *  "helper":"ready"|"absent"|"forbidden"|"broken","commands":[…] to type (absent: it is ready),
+ *  "lock":the lock's phase now|null (release); else
+ *  "released":41,"deleted":0,"gone":0,"refunded":0,"unlisted":0 that stay on hold,
+ *  "results":[{"queue_id":…,"result":"released"|"deleted"|"not_held"|"no_such"}…]}
+ * A mailbox whose messages were deferred or noted is answered in the same way. 409: it is not among
+ * them; or one message is not settled, and is another time: what was done is not done again. */
+int desk_held_act(const struct desk *desk, const struct person *person, const char *mailbox,
+                  struct json_object *words, bool preview, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem) must_check;
+
 /* ---- the block lists ---------------------------------------------------------------------------
  *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,
  *     "hash":…|null (of a recipient that Sendguard blocked, whose subject is "(recipient) at SITE";

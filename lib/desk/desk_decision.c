@@ -8,6 +8,7 @@
 #include "desk/failing.h"
 #include "desk/input.h"
 #include "desk/recorded.h"
+#include "desk/view.h"
 
 /* ---- rules of one message --------------------------------------------------------------- */
 
@@ -204,26 +205,6 @@ static void add_domains(const struct recorded *recorded, struct json_object *vie
     json_add_int(view, "more_domains", json_int(recorded->facts, "more_domains", 0));
 }
 
-/* NULL where nothing was unusual. */
-static struct json_object *view_of_unusual(const struct unusual *unusual)
-{
-    if (!unusual_is(unusual))
-        return NULL;
-    struct json_object *view = json_object_new_object();
-    json_add_int(view, "new_recipients", unusual->new_recipients);
-    json_add_int(view, "new_domains", unusual->new_domains);
-    json_add_int(view, "busiest_hour", unusual->busiest);
-    json_add_int(view, "history_days", unusual->history_days);
-    json_add_bool(view, "new_network", unusual->network_new);
-    json_add_bool(view, "many_domains", unusual_has_domains(unusual));
-    json_add_bool(view, "no_history", unusual_has_no_history(unusual));
-    json_add_int(view, "limit", unusual->limits.new_recipients);
-    json_add_int(view, "factor", unusual->limits.factor);
-    json_add_int(view, "domains_limit", unusual->limits.new_domains);
-    json_add_string(view, "action", unusual_action_names[unusual->action]);
-    return view;
-}
-
 static struct json_object *explain(const struct context *context, const struct recorded *recorded)
 {
     static const char *const texts[] = {"mailbox", "ip", "channel", "id", "from"};
@@ -247,7 +228,7 @@ static struct json_object *explain(const struct context *context, const struct r
     json_add_string(view, "mode", json_string(recorded->facts, "mode", "enforce"));
     json_add_bool(view, "exempt", json_is_true(recorded->facts, "exempt"));
     json_add(view, "block", failing_block_view(&block));
-    json_add(view, "unusual", view_of_unusual(&recorded->record->unusual));
+    json_add(view, "unusual", view_unusual(&recorded->record->unusual));
     struct json_object *rules = json_add_list(view, "rules");
     for (int rule = 0; rule < RULE_COUNT; rule++)
         json_object_array_add(rules, json_of_rule(recorded, (enum rule)rule));

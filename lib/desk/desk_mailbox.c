@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "desk/desk_appeal.h"
+#include "desk/desk_held.h"
 #include "desk/desk_lock.h"
 #include "desk/desk_mailbox.h"
 #include "desk/desk_permissions.h"
@@ -217,7 +218,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     if (seen < 0 || add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0 ||
         desk_appeal_add(&context, mailbox, &forecast.account.suspensions, true, view) < 0 ||
         desk_lock_add(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
-        desk_permissions_add(&context, mailbox, view) < 0)
+        desk_permissions_add(&context, mailbox, view) < 0 ||
+        desk_held_add(&context, mailbox, view) < 0)
         return -1;
     json_add_bool(view, "seen", seen > 0);
     *view_r = take(view);

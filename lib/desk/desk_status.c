@@ -5,6 +5,7 @@
 #include "desk/desk_appeal.h"
 #include "desk/context.h"
 #include "desk/desk_complaints.h"
+#include "desk/desk_held.h"
 #include "desk/desk_lock.h"
 #include "desk/desk_unpause.h"
 #include "desk/forecast.h"
@@ -390,7 +391,8 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspensions));
     desk_unpause_add(&context, mailbox, &forecast.account.suspensions, view);
     if (desk_appeal_add(&context, mailbox, &forecast.account.suspensions, false, view) < 0 ||
-        desk_lock_add_own(&context, mailbox, &forecast.account.suspensions, view) < 0)
+        desk_lock_add_own(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
+        desk_held_add_own(&context, mailbox, view) < 0)
         return -1;
     *view_r = take(view);
     return 1;

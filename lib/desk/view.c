@@ -191,3 +191,22 @@ const char *view_network(struct arena *arena, const char *ip)
     memset(six.s6_addr + 6, 0, sizeof six.s6_addr - 6);
     return arena_printf(arena, "%s/48", inet_ntop(AF_INET6, &six, shown, sizeof shown));
 }
+
+struct json_object *view_unusual(const struct unusual *unusual)
+{
+    if (!unusual_is(unusual))
+        return NULL;
+    struct json_object *view = json_object_new_object();
+    json_add_int(view, "new_recipients", unusual->new_recipients);
+    json_add_int(view, "new_domains", unusual->new_domains);
+    json_add_int(view, "busiest_hour", unusual->busiest);
+    json_add_int(view, "history_days", unusual->history_days);
+    json_add_bool(view, "new_network", unusual->network_new);
+    json_add_bool(view, "many_domains", unusual_has_domains(unusual));
+    json_add_bool(view, "no_history", unusual_has_no_history(unusual));
+    json_add_int(view, "limit", unusual->limits.new_recipients);
+    json_add_int(view, "factor", unusual->limits.factor);
+    json_add_int(view, "domains_limit", unusual->limits.new_domains);
+    json_add_string(view, "action", unusual_action_names[unusual->action]);
+    return view;
+}

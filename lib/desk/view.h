@@ -16,6 +16,8 @@ void view_add_suspensions(const struct context *context, const struct suspension
 struct json_object *view_window(enum rule rule, enum channel channel, int32_t limit,
                                 const struct history *history, int64_t at_ms);
 struct json_object *view_reason(const struct objection *objection);
+/* What is unusual; NULL: nothing is. */
+struct json_object *view_unusual(const struct unusual *unusual);
 struct json_object *view_next(const struct next *next);
 struct json_object *view_action(const struct audit *audit);
 /* One row of "limits". */

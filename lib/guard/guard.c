@@ -421,13 +421,29 @@ static int find_passed(struct guard *guard, const struct submission *submission,
                : found;
 }
 
-/* What the webmail endpoint had counted, for a ticket that was redeemed. 1 or -1. */
-static int take_redeemed_back(struct guard *guard, const char *mailbox, uint32_t redeemed,
-                              int64_t now_ms)
+/* What the webmail endpoint had counted, for a ticket that was redeemed. 1, 0 it was before, -1. */
+static int take_redeemed_back(struct guard *guard, struct arena *arena, const char *mailbox,
+                              uint32_t redeemed, int64_t now_ms)
 {
     const struct value_refund refund = {.mailbox = mailbox, .redeemed = redeemed};
     const struct values_step step = {.refunds = &refund, .refund_count = 1, .now_ms = now_ms};
-    return redeemed == 0 ? 1 : store_values_change(guard->store, &step, NULL);
+    struct values_done *done = arena_alloc(arena, sizeof *done);
+    if (redeemed == 0)
+        return 0;
+    return store_values_change(guard->store, &step, done) < 1 ? -1 : done->refunded[0] > 0;
+}
+
+/* The same of any message that came by SMTP. */
+static int take_record_back(struct guard *guard, struct arena *arena, const char *mailbox,
+                            const struct record *record, int64_t now_ms)
+{
+    struct packed_identity identity;
+    if (record->outcome == OUTCOME_REDEEMED)
+        return take_redeemed_back(guard, arena, mailbox, record->redeemed, now_ms);
+    if (!packing_identity(arena, record, &identity))
+        return 0;
+    return store_refund(guard->store, mailbox, guard_counted_id(arena, CHANNEL_SMTP, identity.id),
+                        now_ms);
 }
 
 int guard_take_back(struct guard *guard, const struct submission *submission,
@@ -435,19 +451,22 @@ int guard_take_back(struct guard *guard, const struct submission *submission,
                     int64_t now_ms)
 {
     struct record record;
-    struct packed_identity identity;
     int found = find_passed(guard, submission, transaction, now_ms, &record);
     if (found < 1)
         return found < 0 ? -1 : 1;
-    if (record.outcome == OUTCOME_REDEEMED)
-        return ticket_excuses ? 0
-                              : take_redeemed_back(guard, submission->mailbox, record.redeemed,
-                                                   now_ms);
-    if (!packing_identity(submission->arena, &record, &identity))
-        return 1;
-    return store_refund(guard->store, submission->mailbox,
-                        guard_counted_id(submission->arena, CHANNEL_SMTP, identity.id),
-                        now_ms) < 0 ? -1 : 1;
+    if (record.outcome == OUTCOME_REDEEMED && ticket_excuses)
+        return 0;
+    return take_record_back(guard, submission->arena, submission->mailbox, &record, now_ms) < 0
+               ? -1
+               : 1;
+}
+
+int guard_refund_decision(struct guard *guard, struct arena *arena, const char *mailbox,
+                          uint64_t decision, int64_t now_ms)
+{
+    struct record record;
+    int found = store_record(guard->store, arena, decision, now_ms, &record);
+    return found < 1 ? found : take_record_back(guard, arena, mailbox, &record, now_ms);
 }
 
 /* Refused: what was counted is taken back first, so that no record tells of a refusal that counts.

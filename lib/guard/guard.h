@@ -134,5 +134,9 @@ const char *guard_counted_id(struct arena *arena, enum channel channel, const ch
 /* Give the charge of a message of the webmail back, see store_refund. 1, 0, -1. */
 int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
     must_check;
+/* The same of a message of the mailbox that came by SMTP, by its decision; what the webmail endpoint
+ * counted for it, if it did. 1; 0 it was given back before, or is not known any longer; -1. */
+int guard_refund_decision(struct guard *guard, struct arena *arena, const char *mailbox,
+                          uint64_t decision, int64_t now_ms) must_check;
 
 #endif

@@ -682,6 +682,8 @@ def test_held(doctor):
     assert unused["state"] == "ok" and "is not used" in unused["found"]
     absent = found(settings=["postqueue.socket=/nonexistent/socket"])
     assert absent["state"] == "ok" and "is not set up" in absent["found"]
+    needed = found(settings=["postqueue.socket=/nonexistent/socket", "unusual.mode=hold"])
+    assert needed["state"] == "warn" and "systemctl enable" in needed["advice"]
     with mode(doctor.folder / "guard/postqueue.sock", 0o600):
         assert found()["state"] == "bad" and "SocketGroup=" in found()["advice"]
     doctor.stack.stop("mailer")

@@ -17,9 +17,10 @@ import * as signin from './signin.mjs';
 import * as locks from './locks.mjs';
 import * as support from './support.mjs';
 import * as compose from './compose.mjs';
+import * as held from './held.mjs';
 
 // First the one that needs a domain of whose mail most fails: the others send mail that arrives.
-const suites = { failures, plugin, sending, smtp, settings, delivery, people, status, suspension, complaints, signin, locks, support, compose };
+const suites = { failures, plugin, sending, smtp, settings, delivery, people, status, suspension, complaints, signin, locks, support, compose, held };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

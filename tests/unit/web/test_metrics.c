@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 47);
+    ck_assert_uint_eq(families, 50);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */

@@ -1,0 +1,535 @@
+/* Messages that Postfix holds since their mailbox sent at an unusual rate, and what the postmaster
+ * answers: it was its user, and they are released in the order in which they came; or it was not,
+ * and they are deleted.
+ *
+ * The answer is kept last, in the step that ends the hold, and only if no message has come since:
+ * what is interrupted stands on the list as before, and is done again. Each step may be done twice:
+ * a mailbox that is locked is locked, a refund is made once, and what Postfix does not hold any more
+ * is left alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/desk_held.h"
+#include "desk/input.h"
+#include "desk/view.h"
+#include "guard/held.h"
+#include "mailqueue/mailqueue.h"
+
+enum {
+    ATTEMPTS = 10, /* more messages come meanwhile */
+    NOTE_MAX_BYTES = 255,
+    VALUES_PAGE = 64,
+    LISTED_MESSAGES = 100, /* of each mailbox in the list of all */
+};
+/* What Postfix does not hold so soon after it was judged may be on its way there. */
+#define ARRIVES_MS MINUTE_MS
+
+static const char release_name[] = "release", reject_name[] = "reject";
+
+/* ---- what there is -------------------------------------------------------------------------- */
+
+static const char *sentence_of(struct arena *arena, const struct unusual *unusual)
+{
+    static const char network[] = " It came from a network that was first used less than 24 hours "
+                                  "before.";
+    return arena_printf(arena,
+                        "In an hour this mailbox wrote to %u people that it had not written to in 90 "
+                        "days, at %u new domains; its busiest hour on the 28 days before had %u.%s",
+                        (unsigned)unusual->new_recipients, (unsigned)unusual->new_domains,
+                        (unsigned)unusual->busiest, unusual->network_new ? network : "");
+}
+
+static void add_messages(const struct held *held, size_t max, struct json_object *view)
+{
+    struct json_object *list = json_add_list(view, "messages");
+    int64_t recipients = 0;
+    for (size_t i = 0; i < held->listed; i++) {
+        recipients += held->messages[i].recipients;
+        if (i >= max)
+            continue;
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "queue_id", held->messages[i].queue_id);
+        json_add_decision(one, "decision", held->messages[i].decision);
+        json_add_moment(one, "at", decision_time(held->messages[i].decision));
+        json_add_int(one, "recipients", held->messages[i].recipients);
+        json_object_array_add(list, one);
+    }
+    json_add_int(view, "recipients", recipients);
+}
+
+static struct json_object *view_of(const struct context *context, const struct held_mailbox *one,
+                                   size_t max)
+{
+    const struct held *held = &one->held;
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "mailbox", one->mailbox);
+    json_add_string(view, "action", unusual_action_names[held->action]);
+    json_add_moment(view, "since", held->since_ms);
+    json_add_moment(view, "last_at", held->last_ms);
+    json_add_string(view, "sentence", sentence_of(context->arena, &held->unusual));
+    json_add(view, "unusual", view_unusual(&held->unusual));
+    json_add_int(view, "most", held->most);
+    json_add_int(view, "count", held->count);
+    json_add_int(view, "unlisted", held->count - (int64_t)held->listed);
+    add_messages(held, max, view);
+    return view;
+}
+
+struct held_sums {
+    int64_t mailboxes, messages, oldest_ms; /* 0: none waits */
+};
+
+static void add_sums(struct held_sums *sums, const struct held *held)
+{
+    sums->mailboxes++;
+    sums->messages += held->count;
+    if (sums->oldest_ms == 0 || held->since_ms < sums->oldest_ms)
+        sums->oldest_ms = held->since_ms;
+}
+
+static int oldest_first(const void *left, const void *right)
+{
+    struct json_object *const *a = left, *const *b = right;
+    return strcmp(json_string(*a, "since", ""), json_string(*b, "since", ""));
+}
+
+/* All, by pages: those of which messages wait, and in `lately` the others. NULL: none of them. 1 or
+ * -1. */
+static int each_held(const struct context *context, struct json_object *waiting,
+                     struct json_object *lately, struct held_sums *sums)
+{
+    const char *after = "";
+    struct store_page page = {.max = VALUES_PAGE, .more = true};
+    while (page.more) {
+        struct held_mailbox *list = arena_alloc(context->arena, VALUES_PAGE * sizeof *list);
+        if (held_list(context->desk->store, context->arena, after, context->now_ms, list,
+                      &page) < 0)
+            return -1;
+        for (size_t i = 0; i < page.count; i++) {
+            bool waits = list[i].held.action == UNUSUAL_HOLD;
+            struct json_object *of = waits ? waiting : lately;
+            if (waits)
+                add_sums(sums, &list[i].held);
+            if (of != NULL && json_object_array_length(of) < DESK_HELD_MAX)
+                json_object_array_add(of, view_of(context, &list[i], LISTED_MESSAGES));
+        }
+        if (page.count > 0)
+            after = list[page.count - 1].mailbox;
+    }
+    return 1;
+}
+
+static void add_the_sums(const struct held_sums *sums, struct json_object *view)
+{
+    json_add_int(view, "mailboxes", sums->mailboxes);
+    json_add_int(view, "messages", sums->messages);
+    json_add_moment(view, "oldest_since", sums->oldest_ms);
+}
+
+int desk_held_sums(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    struct held_sums sums = {0};
+    if (each_held(&context, NULL, NULL, &sums) < 0)
+        return -1;
+    *view_r = json_object_new_object();
+    add_the_sums(&sums, *view_r);
+    return 1;
+}
+
+int desk_held(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    struct held_sums sums = {0};
+    json_add_moment(view, "now", now_ms);
+    struct json_object *waiting = json_add_list(view, "held");
+    struct json_object *lately = json_add_list(view, "lately");
+    if (each_held(&context, waiting, lately, &sums) < 0)
+        return -1;
+    json_object_array_sort(waiting, oldest_first);
+    json_object_array_sort(lately, oldest_first);
+    add_the_sums(&sums, view);
+    *view_r = take(view);
+    return 1;
+}
+
+int desk_held_add(const struct context *context, const char *mailbox, struct json_object *view)
+{
+    struct held_mailbox one;
+    int found = held_read(context->desk->store, context->arena, mailbox, context->now_ms, &one);
+    json_add(view, "held", found > 0 && one.held.action == UNUSUAL_HOLD
+                               ? view_of(context, &one, LISTED_MESSAGES)
+                               : NULL);
+    return found < 0 ? -1 : 1;
+}
+
+int desk_held_add_own(const struct context *context, const char *mailbox, struct json_object *view)
+{
+    struct held_mailbox one;
+    int found = held_read(context->desk->store, context->arena, mailbox, context->now_ms, &one);
+    if (found < 1 || one.held.action != UNUSUAL_HOLD) {
+        json_add_null(view, "held");
+        return found < 0 ? -1 : 1;
+    }
+    struct json_object *held = json_add_object(view, "held");
+    json_add_int(held, "count", one.held.count);
+    json_add_moment(held, "since", one.held.since_ms);
+    return 1;
+}
+
+/* ---- an answer ------------------------------------------------------------------------------ */
+
+struct answering {
+    const struct context *context;
+    const struct person *person;
+    const char *mailbox, *note;
+    bool releases, by_hand;
+    int64_t seen; /* messages that were shown, of by_hand; -1: none were */
+    struct held_mailbox found;
+    size_t acted; /* of its messages, the first ones */
+    size_t counts[MAILQUEUE_RESULTS];
+    size_t refunded;
+    struct json_object *results;
+};
+
+static enum mailqueue_verb verb_of(const struct answering *answering)
+{
+    return answering->releases ? MAILQUEUE_RELEASE : MAILQUEUE_DELETE;
+}
+
+/* The name of the action in the audit log. */
+static const char *name_of(const struct answering *answering)
+{
+    return answering->releases ? "held_release" : "held_reject";
+}
+
+static bool has_id(const struct held_message *message)
+{
+    return queue_id_is(message->queue_id, strlen(message->queue_id));
+}
+
+/* Of one whose messages were deferred or noted there is an answer too, and none to act on. 1; 0 with
+ * *problem: nothing of it waits, or does any more; -1. */
+static int read_found(struct answering *answering, struct problem *problem)
+{
+    const struct context *context = answering->context;
+    int found = held_read(context->desk->store, context->arena, answering->mailbox,
+                          context->now_ms, &answering->found);
+    if (found < 0)
+        return -1;
+    return found > 0 ||
+           problem_set(problem, 409, "mailbox", "no message of it waits for an answer");
+}
+
+static int unreachable(enum mailqueue_answer answer, const struct problem *of_helper,
+                       struct problem *problem)
+{
+    return problem_set(problem, 409, answer == MAILQUEUE_ABSENT ? "by_hand" : "",
+                       "%s %s: %s. What was done stays, and is not done again; do it again, or by "
+                       "hand and say so (by_hand)", of_helper->where,
+                       answer == MAILQUEUE_ABSENT      ? "is not there"
+                       : answer == MAILQUEUE_FORBIDDEN ? "may not be asked"
+                                                       : "failed",
+                       of_helper->text);
+}
+
+static void note_result(struct answering *answering, const struct held_message *message,
+                        enum mailqueue_result result)
+{
+    struct json_object *one = json_object_new_object();
+    json_add_string(one, "queue_id", message->queue_id);
+    json_add_string(one, "result", mailqueue_result_names[result]);
+    json_object_array_add(answering->results, one);
+    answering->counts[result]++;
+}
+
+static bool may_arrive(const struct answering *answering, const struct held_message *message)
+{
+    return decision_time(message->decision) > answering->context->now_ms - ARRIVES_MS;
+}
+
+/* What Postfix made of each, in order. 1; 0 with *problem: one is not settled. */
+static int settle(struct answering *answering, const struct held_message *messages, size_t count,
+                  const enum mailqueue_result *results, struct problem *problem)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool absent = results[i] == MAILQUEUE_NO_SUCH || results[i] == MAILQUEUE_NOT_HELD;
+        if (absent && may_arrive(answering, &messages[i]))
+            return problem_set(problem, 409, "", "message %s came a moment ago, and is not in the "
+                               "hold queue yet: do it again in a minute", messages[i].queue_id);
+        if (results[i] == MAILQUEUE_FAILED || results[i] == MAILQUEUE_NOT_KNOWN)
+            return problem_set(problem, 409, "", "Postfix fails at message %s; the log of "
+                               "sendguard-postqueue says why. Do it again", messages[i].queue_id);
+        note_result(answering, &messages[i], results[i]);
+        answering->acted++;
+    }
+    return 1;
+}
+
+/* Releases or deletes the messages that were not yet. 1; 0 with *problem. */
+static int act_on_messages(struct answering *answering, struct problem *problem)
+{
+    const struct context *context = answering->context;
+    const struct held *held = &answering->found.held;
+    const struct held_message *messages = held->messages + answering->acted;
+    size_t count = held->listed - answering->acted;
+    const char **ids = arena_alloc(context->arena, (count + 1) * sizeof *ids);
+    enum mailqueue_result *results = arena_alloc(context->arena, (count + 1) * sizeof *results);
+    struct problem of_helper;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = messages[i].queue_id;
+    enum mailqueue_answer answer = mailqueue_act(context->settings->postqueue_socket,
+                                                 verb_of(answering), ids, count, results,
+                                                 &of_helper);
+    if (answer != MAILQUEUE_DONE)
+        return unreachable(answer, &of_helper, problem);
+    return settle(answering, messages, count, results, problem);
+}
+
+static bool is_among(const struct mailqueue_list *list, const char *id)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->messages[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* What is to be deleted is given back before: so it is not forgotten, and it is done once. `list`:
+ * what Postfix holds; NULL, or not whole: all are taken for held. 1 or -1. */
+static int refund_those(struct answering *answering, const struct mailqueue_list *list)
+{
+    const struct context *context = answering->context;
+    const struct held *held = &answering->found.held;
+    for (size_t i = answering->acted; i < held->listed; i++) {
+        if (list != NULL && !list->more && !is_among(list, held->messages[i].queue_id))
+            continue;
+        int refunded = guard_refund_decision(context->desk->guard, context->arena,
+                                             answering->mailbox, held->messages[i].decision,
+                                             context->now_ms);
+        if (refunded < 0)
+            return -1;
+        answering->refunded += refunded > 0;
+    }
+    return 1;
+}
+
+/* 1; 0 with *problem: nobody says what Postfix holds; -1. */
+static int refund_held(struct answering *answering, struct problem *problem)
+{
+    struct mailqueue_list list;
+    struct problem of_helper;
+    if (answering->by_hand)
+        return refund_those(answering, NULL);
+    enum mailqueue_answer answer =
+        mailqueue_held(answering->context->settings->postqueue_socket, &list, &of_helper);
+    if (answer != MAILQUEUE_DONE)
+        return unreachable(answer, &of_helper, problem);
+    int refunded = refund_those(answering, &list);
+    mailqueue_list_free(&list);
+    return refunded;
+}
+
+/* As the lock of somebody whose password a stranger has; it is one already: nothing is to be done. */
+static int lock(struct answering *answering, bool preview, struct json_object **view_r,
+                struct problem *problem)
+{
+    freed_by(json_put) struct json_object *words = json_object_new_object();
+    json_add_string(words, "action", "lock");
+    json_add_string(words, "note", answering->note);
+    return desk_lock_act(answering->context->desk, answering->person, answering->mailbox, words,
+                         preview, answering->context->now_ms, view_r, problem);
+}
+
+static const char *detail_of(const struct answering *answering)
+{
+    const size_t *counts = answering->counts;
+    return arena_printf(answering->context->arena,
+                        "{\"messages\":%lld,\"%s\":%zu,\"gone\":%zu,\"refunded\":%zu,"
+                        "\"by_hand\":%s}", (long long)answering->found.held.count, answering->releases ? "released" : "deleted",
+                        counts[answering->releases ? MAILQUEUE_RELEASED : MAILQUEUE_DELETED],
+                        counts[MAILQUEUE_NO_SUCH] + counts[MAILQUEUE_NOT_HELD],
+                        answering->refunded, answering->by_hand ? "true" : "false");
+}
+
+/* 1; 0 with *problem, or (status 0) more has come meanwhile; -1. */
+static int answer_once(struct answering *answering, struct problem *problem)
+{
+    const struct context *context = answering->context;
+    const struct action action = {context->now_ms, answering->person->name, answering->note};
+    int read = read_found(answering, problem);
+    if (read < 1)
+        return read;
+    if (answering->by_hand && answering->found.held.count != answering->seen)
+        return problem_set(problem, 409, "seen", "more messages came since they were shown: look "
+                                                 "again");
+    int refunded = answering->releases ? 1 : refund_held(answering, problem);
+    if (refunded < 1)
+        return refunded;
+    if (answering->by_hand)
+        answering->acted = answering->found.held.listed;
+    else if (act_on_messages(answering, problem) < 1)
+        return 0;
+    const struct audited audited = {name_of(answering), answering->mailbox, detail_of(answering),
+                                    &action};
+    return held_answer(context->desk->store, &answering->found,
+                       answering->releases ? HELD_WAS_USER : HELD_WAS_OTHER, &audited,
+                       context->now_ms);
+}
+
+static int carry_out(struct answering *answering, struct problem *problem)
+{
+    freed_by(json_put) struct json_object *locked = NULL;
+    int answer = answering->releases ? 1 : lock(answering, false, &locked, problem);
+    if (answer < 1)
+        return answer;
+    problem->status = 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        answer = answer_once(answering, problem);
+        if (answer != 0 || problem->status != 0)
+            return answer;
+    }
+    return problem_set(problem, 409, "", "messages come all the time; do it again");
+}
+
+/* ---- what would be done --------------------------------------------------------------------- */
+
+/* What somebody types where the helper cannot be asked. */
+static void add_commands(const struct answering *answering, struct json_object *view)
+{
+    const struct held *held = &answering->found.held;
+    const char *config = answering->context->settings->postqueue_config_directory;
+    freed_by(text_free) struct text first = {0};
+    struct json_object *commands = json_add_list(view, "commands");
+    text_add(&first, "printf '%s\\n'");
+    for (size_t i = 0; i < held->listed; i++)
+        if (has_id(&held->messages[i]))
+            text_addf(&first, " %s", held->messages[i].queue_id);
+    text_addf(&first, " | postsuper -c %s %s", config, answering->releases ? "-H -" : "-d - hold");
+    json_object_array_add(commands, json_object_new_string(text_string(&first)));
+    if (!answering->releases)
+        return;
+    text_clear(&first);
+    text_addf(&first, "postqueue -c %s -f", config);
+    json_object_array_add(commands, json_object_new_string(text_string(&first)));
+}
+
+static const char *const helper_names[] = {
+    [MAILQUEUE_DONE] = "ready", [MAILQUEUE_ABSENT] = "absent",
+    [MAILQUEUE_FORBIDDEN] = "forbidden", [MAILQUEUE_BROKEN] = "broken"};
+
+/* Asks the helper: which of the messages are there. */
+static void add_helper(const struct answering *answering, struct json_object *view)
+{
+    const struct held *held = &answering->found.held;
+    struct mailqueue_list list;
+    struct problem problem;
+    int64_t gone = 0;
+    enum mailqueue_answer answer =
+        mailqueue_held(answering->context->settings->postqueue_socket, &list, &problem);
+    json_add_string(view, "helper", helper_names[answer]);
+    for (size_t i = 0; i < held->listed && answer == MAILQUEUE_DONE && !list.more; i++)
+        gone += !is_among(&list, held->messages[i].queue_id);
+    json_add_int(view, "gone", gone);
+    mailqueue_list_free(&list);
+    if (answer != MAILQUEUE_DONE)
+        add_commands(answering, view);
+}
+
+/* 1; 0 with *problem; -1. */
+static int preview_of(struct answering *answering, struct json_object *view,
+                      struct problem *problem)
+{
+    freed_by(json_put) struct json_object *locked = NULL;
+    int read = read_found(answering, problem);
+    if (read < 1)
+        return read;
+    int answer = answering->releases ? 1 : lock(answering, true, &locked, problem);
+    if (answer < 1)
+        return answer;
+    json_add_string(view, "lock", json_string(locked, "was", NULL));
+    json_add(view, "held", view_of(answering->context, &answering->found, LISTED_MESSAGES));
+    json_add_int(view, "seen", answering->found.held.count);
+    add_helper(answering, view);
+    return 1;
+}
+
+static void add_done(const struct answering *answering, struct json_object *view)
+{
+    const size_t *counts = answering->counts;
+    json_add_int(view, "released", (int64_t)counts[MAILQUEUE_RELEASED]);
+    json_add_int(view, "deleted", (int64_t)counts[MAILQUEUE_DELETED]);
+    json_add_int(view, "gone",
+                 (int64_t)(counts[MAILQUEUE_NO_SUCH] + counts[MAILQUEUE_NOT_HELD]));
+    json_add_int(view, "refunded", (int64_t)answering->refunded);
+    json_add_int(view, "unlisted", answering->found.held.count -
+                                       (int64_t)answering->found.held.listed);
+    json_add(view, "results", json_object_get(answering->results));
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+static int read_by_hand(struct answering *answering, struct json_object *value,
+                        struct problem *problem)
+{
+    answering->by_hand = json_object_get_boolean(value);
+    return json_object_is_type(value, json_type_boolean) ||
+           problem_set(problem, 400, "by_hand", "expected true or false");
+}
+
+static int read_words(struct json_object *words, struct answering *answering,
+                      struct problem *problem)
+{
+    const char *action = NULL, *seen = NULL;
+    json_object_object_foreach(words, name, value)
+    {
+        if (strcmp(name, "by_hand") == 0) {
+            if (!read_by_hand(answering, value, problem))
+                return 0;
+            continue;
+        }
+        const char **word_r = strcmp(name, "action") == 0 ? &action
+                              : strcmp(name, "seen") == 0 ? &seen
+                              : strcmp(name, "note") == 0 ? &answering->note
+                                                          : NULL;
+        if (word_r == NULL)
+            return problem_set(problem, 400, name, "there is no such member");
+        if (!input_word(answering->context, value, name, word_r, problem))
+            return 0;
+    }
+    answering->releases = action != NULL && strcmp(action, release_name) == 0;
+    if (!answering->releases && (action == NULL || strcmp(action, reject_name) != 0))
+        return problem_set(problem, 400, "action", "expected %s or %s", release_name, reject_name);
+    if (answering->note == NULL || strlen(answering->note) > NOTE_MAX_BYTES)
+        return problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
+    return input_number(seen, "seen", 0, -1, &answering->seen, problem);
+}
+
+int desk_held_act(const struct desk *desk, const struct person *person, const char *mailbox,
+                  struct json_object *words, bool preview, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    freed_by(json_put) struct json_object *results = json_object_new_array();
+    struct answering answering = {.context = &context, .person = person, .results = results};
+    if (!input_mailbox(&context, mailbox, "mailbox", &answering.mailbox, problem) ||
+        !read_words(words, &answering, problem))
+        return 0;
+    if (person->role < ROLE_SUPPORT)
+        return problem_set(problem, 403, "", "your role may look, but not act");
+    int answer = preview ? preview_of(&answering, view, problem) : carry_out(&answering, problem);
+    if (answer < 1)
+        return answer;
+    json_add_moment(view, "now", now_ms);
+    json_add_string(view, "mailbox", answering.mailbox);
+    json_add_string(view, "action", answering.releases ? release_name : reject_name);
+    json_add_bool(view, "done", !preview);
+    if (!preview)
+        add_done(&answering, view);
+    *view_r = take(view);
+    return 1;
+}

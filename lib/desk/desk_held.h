@@ -1,0 +1,14 @@
+/* Messages that Postfix holds within other views. Internal to lib/desk. */
+#ifndef SENDGUARD_DESK_HELD_H
+#define SENDGUARD_DESK_HELD_H
+
+#include "desk/context.h"
+
+/* Adds "held": HELD (desk.h) of the mailbox, null where none of its messages waits. 1 or -1. */
+int desk_held_add(const struct context *context, const char *mailbox,
+                  struct json_object *view) must_check;
+/* The same for its user: {"count":41,"since":moment}, or null. */
+int desk_held_add_own(const struct context *context, const char *mailbox,
+                      struct json_object *view) must_check;
+
+#endif
