@@ -8,6 +8,7 @@
 #include "base/zone.h"
 #include "guard/held.h"
 #include "notify/notify_numbers.h"
+#include "notify/notify_send.h"
 #include "rules/complaints.h"
 #include "store/audit.h"
 #include "store/observations.h"
@@ -100,11 +101,14 @@ static void tell_user_begin(const struct notify_looking *looking, const char *ma
     json_add_string(mail, "by", suspension->by);
     json_add_int(mail, "since_ms", suspension->since_ms);
     json_add_int(mail, "until_ms", suspension->until_ms);
-    if (json_object_object_length(told) < NOTIFY_USERS_TOLD_MAX &&
-        notify_state_add_user_mail(looking->state, mail, looking->look->now_ms))
+    bool may = notify_send_may_reach(mailbox) &&
+               json_object_object_length(told) < NOTIFY_USERS_TOLD_MAX;
+    if (may && notify_state_add_user_mail(looking->state, mail, looking->look->now_ms))
         json_add_int(told, mailbox, suspension->since_ms);
     else
         looking->look->users_left_out++;
+    if (!may)
+        json_object_put(mail);
 }
 
 /* Those who were told, and are not suspended any more: not in `seen`. */

@@ -20,8 +20,8 @@ enum { ANSWER_MAX = 64 * 1024, CONNECT_MS = 5000, ENCODED_WORD_BYTES = 45 };
 
 /* ---- what is wanted -------------------------------------------------------------------------- */
 
-/* What stands in a command and a header as it is: no quoted words, ASCII alone. */
-static bool is_plain(const char *address)
+/* It stands in a command and a header as it is. */
+bool notify_send_may_reach(const char *address)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "!#$%&'*+-/=?^_`{|}~.@";
@@ -34,11 +34,11 @@ int notify_send_requires(const struct settings *settings, struct problem *proble
     if (mails && settings->notify_mail_from[0] == '\0')
         return problem_set(problem, 0, "notify.mail_from",
                            "is not set: expected the address that mail comes from");
-    if (mails && !is_plain(settings->notify_mail_from))
+    if (mails && !notify_send_may_reach(settings->notify_mail_from))
         return problem_set(problem, 0, "notify.mail_from",
                            "expected an address of ASCII letters without quotation marks");
     for (size_t i = 0; i < settings->notify_mail_to.count; i++)
-        if (!is_plain(settings->notify_mail_to.items[i]))
+        if (!notify_send_may_reach(settings->notify_mail_to.items[i]))
             return problem_set(problem, 0, "notify.mail_to",
                                "%.200s: expected an address of ASCII letters without quotation "
                                "marks",
@@ -217,7 +217,7 @@ int notify_send_mail(const struct settings *settings, const struct notify_mail *
     if (!notify_send_requires(settings, problem))
         return 0;
     for (size_t i = 0; i < mail->to_count; i++) {
-        if (!is_plain(mail->to[i]))
+        if (!notify_send_may_reach(mail->to[i]))
             return problem_set(problem, 0, "notify", "mail to an address that is not ASCII");
         freed_by(free_string) char *recipient = xasprintf("<%s>", mail->to[i]);
         recipients = curl_slist_append(recipients, recipient);

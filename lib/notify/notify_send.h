@@ -15,6 +15,8 @@ enum { NOTIFY_SEND_MS = 10000 };
 /* Whether what the settings want can be sent: mail wants notify.mail_from, and addresses that any
  * mail server takes. 1; 0 with *problem. */
 int notify_send_requires(const struct settings *settings, struct problem *problem) must_check;
+/* Whether mail can be sent to an address in key form: it is ASCII, without quotation marks. */
+bool notify_send_may_reach(const char *address);
 /* What would be wrong with the file of the key: 1; 0 with *problem. */
 int notify_send_examine_key(const char *key_file, struct problem *problem) must_check;
 

@@ -7,8 +7,8 @@
  * notify.interval together at its end, and while notify.per_hour is used up or NOTIFY_OUTBOX_MAX
  * notifications are on their way all of it goes on waiting. Of a condition NOTIFY_ITEMS_MAX items
  * wait by name and the others as a number: so nothing is lost but names, whatever happens. When the
- * value is long (NOTIFY_LONG_BYTES), as with very long addresses, nothing more is put on its way until
- * it is shorter.
+ * value is long (NOTIFY_LONG_BYTES), as with very long addresses, nothing more is put on its way
+ * until it is shorter.
  *
  * A notification is written here before it is sent, and taken out when it was: after a kill it is
  * sent once more at most, with the same id.

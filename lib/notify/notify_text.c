@@ -13,8 +13,8 @@
 typedef void line_writer(const struct notify_writer *writer, struct json_object *item,
                          struct text *out);
 
-/* Moments are told with their date: a mail may be read on another day. Where the readers' time zone is
- * not known, as with UTC it probably is not, they name it. */
+/* Moments are told with their date: a mail may be read on another day. UTC is named: it is hardly
+ * the readers' own zone. */
 static struct reader reader_of(const struct notify_writer *writer, const char *language)
 {
     return (struct reader){writer->catalogue, language, writer->settings->web_time_zone, 0};
