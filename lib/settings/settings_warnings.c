@@ -61,4 +61,8 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
         settings_warn(warnings_r, "mta.forwarding_networks",
             "is set without domains.hosted or domains.own_domains, so all forwarded messages are "
             "refused: expected the domains whose addresses are mailboxes here");
+    if (settings->unusual_mode == UNUSUAL_MODE_HOLD && settings->mta_webmail_hosts.count == 0)
+        settings_warn(warnings_r, "unusual.mode",
+            "is hold without mta.webmail_hosts, so unusual mail from the webmail is deferred, since "
+            "nobody could put it on hold: expected the addresses that the webmail sends from");
 }

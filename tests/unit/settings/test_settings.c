@@ -925,6 +925,9 @@ START_TEST(test_warnings)
     assert_warnings(STORE("sqlite:///x/y") CA, ""); /* the store may be about to move */
     assert_warnings(URL("https://x.test") FORWARDING "[domains]\nhosted = example.test\n",
                     "domains.own_domains ");
+    assert_warnings(URL("https://x.test") OWN "[unusual]\nmode = hold\n", "unusual.mode ");
+    assert_warnings(URL("https://x.test") OWN "[unusual]\nmode = hold\n[mta]\n"
+                    "webmail_hosts = 192.0.2.1\n", "");
 }
 END_TEST
 
