@@ -1,6 +1,9 @@
 -- profiles(): what is usual of a mailbox, and whether a message is unusual; as lib/rules/profile.c, to
 -- which profile.h says what is kept; and what is listed of that, as lib/rules/held.c. Both are values,
 -- so their versions and their ends stand before them.
+--
+-- Redis' Lua hashes all bytes of each string that it makes: so a long list of recipients is searched
+-- and changed where it is, and the head's lists stay packed where they do not change.
 local byte, find, sub = string.byte, string.find, string.sub
 
 local function day_of(time)
@@ -15,10 +18,11 @@ local function is_stale(day, today)
     return is_past(day, PROFILE_RENEW_DAYS, today) or day > today + 1
 end
 
+-- No profile yet. Lists are packed, without their numbers of elements.
 local function nothing()
     return {
-        networks = '', begin = 0, unusual = 0, held = 0, usual_until = 0, usual = 0, days = {},
-        entries = {},
+        networks = '', begin = 0, unusual = 0, held = 0, usual_until = 0, usual = 0, days = '',
+        entries = '',
     }
 end
 
@@ -32,9 +36,9 @@ local function read_list(bytes, form, each)
 end
 
 local function pack_list(form, list)
-    local packed = {string.char(#list)}
+    local packed = {}
     for i, element in ipairs(list) do
-        packed[i + 1] = pack(form, unpack(element))
+        packed[i] = pack(form, unpack(element))
     end
     return table.concat(packed)
 end
@@ -55,72 +59,77 @@ local function read_head(bytes)
     return {
         networks = sub(bytes, 2, networks_end), begin = begin, unusual = unusual, held = held,
         usual_until = usual_until, usual = usual,
-        days = read_list(sub(bytes, days_place + 1, days_end), PROFILE_DAY_FORM, PROFILE_DAY_BYTES),
-        entries = read_list(sub(bytes, days_end + 2), PROFILE_ENTRY_FORM, PROFILE_ENTRY_BYTES),
+        days = sub(bytes, days_place + 1, days_end), entries = sub(bytes, days_end + 2),
     }
 end
 
--- The recipients, and the head.
+-- Where the recipients end in the value, VALUE_HEAD_BYTES where there are none; and the head.
 local function read(text, now)
-    if not text or #text < VALUE_HEAD_BYTES + PROFILE_TAIL_BYTES
+    if #text < VALUE_HEAD_BYTES + PROFILE_TAIL_BYTES
         or select(2, unpack_bytes(VALUE_FORM, text)) <= now then
-        return '', nothing()
+        return VALUE_HEAD_BYTES, nothing()
     end
     local bytes, format = unpack_bytes(PROFILE_TAIL_FORM, text, #text - PROFILE_TAIL_BYTES + 1)
-    local known = #text - VALUE_HEAD_BYTES - bytes
-    local head = format == PROFILE_FORMAT and bytes >= PROFILE_TAIL_BYTES and known >= 0
-        and known % PROFILE_RECIPIENT_BYTES == 0
-        and read_head(sub(text, #text - bytes + 1, -PROFILE_TAIL_BYTES - 1))
+    local last = #text - bytes
+    local head = format == PROFILE_FORMAT and bytes >= PROFILE_TAIL_BYTES
+        and last >= VALUE_HEAD_BYTES and (last - VALUE_HEAD_BYTES) % PROFILE_RECIPIENT_BYTES == 0
+        and read_head(sub(text, last + 1, -PROFILE_TAIL_BYTES - 1))
     if not head then
-        return '', nothing()
+        return VALUE_HEAD_BYTES, nothing()
     end
-    return sub(text, VALUE_HEAD_BYTES + 1, VALUE_HEAD_BYTES + known), head
+    return last, head
 end
 
 local function packed_head(head)
     local bytes = string.char(#head.networks / PROFILE_NETWORK_BYTES) .. head.networks
         .. pack(PROFILE_TIMES_FORM, head.begin, head.unusual, head.held, head.usual_until,
             head.usual)
-        .. pack_list(PROFILE_DAY_FORM, head.days) .. pack_list(PROFILE_ENTRY_FORM, head.entries)
+        .. string.char(#head.days / PROFILE_DAY_BYTES) .. head.days
+        .. string.char(#head.entries / PROFILE_ENTRY_BYTES) .. head.entries
     return bytes .. pack(PROFILE_TAIL_FORM, #bytes + PROFILE_TAIL_BYTES, PROFILE_FORMAT)
 end
 
--- Where an element of so many bytes begins with that, from `from` on, from 1; nil: nowhere.
-local function find_element(list, begin, each, from)
-    local place = find(list, begin, from, true)
-    while place and (place - 1) % each > 0 do
-        place = find(list, begin, place + 1, true)
+-- Where an element of so many bytes begins with that, from `from` on, in what is behind `before` and
+-- not behind `last`; nil: nowhere.
+local function find_element(bytes, begin, each, before, last, from)
+    local place = find(bytes, begin, from, true)
+    while place and (place - before - 1) % each > 0 do
+        place = find(bytes, begin, place + 1, true)
     end
-    return place
+    return place and place <= last and place or nil
 end
 
-local function day_at(known, place)
-    local upper, lower = byte(known, place + PROFILE_HASH_BYTES, place + PROFILE_HASH_BYTES + 1)
+local function find_recipient(text, begin, last, from)
+    return find_element(text, begin, PROFILE_RECIPIENT_BYTES, VALUE_HEAD_BYTES, last, from)
+end
+
+local function day_at(text, place)
+    local upper, lower = byte(text, place + PROFILE_HASH_BYTES, place + PROFILE_HASH_BYTES + 1)
     return upper * 256 + lower
 end
 
-local function knows_domain(known, domain, today)
-    local place = 1 - PROFILE_RECIPIENT_BYTES
+local function knows_domain(text, last, domain, today)
+    local from, place = VALUE_HEAD_BYTES + 1
     repeat
-        place = find_element(known, domain, PROFILE_RECIPIENT_BYTES,
-            place + PROFILE_RECIPIENT_BYTES)
-    until not place or not is_past(day_at(known, place), PROFILE_RECIPIENT_DAYS, today)
+        place = find_recipient(text, domain, last, from)
+        from = place and place + PROFILE_RECIPIENT_BYTES
+    until not place or not is_past(day_at(text, place), PROFILE_RECIPIENT_DAYS, today)
     return place ~= nil
 end
 
 -- How many recipients are new, and at how many new domains; where the day has to be kept anew, and
 -- which recipients to add.
-local function look_at_recipients(known, names, today)
+local function look_at_recipients(text, last, names, today)
     local fresh, domains, domain, stale, added = 0, 0, '', {}, {}
     for i = 1, #names, PROFILE_HASH_BYTES do
         local name = sub(names, i, i + PROFILE_HASH_BYTES - 1)
-        local place = find_element(known, name, PROFILE_RECIPIENT_BYTES, 1)
-        local day = place and day_at(known, place)
+        local place = find_recipient(text, name, last, VALUE_HEAD_BYTES + 1)
+        local day = place and day_at(text, place)
         if not place or is_past(day, PROFILE_RECIPIENT_DAYS, today) then
             fresh = fresh + 1
             if sub(name, 1, PROFILE_HASH_BYTES / 2) ~= domain then
                 domain = sub(name, 1, PROFILE_HASH_BYTES / 2)
-                domains = domains + (knows_domain(known, domain, today) and 0 or 1)
+                domains = domains + (knows_domain(text, last, domain, today) and 0 or 1)
             end
         end
         if not place then
@@ -129,27 +138,25 @@ local function look_at_recipients(known, names, today)
             stale[#stale + 1] = place
         end
     end
-    return fresh, domains, stale, added
+    return fresh, domains, stale, table.concat(added)
 end
 
-local function with_days(known, stale, today)
-    local made, from = {}, 1
+-- The recipients alone.
+local function with_days(text, last, stale, today)
+    local made, from = {}, VALUE_HEAD_BYTES + 1
     table.sort(stale)
     for _, place in ipairs(stale) do
-        made[#made + 1] = sub(known, from, place + PROFILE_HASH_BYTES - 1)
+        made[#made + 1] = sub(text, from, place + PROFILE_HASH_BYTES - 1)
         made[#made + 1] = pack(PROFILE_DAY_OF_FORM, today)
         from = place + PROFILE_RECIPIENT_BYTES
     end
-    made[#made + 1] = sub(known, from)
+    made[#made + 1] = sub(text, from, last)
     return table.concat(made)
 end
 
 -- Of too many the past ones go, and then the oldest, of a day the first ones.
 local function left_of(known, today)
     local count, past, days = #known / PROFILE_RECIPIENT_BYTES, 0, {}
-    if count <= PROFILE_RECIPIENTS_MAX then
-        return known
-    end
     for i = 1, count do
         days[i] = day_at(known, (i - 1) * PROFILE_RECIPIENT_BYTES + 1)
         past = past + (is_past(days[i], PROFILE_RECIPIENT_DAYS, today) and 1 or 0)
@@ -177,7 +184,7 @@ local function look_at_network(networks, network, at, today)
     if network == '' then
         return networks, false, false
     end
-    local place = find_element(networks, network, PROFILE_NETWORK_BYTES, 1)
+    local place = find_element(networks, network, PROFILE_NETWORK_BYTES, 0, #networks, 1)
     local first, day
     if place then
         first, day = unpack_bytes(PROFILE_NETWORK_FORM, networks, place + PROFILE_HASH_BYTES)
@@ -203,10 +210,36 @@ local function look_at_network(networks, network, at, today)
         .. sub(networks, place + PROFILE_NETWORK_BYTES), true, new
 end
 
+-- The same of entries and days, which are in their order.
+local function move_lists_on(head, at, today)
+    local entries, days, kept = {}, read_list(head.days, PROFILE_DAY_FORM, PROFILE_DAY_BYTES), {}
+    for _, day in ipairs(days) do
+        day[1] = math.min(day[1], today)
+    end
+    for _, entry in ipairs(read_list(head.entries, PROFILE_ENTRY_FORM, PROFILE_ENTRY_BYTES)) do
+        entry[1] = math.min(entry[1], at)
+        local day, last = day_of(entry[1]), days[#days]
+        if entry[1] > at - HOUR then
+            entries[#entries + 1] = entry
+        elseif not last or last[1] < day then
+            days[#days + 1] = {day, entry[4]}
+        else
+            last[2] = math.max(last[2], entry[4])
+        end
+    end
+    for _, day in ipairs(days) do
+        if day[1] >= today - PROFILE_BUSY_DAYS then
+            kept[#kept + 1] = day
+        end
+    end
+    head.entries, head.days =
+        pack_list(PROFILE_ENTRY_FORM, entries), pack_list(PROFILE_DAY_FORM, kept)
+end
+
 -- What is ahead of `at` becomes of it; hours that are over enter their days; days that nobody asks
 -- for go, and so does what the postmaster said to be usual.
 local function move_on(head, at, today)
-    local entries, days = {}, {}
+    local days, entries = head.days, head.entries
     if head.begin == 0 or head.begin > at then
         head.begin = at
     end
@@ -215,26 +248,12 @@ local function move_on(head, at, today)
     if head.usual_until <= at then
         head.usual_until, head.usual = 0, 0
     end
-    for _, day in ipairs(head.days) do
-        day[1] = math.min(day[1], today)
+    if entries ~= '' and (unpack_bytes(TIME_FORM, entries) <= at - HOUR
+            or unpack_bytes(TIME_FORM, entries, #entries - PROFILE_ENTRY_BYTES + 1) > at)
+        or days ~= '' and (unpack_bytes(PROFILE_DAY_FORM, days) < today - PROFILE_BUSY_DAYS
+            or unpack_bytes(PROFILE_DAY_FORM, days, #days - PROFILE_DAY_BYTES + 1) > today) then
+        move_lists_on(head, at, today)
     end
-    for _, entry in ipairs(head.entries) do
-        entry[1] = math.min(entry[1], at)
-        local day, last = day_of(entry[1]), head.days[#head.days]
-        if entry[1] > at - HOUR then
-            entries[#entries + 1] = entry
-        elseif not last or last[1] < day then
-            head.days[#head.days + 1] = {day, entry[4]}
-        else
-            last[2] = math.max(last[2], entry[4])
-        end
-    end
-    for _, day in ipairs(head.days) do
-        if day[1] >= today - PROFILE_BUSY_DAYS then
-            days[#days + 1] = day
-        end
-    end
-    head.entries, head.days = entries, days
 end
 
 local function at_most(number)
@@ -243,31 +262,34 @@ end
 
 -- How much the hour has with what is new.
 local function hour_with(head, recipients, domains)
-    for _, entry in ipairs(head.entries) do
-        recipients, domains = recipients + entry[2], domains + entry[3]
+    local entries = head.entries
+    for place = 1 + TIME_BYTES, #entries, PROFILE_ENTRY_BYTES do
+        local one, two, three, four = byte(entries, place, place + 3)
+        recipients, domains = recipients + one * 256 + two, domains + three * 256 + four
     end
     return at_most(recipients), at_most(domains)
 end
 
 local function add_to_hour(head, at, fresh, domains, total)
-    if #head.entries == PROFILE_ENTRIES_MAX then -- two neighbours become one
-        local entries = {}
+    if #head.entries == PROFILE_ENTRIES_MAX * PROFILE_ENTRY_BYTES then -- two neighbours become one
+        local all, left = read_list(head.entries, PROFILE_ENTRY_FORM, PROFILE_ENTRY_BYTES), {}
         for i = 1, PROFILE_ENTRIES_MAX, 2 do
-            local one, other = head.entries[i], head.entries[i + 1]
-            entries[#entries + 1] = {other[1], at_most(one[2] + other[2]),
-                at_most(one[3] + other[3]), math.max(one[4], other[4])}
+            local one, other = all[i], all[i + 1]
+            left[#left + 1] = {other[1], at_most(one[2] + other[2]), at_most(one[3] + other[3]),
+                math.max(one[4], other[4])}
         end
-        head.entries = entries
+        head.entries = pack_list(PROFILE_ENTRY_FORM, left)
     end
-    head.entries[#head.entries + 1] = {at, fresh, domains, total}
+    head.entries = head.entries .. pack(PROFILE_ENTRY_FORM, at, fresh, domains, total)
 end
 
 -- On the days before today, or what the postmaster said.
 local function busiest_of(head, today)
     local busiest = head.usual
-    for _, day in ipairs(head.days) do
-        if day[1] < today then
-            busiest = math.max(busiest, day[2])
+    for place = 1, #head.days, PROFILE_DAY_BYTES do
+        local day, of_day = unpack_bytes(PROFILE_DAY_FORM, head.days, place)
+        if day < today then
+            busiest = math.max(busiest, of_day)
         end
     end
     return busiest
@@ -298,18 +320,25 @@ local function decided(head, at, today, recipients, domains, network_new, limits
             + UNUSUAL_BY_ACTION * action) .. limits, action
 end
 
--- Keeps the profile: a long one in parts, where it has the same recipients before the new ones.
-local function keep(key, before, stale, today, known, text, lifetime)
-    if #text <= PROFILE_WHOLE_BYTES or #text < #before or not known then
-        call('SET', key, text, 'PX', lifetime)
+-- Keeps the profile: a long one in parts, unless it becomes shorter; `begin` is what stands before
+-- its recipients, `behind` its head.
+local function keep(key, text, last, stale, today, added, begin, behind, lifetime)
+    local length = last + #added + #behind
+    if last + #added > VALUE_HEAD_BYTES + PROFILE_RECIPIENTS_MAX * PROFILE_RECIPIENT_BYTES then
+        call('SET', key, begin .. left_of(with_days(text, last, stale, today) .. added, today)
+            .. behind, 'PX', lifetime)
+        return
+    end
+    if length <= PROFILE_WHOLE_BYTES or length < #text then
+        call('SET', key, begin .. with_days(text, last, stale, today) .. added .. behind, 'PX',
+            lifetime)
         return
     end
     for _, place in ipairs(stale) do
-        call('SETRANGE', key, VALUE_HEAD_BYTES + place - 1 + PROFILE_HASH_BYTES,
-            pack(PROFILE_DAY_OF_FORM, today))
+        call('SETRANGE', key, place - 1 + PROFILE_HASH_BYTES, pack(PROFILE_DAY_OF_FORM, today))
     end
-    call('SETRANGE', key, VALUE_HEAD_BYTES + known, sub(text, VALUE_HEAD_BYTES + known + 1))
-    call('SETRANGE', key, 0, sub(text, 1, VALUE_HEAD_BYTES))
+    call('SETRANGE', key, last, added .. behind)
+    call('SETRANGE', key, 0, begin)
     call('PEXPIRE', key, lifetime)
 end
 
@@ -371,12 +400,13 @@ end
 -- is unusual, '' for nothing; what keeps that, when the record is kept; and what becomes of the
 -- message.
 local function add(key, text, now, at, network, names, terms, number)
-    local known, head = read(text, now)
+    text = text or ''
+    local last, head = read(text, now)
     local limits, wanted = terms_of(terms)
     local today, unusual, action, of_network, new = day_of(at), nil, ACTION_NOTE
-    local fresh, domains, stale, added = look_at_recipients(known, names, today)
+    local fresh, domains, stale, added = look_at_recipients(text, last, names, today)
     head.networks, of_network, new = look_at_network(head.networks, network, at, today)
-    if #stale == 0 and #added == 0 and not of_network and head.begin > 0 then
+    if #stale == 0 and added == '' and not of_network and head.begin > 0 then
         return '', function() end, action
     end
     move_on(head, at, today)
@@ -388,16 +418,13 @@ local function add(key, text, now, at, network, names, terms, number)
         end
     end
     if action ~= ACTION_NOTE then
-        stale, added = {}, {}
+        stale, added = {}, ''
     end
-    local version = text and #text >= VERSION_BYTES and unpack_bytes(VERSION_FORM, text) or 0
-    local all = with_days(known, stale, today) .. table.concat(added)
-    local left = action == ACTION_NOTE and left_of(all, today) or all
-    local next_version = (version > 0 and version or unpack_bytes(NUMBER_FORM, number))
-        % LAST_VERSION + 1
-    local whole = pack(VALUE_FORM, next_version, at + PROFILE_KEPT) .. left .. packed_head(head)
+    local version = #text >= VERSION_BYTES and unpack_bytes(VERSION_FORM, text) or 0
+    local begin = pack(VALUE_FORM, (version > 0 and version or unpack_bytes(NUMBER_FORM, number))
+        % LAST_VERSION + 1, at + PROFILE_KEPT)
     return unusual or '', function(mailbox, stamp)
-        keep(key, text or '', stale, today, #left == #all and #known > 0 and #known, whole,
+        keep(key, text, last, stale, today, added, begin, packed_head(head),
             string.format('%d', at - now + PROFILE_KEPT + MARGIN))
         if unusual then
             list(mailbox, now, at, unusual, terms, stamp, number)
@@ -411,10 +438,11 @@ local waiting = pack(PROFILE_SEEN_FORM, 0, 0, 0, 0, UNUSUAL_BY_ACTION * ACTION_H
 
 -- Of a message that was counted before: whether it waits, in the same form.
 local function repeated(text, now, at, names, terms)
-    local known, head = read(text, now)
+    text = text or ''
+    local last, head = read(text, now)
     local _, wanted = terms_of(terms)
     local waits = wanted == ACTION_HOLD and head.held > 0
-        and look_at_recipients(known, names, day_of(at)) > 0
+        and look_at_recipients(text, last, names, day_of(at)) > 0
     return waits and waiting or ''
 end
 
