@@ -101,6 +101,11 @@ static void print_action(struct cli *cli, struct json_object *view)
     printf("%s %s: %s\n", print_member(cli->arena, view, "action", ""),
            print_plain(cli->arena, subject),
            done ? "done." : "nothing is done yet.");
+    if (json_member(view, "waits") != NULL)
+        printf("  A second person has to agree at the desk within a day: request %s.\n",
+               print_member(cli->arena, view, "waits", ""));
+    else if (json_is_true(view, "needs_approval"))
+        puts("  A second person has to agree at the desk.");
     if (why_not != NULL)
         printf("  not possible: %s\n", why_not);
     views_print_next(cli, "  before: ", json_member(json_member(view, "before"), "next"));
@@ -224,7 +229,15 @@ static void print_actions(struct cli *cli, struct json_object *views)
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     for (size_t i = 0; i < count; i++)
         print_action(cli, json_object_array_get_idx(views, i));
-    printf("%zu in all: %s\n", count, preview ? "nothing is done yet." : "done.");
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++)
+        done += json_is_true(json_object_array_get_idx(views, i), "done");
+    if (done == count)
+        printf("%zu in all: done.\n", count);
+    else if (done == 0)
+        printf("%zu in all: nothing is done yet.\n", count);
+    else
+        printf("%zu in all: %zu are done.\n", count, done);
     if (strcmp(cli->command->name, "lift") == 0)
         print_states(cli, views);
     if (!preview)

@@ -187,13 +187,18 @@ static int preview_reset(struct exchange *exchange, struct json_object *request,
     return 1;
 }
 
-static int show_preview(struct exchange *exchange, struct json_object *request,
-                        struct json_object *view)
+void desk_forms_add_preview(struct json_object *view, struct json_object *request)
 {
     desk_forms_add_typed(view, request);
     json_add_bool(view, "of_domain", *json_string(view, "subject", "") == '@');
     desk_page_add_used(json_member(json_member(view, "before"), "next"));
     desk_page_add_used(json_member(json_member(view, "after"), "next"));
+}
+
+static int show_preview(struct exchange *exchange, struct json_object *request,
+                        struct json_object *view)
+{
+    desk_forms_add_preview(view, request);
     return json_is_true(view, "reset_as_well") ? preview_reset(exchange, request, view) : 1;
 }
 
@@ -270,7 +275,9 @@ static int do_it(struct exchange *exchange, struct json_object *request,
     *view_r = NULL;
     if (answer == 0)
         return show_problem(exchange, request, &problem, view_r);
-    if (says(exchange, "also", "reset"))
+    if (json_member(done, "waits") != NULL)
+        desk_routes_redirect(exchange, "/approvals", "", "?done=approval_ask");
+    else if (says(exchange, "also", "reset"))
         reset_as_well(exchange, request);
     else
         show_subject(exchange, done, json_string(done, "action", ""));

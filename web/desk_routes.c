@@ -83,7 +83,8 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
         return -1;
     json_add_int(*view_r, "reports_waiting",
                  (int64_t)json_object_array_length(json_member(waiting, "reports")));
-    if (add_spf_to_home(exchange, *view_r) < 0 || add_looked(exchange, *view_r) < 0)
+    if (add_spf_to_home(exchange, *view_r) < 0 || add_looked(exchange, *view_r) < 0 ||
+        desk_approvals_add_to_home(exchange, *view_r) < 0)
         return -1;
     return desk_deliveries_add_to_home(exchange, *view_r);
 }
@@ -482,6 +483,9 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, desk_logs_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},
+    {METHOD_GET, "/approvals", "/approvals", "desk_approvals", ROLE_VIEWER, desk_approvals_view},
+    {METHOD_GET, NULL, "/approvals/{request}", "desk_approval", ROLE_VIEWER, desk_approvals_one},
+    {METHOD_POST, NULL, "/approvals/{request}", "desk_approval", ROLE_SUPPORT, desk_approvals_act},
     {METHOD_GET, NULL, DESK_ACCOUNT_PATH, "desk_account", ROLE_VIEWER, desk_account_view},
     {METHOD_POST, NULL, DESK_ACCOUNT_PATH, "desk_account", ROLE_VIEWER, desk_account_act},
     {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate_form},

@@ -26,6 +26,8 @@ int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
 struct json_object *desk_forms_typed(const struct exchange *exchange);
 /* "request": the fields by name; "fields": the same as a list, to be carried along unseen. */
 void desk_forms_add_typed(struct json_object *view, struct json_object *request);
+/* What the page of a preview needs beside what desk_action() says. */
+void desk_forms_add_preview(struct json_object *view, struct json_object *request);
 /* "problem": {"where":…|null,"text":…}, what is wrong with a form. */
 void desk_forms_add_problem(struct json_object *view, const struct problem *problem);
 
@@ -79,6 +81,15 @@ int desk_block_files_form(struct exchange *exchange, struct json_object **view_r
 void desk_block_files_again(struct exchange *exchange, int status);
 int desk_block_files_act(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
+
+int desk_approvals_view(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
+int desk_approvals_one(struct exchange *exchange, struct json_object **view_r,
+                       struct problem *problem) must_check;
+int desk_approvals_act(struct exchange *exchange, struct json_object **view_r,
+                       struct problem *problem) must_check;
+/* "approvals_waiting": how many. 1 or -1. */
+int desk_approvals_add_to_home(struct exchange *exchange, struct json_object *view) must_check;
 
 #define DESK_ACCOUNT_PATH "/account" /* below /desk; its forms have passwords, and are never kept */
 int desk_account_view(struct exchange *exchange, struct json_object **view_r,

@@ -750,6 +750,8 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
  *           "changes":[{"kind":"extra"|"limit"|"exempt","rule":…|null,"removed":bool,
  *                       "value":number|null (off),"until":moment|null,
  *                       "limits":[{"channel":…,"before":number|null (off),"after":…}…]}…]},
+ *  "needs_approval":bool,"waits":id|null   (a second person has to agree, and (not a preview) nothing is
+ *     done: it waits under that id),
  *  "doubtful":bool   (a limit comes, in all, above ten times the settings', or is switched off),
  *  "seen":number of the newest entry of the audit log about the subject before this,
  *  "cause":…,"lock":LOCK as it was before|null: the key is missing   (a lift of a mailbox. One of cause
@@ -761,6 +763,29 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
 int desk_action(const struct desk *desk, const struct person *person, struct json_object *request,
                 bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
+
+/* ---- for staff: what waits for a second person ------------------------------------------------- */
+
+/* With desk.second_approval exempting a domain, and a limit above ten times the settings', waits until
+ * another person with the right role agrees, APPROVAL_MS at most.
+ * APPROVAL: {"id":…,"at":moment,"until":its end,"by":who asked,"subject":…,"action":…,"note":…,
+ *            "request":{the action's words},"own":bool: the person who looks asked for it}
+ * {"approvals":[APPROVAL…]}, who waits longest first. 1 or -1. */
+enum { APPROVALS_MAX = 100 };
+#define APPROVAL_MS DAY_MS
+int desk_approvals(const struct desk *desk, const struct person *person, int64_t now_ms,
+                   struct json_object **view_r) must_check;
+/* One, with the preview of its action for that person (as desk_action; where it is not possible
+ * "allowed" and "why_not" alone): {…,"approval":APPROVAL}. 1; 0 with *problem (404); -1. */
+int desk_approval(const struct desk *desk, const struct person *person, const char *id,
+                  int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
+/* words: "answer" approve or refuse, "note" why. Approved, the action is done, as by the person who
+ * answers. Nobody approves what the same person asked for. 1: as desk_action, of a refusal "subject" alone;
+ * 0: 400, 403, 404, 409 (somebody else has answered it, or what desk_action says); -1. */
+int desk_approval_answer(const struct desk *desk, const struct person *person, const char *id,
+                         struct json_object *words, int64_t now_ms, struct json_object **view_r,
+                         struct problem *problem) must_check;
+
 /* The newest entry of the audit log about the subject (a mailbox or "@domain", as typed) that somebody
  * else made: of the last 24 hours behind number `seen`, or (seen < 0) of the last hour; NULL: none.
  * 1 with *entry_r, to be put; -1. */

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "desk/context.h"
+#include "desk/desk_approval.h"
 #include "desk/desk_lock.h"
 #include "desk/desk_request.h"
 #include "desk/forecast.h"
@@ -223,9 +224,30 @@ static int add_seen(const struct context *context, const char *subject, struct j
     return 1;
 }
 
-int desk_action(const struct desk *desk, const struct person *person, struct json_object *words,
-             bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+enum doing { DOING_PREVIEW, DOING_IT, DOING_APPROVED };
+
+/* Does it, shows it, or keeps it for a second person. *done_r: it is done. 1; 0 with *problem; -1. */
+static int do_or_ask(const struct context *context, const struct person *person,
+                     const struct desk_request *request, struct json_object *words,
+                     enum doing doing, struct suspensions *suspensions, struct json_object *view,
+                     bool *done_r, struct problem *problem)
 {
+    int needed = doing == DOING_APPROVED ? 0 : desk_approval_needed(context, request);
+    if (needed < 0)
+        return -1;
+    json_add_bool(view, "needs_approval", needed > 0);
+    json_add_null(view, "waits");
+    *done_r = doing != DOING_PREVIEW && needed == 0;
+    if (doing == DOING_IT && needed > 0)
+        return desk_approval_ask(context, person, request, words, view, problem);
+    return carry_out(context, person, request, !*done_r, suspensions, view, problem);
+}
+
+static int act(const struct desk *desk, const struct person *person, struct json_object *words,
+               enum doing doing, int64_t now_ms, struct json_object **view_r,
+               struct problem *problem)
+{
+    bool preview = doing == DOING_PREVIEW, is_done;
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct problem why_not;
@@ -254,17 +276,30 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
         return -1;
     if (!possible(&request, &before, problem))
         return 0;
-    int done = carry_out(&context, person, &request, preview, &after.account.suspensions, view,
-                         problem);
+    int done = do_or_ask(&context, person, &request, words, doing, &after.account.suspensions, view,
+                         &is_done, problem);
     if (done < 1)
         return done;
     desk_request_add(&context, &request, &before, &after, view);
-    json_add_bool(view, "done", !preview);
+    json_add_bool(view, "done", is_done);
     json_add_bool(view, "allowed", allowed > 0);
     json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);
-    view_add_suspensions(&context, &(preview ? &before : &after)->account.suspensions, true, view);
+    view_add_suspensions(&context, &(is_done ? &after : &before)->account.suspensions, true, view);
     *view_r = take(view);
     return 1;
+}
+
+int desk_action(const struct desk *desk, const struct person *person, struct json_object *words,
+                bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+{
+    return act(desk, person, words, preview ? DOING_PREVIEW : DOING_IT, now_ms, view_r, problem);
+}
+
+int desk_action_approved(const struct desk *desk, const struct person *person,
+                         struct json_object *words, int64_t now_ms, struct json_object **view_r,
+                         struct problem *problem)
+{
+    return act(desk, person, words, DOING_APPROVED, now_ms, view_r, problem);
 }
 
 int desk_done_since(const struct desk *desk, const struct person *person, const char *subject,

@@ -120,6 +120,7 @@ struct settings {
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
     int64_t desk_max_extra_for_ms;   /* how long an extra or a limit may last */
     int64_t desk_max_resets_per_day; /* resets by one person in 24 hours */
+    int desk_second_approval;        /* 1: exempting a domain and very high limits want two people */
     /* [status] */
     int64_t status_link_lifetime_ms;
     /* [limits.webmail], [limits.smtp], [limits.forwarding]; a rule without a setting is off */

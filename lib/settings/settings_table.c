@@ -320,6 +320,10 @@ const struct setting settings_table[] = {
      .unit = "resets",
      .sentence = "How many mailboxes' counts one person of role support may reset in any 24 "
                  "hours."},
+    {NAMED("desk", "second_approval"), .type = &settings_type_choice,
+     MEMBER(desk_second_approval), .standard = "no", .choices = no_yes_names,
+     .sentence = "Whether a second person has to agree at the desk, within a day, when somebody "
+                 "exempts a domain, or makes a limit come above ten times the one of the settings."},
 
     {NAMED("status", "link_lifetime"), .type = &settings_type_duration,
      MEMBER(status_link_lifetime_ms), .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "24h",

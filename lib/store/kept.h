@@ -8,7 +8,7 @@
 #include "store/store.h"
 
 enum kept_kind { KEPT_STAFF, KEPT_TOKEN, KEPT_SESSION, KEPT_BLOCK, KEPT_TRIES, KEPT_KNOWN,
-                 KEPT_TERMS, KEPT_LOOKED, KEPT_KIND_COUNT };
+                 KEPT_TERMS, KEPT_LOOKED, KEPT_APPROVAL, KEPT_KIND_COUNT };
 extern const char *const kept_kind_names[KEPT_KIND_COUNT];
 enum { KEPT_KEY_MAX = 360, KEPT_VALUE_MAX = 16 * 1024 };
 struct kept {

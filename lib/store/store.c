@@ -35,7 +35,8 @@
 
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
-                                                      "tries", "known", "terms", "looked"};
+                                                      "tries", "known", "terms", "looked",
+                                                      "approval"};
 
 const char *const value_kind_names[VALUE_KIND_COUNT] = {
     [VALUE_CURSOR] = "cursor", [VALUE_OPEN] = "open",     [VALUE_TRACE] = "trace",

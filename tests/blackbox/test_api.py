@@ -160,6 +160,7 @@ def good_calls(provider):
         ("post", "/lifts", {"body": {"suspensions": [f"{provider.stopped.mailbox} volume", mailbox],
                                      "note": "they called", "preview": True}}),
         ("get", "/appeals", {}),
+        ("get", "/approvals", {}),
         ("post", "/appeals", {"body": {"mailbox": provider.stopped.mailbox, "number": 1,
                                        "text": "You wrote to a list."}}),
         ("get", "/near", {}),

@@ -281,7 +281,7 @@ START_TEST(test_every_page)
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/mailboxes/dave@example.test",
-                           "/simulate", "/account", "/actions", "/search?q=x%20y",
+                           "/simulate", "/account", "/approvals", "/actions", "/search?q=x%20y",
                            "/actions?action=lift", "/actions?action=limit&subject=" BOB};
     for (size_t i = 0; i < countof(paths); i++) {
         const char *first = NULL;
@@ -1022,6 +1022,69 @@ START_TEST(test_lifted_by_a_colleague)
 }
 END_TEST
 
+/* ---- a second person ----------------------------------------------------------------------------- */
+
+START_TEST(test_second_approval)
+{
+    begin(_i, ROLE_ADMIN, WITH(SMALL, "desk.second_approval=yes"));
+    const char *exempt = "action=exempt&subject=@example.test&note=contract+7";
+    const char *html = post(exempt);
+    check_page(html);
+    rig_check_has(html, "A second person has to agree before it is done.");
+    rig_check_has(html, ">Ask a second person</button>");
+    post(arena_printf(arena, "%s&confirm=1", exempt));
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/approvals?done=approval_ask");
+    ck_assert_uint_eq(audited("exempt", "contract 7"), 0);
+    for (size_t i = 0; i < countof(languages); i++)
+        check_page(get_in("/approvals?done=approval_ask", languages[i]));
+    rig_check_has(get("/"), "1 action waits for a second person");
+    html = get("/approvals");
+    const char *link = strstr(html, "href=\"/sending/desk/approvals/");
+    ck_assert_ptr_nonnull(link);
+    const char *own = value_at(link + strlen("href=\"/sending/desk"));
+    for (size_t i = 0; i < countof(languages); i++)
+        check_page(get_in(own, languages[i]));
+    html = get(own);
+    rig_check_has(html, "You asked for it yourself");
+    rig_check_has_not(html, "value=\"approve\"");
+    html = post_in(own, "answer=approve&note=me", "en");
+    ck_assert_int_eq(response.status, 403);
+    check_page(html);
+    end();
+}
+END_TEST
+
+START_TEST(test_second_person)
+{
+    begin(_i, ROLE_ADMIN, WITH(SMALL, "desk.second_approval=yes"));
+    struct json_object *asked =
+        VIEW(desk_action(rig_desk(), &admin,
+                         words_of("{'action':'limit','subject':'" BOB "','rule':'messages_per_day',"
+                                  "'value':'off','note':'" SCRIPT "'}"),
+                         false, NOW, &made, &fault));
+    const char *path = arena_printf(arena, "/approvals/%s", rig_text(asked, "waits"));
+    const char *html = get(path);
+    check_page(html);
+    rig_check_has(html, "Asked for by ada at <time");
+    rig_check_has(html, ESCAPED);
+    rig_check_has(html, "webmail: 5 → <strong>off</strong>");
+    html = post_in(path, "answer=approve&note=", "en");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    post_in(path, "answer=approve&note=i+called+them", "en");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/approvals?done=approval_give");
+    ck_assert_uint_eq(audited("limit", SCRIPT), 1);
+    ck_assert_uint_eq(audited("approval_give", "i called them"), 1);
+    html = post_in(path, "answer=approve&note=again", "en");
+    ck_assert_int_eq(response.status, 404);
+    check_page(html);
+    rig_check_has(get("/audit"), ">approved</td>");
+    end();
+}
+END_TEST
+
 /* ---- the own account ----------------------------------------------------------------------------- */
 
 static const char *cookie_given(void)
@@ -1324,6 +1387,8 @@ int main(void)
     tcase_add_loop_test(cases, test_doubt, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_colleague_was_faster, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lifted_by_a_colleague, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_second_approval, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_second_person, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_account, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_codes_of_an_app, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);

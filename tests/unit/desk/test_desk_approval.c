@@ -1,0 +1,188 @@
+/* What two people have to agree on: asked for by one, answered by another, once. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "store/audit.h"
+#include "tests/unit/desk/desk_rig.h"
+
+#define EXEMPT "{'action':'exempt','subject':'@example.test','note':'contract 7'}"
+#define HIGH "{'action':'limit','subject':'" ALICE "','rule':'messages_per_day','value':51,'note':'n'}"
+#define AGREED "{'answer':'approve','note':'i called them'}"
+#define TWO WITH(SMALL, "desk.second_approval=yes")
+
+static const struct person second = {"bea", ROLE_ADMIN}, in_shell = {"ada (shell)", ROLE_ADMIN};
+
+static struct json_object *waiting(const struct person *person, int64_t now_ms)
+{
+    return VIEW(desk_approvals(rig_desk(), person, now_ms, &made));
+}
+
+static const char *ask(const struct person *person, const char *words, int64_t now_ms)
+{
+    struct json_object *view = VIEW(desk_action(rig_desk(), person, words_of(words), false, now_ms,
+                                                &made, &fault));
+    check_member(view, "done", "false");
+    check_member(view, "needs_approval", "true");
+    return rig_text(view, "waits");
+}
+
+/* Its status; 200: done. */
+static int answer(const struct person *person, const char *id, const char *words, int64_t now_ms)
+{
+    struct json_object *view = NULL;
+    struct problem problem = {0};
+    int result = desk_approval_answer(rig_desk(), person, id, words_of(words), now_ms, &view,
+                                      &problem);
+    ck_assert_int_ge(result, 0);
+    json_put(&view);
+    return result > 0 ? 200 : problem.status;
+}
+
+static bool is_exempt(int64_t now_ms)
+{
+    return json_object_is_type(rig_member(view_mailbox(ALICE, now_ms), "exempt"), json_type_string);
+}
+
+/* Who wrote the entry of that name; "": there is none. */
+static const char *audited_by(const char *name)
+{
+    struct audit *audit = arena_alloc(arena, 20 * sizeof *audit);
+    struct store_page page = {.max = 20};
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
+        if (strcmp(audit[i].action, name) == 0)
+            return audit[i].by;
+    return "";
+}
+
+START_TEST(test_off_by_default)
+{
+    rig_begin(_i, WITH(SMALL));
+    do_action(&admin, EXEMPT, NOW);
+    ck_assert(is_exempt(NOW));
+    do_action(&admin, HIGH, NOW);
+    ck_assert_uint_eq(length_of(waiting(&admin, NOW), "approvals"), 0);
+}
+END_TEST
+
+START_TEST(test_another_one_agrees)
+{
+    rig_begin(_i, TWO);
+    check_member(preview_action(&admin, EXEMPT, NOW), "needs_approval", "true");
+    ck_assert_uint_eq(length_of(waiting(&admin, NOW), "approvals"), 0);
+    const char *id = ask(&admin, EXEMPT, NOW);
+    ck_assert(!is_exempt(NOW));
+    check_member(waiting(&admin, NOW), "approvals.0.own", "true");
+    check_member(waiting(&second, NOW), "approvals.0.own", "false");
+    check_member(waiting(&second, NOW), "approvals.0.note", "contract 7");
+    struct json_object *one = VIEW(desk_approval(rig_desk(), &second, id, NOW, &made, &fault));
+    check_member(one, "allowed", "true");
+    check_member(one, "approval.by", "ada");
+    ck_assert_int_eq(answer(&admin, id, AGREED, NOW), 403);
+    ck_assert_int_eq(answer(&supporter, id, AGREED, NOW), 403); /* may not exempt */
+    ck_assert_int_eq(answer(&viewer, id, "{'answer':'refuse','note':'n'}", NOW), 403);
+    ck_assert_int_eq(answer(&second, id, "{'answer':'approve'}", NOW), 400);
+    ck_assert_int_eq(answer(&second, id, "{'answer':'perhaps','note':'n'}", NOW), 400);
+    ck_assert(!is_exempt(NOW));
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW), 200);
+    ck_assert(is_exempt(NOW));
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW), 404);
+    ck_assert_uint_eq(length_of(waiting(&second, NOW), "approvals"), 0);
+    ck_assert_str_eq(audited_by("approval_ask"), "ada");
+    ck_assert_str_eq(audited_by("approval_give"), "bea");
+    ck_assert_str_eq(audited_by("exempt"), "bea");
+}
+END_TEST
+
+START_TEST(test_refused_withdrawn_and_too_late)
+{
+    rig_begin(_i, TWO);
+    const char *id = ask(&admin, EXEMPT, NOW);
+    ck_assert_int_eq(answer(&second, id, "{'answer':'refuse','note':'no contract'}", NOW), 200);
+    ck_assert_str_eq(audited_by("approval_refuse"), "bea");
+    id = ask(&admin, EXEMPT, NOW);
+    ck_assert_int_eq(answer(&admin, id, "{'answer':'refuse','note':'withdrawn'}", NOW), 200);
+    id = ask(&admin, EXEMPT, NOW);
+    ck_assert_uint_eq(length_of(waiting(&second, NOW + APPROVAL_MS - 1), "approvals"), 1);
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW + APPROVAL_MS), 404);
+    ck_assert_uint_eq(length_of(waiting(&second, NOW + APPROVAL_MS), "approvals"), 0);
+    ck_assert(!is_exempt(NOW + APPROVAL_MS));
+}
+END_TEST
+
+/* The same person in a shell and at the desk is one person. */
+START_TEST(test_a_shell_is_no_second_person)
+{
+    rig_begin(_i, TWO);
+    const char *id = ask(&in_shell, HIGH, NOW);
+    check_member(waiting(&admin, NOW), "approvals.0.own", "true");
+    ck_assert_int_eq(answer(&admin, id, AGREED, NOW), 403);
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW), 200);
+}
+END_TEST
+
+/* What needs no second person is done at once, and so is what takes something back. */
+static const struct {
+    const char *words;
+    bool needed;
+} needs[] = {
+    {EXEMPT, true},
+    {"{'action':'exempt','subject':'" ALICE "','note':'n'}", false},
+    {HIGH, true},
+    {"{'action':'limit','subject':'" ALICE "','rule':'messages_per_day','value':50,'note':'n'}", false},
+    {"{'action':'limit','subject':'" ALICE "','rule':'messages_per_day','value':'off','note':'n'}", true},
+    {"{'action':'limit','subject':'@example.test','rule':'off_domain_per_day','value':201,'note':'n'}", true},
+    {"{'action':'extra','subject':'" ALICE "','messages':45,'note':'n'}", false},
+    {"{'action':'extra','subject':'" ALICE "','messages':46,'note':'n'}", true},
+    {"{'action':'suspend','subject':'" ALICE "','note':'n'}", false},
+    {"{'action':'limit','subject':'" ALICE "','rule':'messages_per_hour','value':9000,'note':'n'}", false},
+};
+
+START_TEST(test_what_needs_it)
+{
+    rig_begin(0, TWO);
+    struct json_object *view = VIEW(desk_action(rig_desk(), &admin, words_of(needs[_i].words), false,
+                                                NOW, &made, &fault));
+    check_member(view, "needs_approval", needs[_i].needed ? "true" : "false");
+    check_member(view, "done", needs[_i].needed ? "false" : "true");
+}
+END_TEST
+
+/* Step by step it is the same: what a mailbox has already counts, and so does what the domain has. */
+START_TEST(test_in_steps)
+{
+    rig_begin(_i, TWO);
+    do_action(&admin, "{'action':'extra','subject':'" ALICE "','messages':45,'note':'n'}", NOW);
+    ask(&admin, "{'action':'extra','subject':'@example.test','messages':1,'note':'n'}", NOW);
+    ask(&admin, "{'action':'limit','subject':'" ALICE "','rule':'messages_per_day','value':6,'note':'n'}",
+        NOW);
+}
+END_TEST
+
+START_TEST(test_no_more_than_so_many)
+{
+    struct json_object *view = NULL;
+    struct problem problem = {0};
+    rig_begin(_i, TWO);
+    for (int i = 0; i < APPROVALS_MAX; i++)
+        ask(&admin, EXEMPT, NOW);
+    ck_assert_int_eq(desk_action(rig_desk(), &admin, words_of(EXEMPT), false, NOW, &view, &problem),
+                     0);
+    ck_assert_int_eq(problem.status, 409);
+    ck_assert_uint_eq(length_of(waiting(&admin, NOW), "approvals"), APPROVALS_MAX);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("second approval");
+    TCase *cases = desk_case(suite, "second approval");
+    const TTest *tests[] = {test_off_by_default, test_another_one_agrees,
+                            test_refused_withdrawn_and_too_late, test_a_shell_is_no_second_person,
+                            test_in_steps, test_no_more_than_so_many};
+    for (size_t i = 0; i < countof(tests); i++)
+        tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_what_needs_it, 0, (int)countof(needs));
+    return backends_run(suite);
+}
