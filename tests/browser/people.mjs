@@ -290,7 +290,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'held', 'decisions', 'simulate', 'account', 'what-if', 'what-if?rule=messages_per_day&value=0', 'what-if?rule=messages_per_day&value=x', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'held', 'decisions', 'simulate', 'account', 'approvals', 'what-if', 'what-if?rule=messages_per_day&value=0', 'what-if?rule=messages_per_day&value=x', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, `mailboxes/${bobs}/past?at=today 00:00`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
