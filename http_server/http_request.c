@@ -93,6 +93,17 @@ static void set_address(const struct raw_request *raw, const struct settings *se
         request->address = "127.0.0.1";
 }
 
+/* By a UNIX socket come those alone whom its file mode lets in. A proxy that knows nobody says nothing. */
+static void set_remote_user(const struct raw_request *raw, const struct settings *settings,
+                            struct http_request *request)
+{
+    const struct text_list *proxies = &settings->web_sign_in_proxies;
+    bool trusted = raw->peer[0] == '\0' ? proxies->count > 0
+                                        : settings_network_holds(proxies, raw->peer);
+    if (trusted && raw->remote_user != NULL && raw->remote_user[0] != '\0')
+        request->remote_user = copy(request->arena, raw->remote_user);
+}
+
 static int set_cookies(const struct raw_request *raw, struct http_request *request,
                        struct problem *problem)
 {
@@ -139,6 +150,7 @@ int http_request_make(const struct raw_request *raw, const struct settings *sett
     set_method(raw, request_r);
     set_headers(raw, request_r);
     set_address(raw, settings, request_r);
+    set_remote_user(raw, settings, request_r);
     return set_path(raw, request_r, problem) && set_cookies(raw, request_r, problem) &&
            http_params_read(raw, request_r, problem);
 }

@@ -27,6 +27,7 @@ struct http_request {
     bool https;         /* web.base_url is https */
     const char *address;         /* of the browser, IP in key form: the peer's, or behind a trusted
                                     proxy what it says */
+    const char *remote_user;     /* X-Remote-User, of a peer that web.sign_in_proxies names; or NULL */
     bool monitoring;             /* `address` is in web.monitoring */
     const char *accept, *accept_language, *authorization, *content_type, *origin, *host,
         *if_none_match, *fetch_site; /* or NULL */
@@ -42,8 +43,8 @@ struct raw_request {
     const char *method, *url, *query; /* url as sent, without the query */
     const char *peer;                 /* address of the connection as text; "" for a UNIX socket */
     const char *accept, *accept_language, *authorization, *content_type, *cookies, *origin,
-        *forwarded_for, *host, *if_none_match,
-        *fetch_site; /* Sec-Fetch-Site; one that is given twice: both, ", " between */
+        *forwarded_for, *remote_user, *host,
+        *if_none_match, *fetch_site; /* Sec-Fetch-Site; one that is given twice: both, ", " between */
     const char *body;
     size_t body_length;
 };

@@ -35,6 +35,7 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
         {"Origin", &raw->origin},
         {"Sec-Fetch-Site", &raw->fetch_site},
         {"X-Forwarded-For", &raw->forwarded_for},
+        {"X-Remote-User", &raw->remote_user},
     };
     for (size_t i = 0; value != NULL && i < countof(wanted); i++)
         if (strcasecmp(name, wanted[i].name) == 0)

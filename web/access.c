@@ -12,6 +12,24 @@ int access_by_session(struct exchange *exchange)
     return staff_session(exchange->web->desk.store, cookie, exchange->now_ms, &exchange->person);
 }
 
+int access_by_proxy(struct exchange *exchange)
+{
+    const char *name = exchange->request->remote_user;
+    char cookie[SECRET_TEXT_SIZE];
+    int known = access_by_session(exchange);
+    if (name == NULL || known < 0 || (known > 0 && strcmp(exchange->person.name, name) == 0))
+        return known;
+    exchange->person = (struct person){0};
+    exchange->cookie = NULL;
+    known = staff_sign_in_trusted(exchange->web->desk.store, name, exchange->now_ms, cookie);
+    if (known < 1)
+        return known;
+    log_line(LOG_INFO_LEVEL, "signed in by a proxy", "name", name, "ip",
+             exchange->request->address, NULL);
+    signin_give_cookie(exchange, cookie);
+    return access_by_session(exchange);
+}
+
 int access_by_token(struct exchange *exchange)
 {
     static const char scheme[] = "Bearer ";

@@ -637,9 +637,11 @@ void desk_routes_again(struct exchange *exchange, int status)
 void desk_routes_handle(struct exchange *exchange)
 {
     const char *path = exchange->request->path + strlen("/desk");
-    int known = access_by_session(exchange);
+    int known = access_by_proxy(exchange);
     if (known < 0)
         reply_no_store(exchange);
+    else if (known == 0 && exchange->request->remote_user != NULL)
+        reply_error(exchange, 403, "There is no account of the name that the web server has signed in.");
     else if (known == 0 && is_filled_form(exchange))
         signin_keep_form(exchange);
     else if (known == 0)

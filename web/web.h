@@ -84,6 +84,9 @@ void assets_handle(struct exchange *exchange);  /* /assets/NAME */
 
 /* Whose session the cookie is: 1 with exchange->person, 0 nobody's, -1. */
 int access_by_session(struct exchange *exchange) must_check;
+/* The same where a proxy may have signed somebody in (web.sign_in_proxies): who that is counts, and gets a
+ * session; 0 also: there is no account of that name. */
+int access_by_proxy(struct exchange *exchange) must_check;
 /* The same by "Authorization: Bearer …". */
 int access_by_token(struct exchange *exchange) must_check;
 /* Whether a POST of the desk carries its session's CSRF token (parameter "csrf"). */

@@ -79,6 +79,7 @@ struct settings {
     char *web_secret_file;
     char *web_templates; /* "" for the built-in ones alone */
     char *web_time_zone; /* IANA name; for readers whose own is not known */
+    struct text_list web_sign_in_proxies; /* networks in key form; their X-Remote-User is signed in */
     struct text_list web_trusted_proxies; /* networks in key form; their X-Forwarded-For counts */
     struct text_list web_monitoring;      /* networks that may read metrics and health */
     /* [mta] */

@@ -187,6 +187,12 @@ const struct setting settings_table[] = {
      .standard = "127.0.0.1 ::1",
      .sentence = "Networks of the web servers in front: what they say in `X-Forwarded-For` is "
                  "taken for the browser's address."},
+    {NAMED("web", "sign_in_proxies"), .type = &settings_type_networks, MEMBER(web_sign_in_proxies),
+     .standard = "none",
+     .sentence = "Networks of the web servers in front that sign staff in: the account that they "
+                 "name in `X-Remote-User` uses the desk without a password. Who can connect from "
+                 "there can be anybody. Where `listen` is a socket file, any network here "
+                 "stands for those who may open it."},
     {NAMED("web", "monitoring"), .type = &settings_type_networks, MEMBER(web_monitoring),
      .standard = "127.0.0.1 ::1",
      .sentence = "Networks that may read `/metrics`, `/healthz` and `/readyz`."},

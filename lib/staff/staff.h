@@ -96,6 +96,9 @@ int staff_sign_in_code(struct store *store, struct sign_in *sign_in, struct sign
 /* What a browser is to be told by: random, kept only after it has signed somebody in. */
 void staff_new_browser(char cookie_r[SECRET_TEXT_SIZE]);
 bool staff_browser_well_formed(const char *cookie);
+/* A session for whom somebody else has signed in (web.sign_in_proxies). 1; 0 there is no such account; -1. */
+int staff_sign_in_trusted(struct store *store, const char *name, int64_t now_ms,
+                          char cookie_r[SECRET_TEXT_SIZE]) must_check;
 /* Whose session it is: 1; 0 nobody's (any longer); -1. */
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
                   struct person *person_r) must_check;

@@ -1,13 +1,15 @@
 """The web interface behind a real nginx, with the example configuration."""
 
+import base64
 import http.client
 import itertools
+import re
 import threading
 import urllib.parse
 
 import pytest
 
-from programs import PATIENCE, Guard, Nginx, eventually, free_port
+from programs import PATIENCE, TREE, Guard, Nginx, eventually, free_port
 from stores import SqliteStore
 from test_gate import configuration, replaced
 from web import BASE, FORM, PASSWORD, Browser, Client, Web
@@ -18,15 +20,16 @@ PORTS = (8080, 8081, 8082)
 class Front:
     """What a browser reaches: nginx, and sendguard-web behind it."""
 
-    def __init__(self, folder, more=""):
-        """`more`: nginx' settings for all servers."""
+    def __init__(self, folder, more="", web=None, changed=lambda text: text):
+        """`more`: nginx' settings for all servers; `web`: settings; `changed`: its configuration before
+        the ports are put in."""
         self.folder, store = folder, SqliteStore(folder)
         self.guard = Guard(folder, store)
         ports = {example: free_port() for example in PORTS}
         self.port = ports[8080]
         self.web = Web(folder, store, {"web": {
-            "base_url": f"http://127.0.0.1:{self.port}/sending"}}).hire().start()
-        text = configuration(folder, self.guard, ports, free_port(), [])
+            "base_url": f"http://127.0.0.1:{self.port}/sending", **(web or {})}}).hire().start()
+        text = changed(configuration(folder, self.guard, ports, free_port(), []))
         text = replaced(text, r"127\.0\.0\.1:9401", f"127.0.0.1:{self.web.port}")
         text = replaced(text, r"server_tokens off;", f"server_tokens off; {more}")
         self.nginx = Nginx(folder, text).start(ports.values())
@@ -53,6 +56,53 @@ def test_staff_and_users_come_through(front):
     assert ada.get("/desk/").status == 200
     assert Client(front).get("/status?t=x").status == 403
     assert Client(front).get("/assets/style.css").status == 200
+
+
+# In the place of oauth2-proxy: whom nginx knows by a password of its own.
+PROVIDER = """
+    server {
+        listen 127.0.0.1:4180;
+        location = /oauth2/auth {
+            auth_basic "provider";
+            auth_basic_user_file FOLDER/provider;
+            add_header X-Auth-Request-Preferred-Username $remote_user;
+            root FOLDER;
+            try_files /provider =404;
+        }
+        location /oauth2/ { return 200 "sign in at the provider"; }
+    }
+"""
+
+
+def test_single_sign_on(folder):
+    """The example of docs/operate.md: who is signed in elsewhere is so at the desk, and nobody else."""
+    (folder / "provider").write_text("".join(f"{name}:{{PLAIN}}{PASSWORD}\n" for name in ("ada", "eve")))
+    example = re.search(r"```nginx\n(.*?)```", (TREE / "docs/operate.md").read_text(), re.S).group(1)
+    port = free_port()
+
+    def changed(text):
+        text = replaced(text, r"        location /sending/ \{", example + "        location /sending/ {")
+        text = replaced(text, r"\n}\s*$", PROVIDER.replace("FOLDER", str(folder)) + "}\n")
+        return text.replace("127.0.0.1:4180", f"127.0.0.1:{port}")
+
+    front = Front(folder, web={"sign_in_proxies": "127.0.0.1"}, changed=changed)
+    try:
+        def basic(name):
+            return {"Authorization": "Basic " + base64.b64encode(f"{name}:{PASSWORD}".encode()).decode()}
+
+        assert "sign in at the provider" in Client(front).get("/desk/").text
+        forged = {"X-Remote-User": "ada"}
+        for path in ("/desk", "/desk/", "/desk/audit", "//desk/", "/%64esk/", "/./desk/", "/x/../desk",
+                     "/desk/sign-in", "/api/v1/overview"):
+            answer = Client(front, forged).get(path)
+            assert "sendguard_session" not in str(answer.headers), f"{path}: {answer}"
+            assert answer.status != 200 or "sign in at the provider" in answer.text, f"{path}: {answer}"
+        ada = Browser(front, {**basic("ada"), "X-Remote-User": "sam"})
+        assert ">ada</a>" in ada.get("/desk/").text
+        assert ada.action("note", "someone@example.test").status == 303
+        assert Client(front, basic("eve")).get("/desk/").status == 403
+    finally:
+        front.stop()
 
 
 def test_links_stay_out_of_the_logs(front):

@@ -130,6 +130,77 @@ START_TEST(a_form_outlives_its_session)
 }
 END_TEST
 
+/* ---- signed in by a proxy --------------------------------------------------------------------------- */
+
+/* What the desk answers to who comes from `peer` with the header; a cookie that is given is kept. */
+static int come(const char *peer, const char *user, int64_t now_ms)
+{
+    ask((struct raw_request){.url = "/sending/desk/account", .peer = peer, .remote_user = user,
+                             .cookies = cookie[0] != '\0' ? session() : NULL},
+        now_ms);
+    const char *given = header("Set-Cookie");
+    if (given != NULL && strncmp(given, "sendguard_session=", 18) == 0)
+        snprintf(cookie, sizeof cookie, "%.43s", given + 18);
+    return response.status;
+}
+
+START_TEST(a_proxy_signs_in)
+{
+    struct problem problem;
+    struct action action = action_at(NOW);
+    begin(_i);
+    rig_reload(WITH("web.sign_in_proxies=192.0.2.0/24"));
+    ck_assert_int_eq(staff_add(store, "bo", ROLE_VIEWER, PASSWORD, &action, &problem), 1);
+    cookie[0] = '\0';
+    ck_assert_int_eq(come("192.0.2.9", "ada", NOW), 200);
+    check_has(">ada</a>");
+    char first[SECRET_TEXT_SIZE];
+    memcpy(first, cookie, sizeof first);
+    ck_assert_int_eq(come("192.0.2.9", "ada", NOW + 1), 200);
+    ck_assert_ptr_null(header("Set-Cookie"));
+    ck_assert_int_eq(come("192.0.2.9", "ada", NOW + SESSION_MS), 200); /* a new one */
+    ck_assert_str_ne(cookie, first);
+    ck_assert_int_eq(come("192.0.2.9", "bo", NOW + SESSION_MS), 200); /* another one */
+    check_has(">bo</a>");
+    ck_assert_int_eq(come("192.0.2.9", "eve", NOW + SESSION_MS), 403);
+    check_has("There is no account");
+    ck_assert_int_eq(come("192.0.2.9", "ada, bo", NOW + SESSION_MS), 403); /* two headers */
+    cookie[0] = '\0';
+    ck_assert_int_eq(come("192.0.2.9", "", NOW), 303); /* a proxy that knows nobody */
+    ck_assert_int_eq(come("192.0.2.9", NULL, NOW), 303);
+    ck_assert_int_eq(come("198.51.100.1", "ada", NOW), 303); /* no such proxy */
+    ck_assert_int_eq(come("", "ada", NOW), 200); /* a socket file */
+}
+END_TEST
+
+START_TEST(nobody_is_a_proxy_by_default)
+{
+    begin(_i);
+    cookie[0] = '\0';
+    const char *peers[] = {"127.0.0.1", "::1", "192.0.2.9", ""};
+    for (size_t i = 0; i < countof(peers); i++)
+        ck_assert_msg(come(peers[i], "ada", NOW) == 303, "%s", peers[i]);
+}
+END_TEST
+
+/* The forms of another session are not taken, and what was typed is kept. */
+START_TEST(a_form_of_another_session_behind_a_proxy)
+{
+    begin(_i);
+    rig_reload(WITH("web.sign_in_proxies=192.0.2.0/24"));
+    ask((struct raw_request){.method = "POST", .url = "/sending/desk/actions", .remote_user = "ada",
+                             .origin = OUR_ORIGIN, .content_type = FORM, .host = "mail.test",
+                             .body = "csrf=x&action=note&subject=" ALICE "&note=typed&confirm=1"},
+        NOW);
+    ck_assert_int_eq(response.status, 403);
+    check_has("typed</textarea>");
+    struct audit audit[9];
+    struct store_page page = {.max = countof(audit)};
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+}
+END_TEST
+
 START_TEST(a_token_lasts_until_its_end)
 {
     begin(_i);
@@ -359,6 +430,9 @@ int main(void)
     tcase_add_checked_fixture(tests, NULL, end);
     tcase_add_loop_test(tests, a_session_lasts_eight_hours, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_form_outlives_its_session, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_proxy_signs_in, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, nobody_is_a_proxy_by_default, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_form_of_another_session_behind_a_proxy, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_token_lasts_until_its_end, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_form_comes_from_our_origin, 0, countof(origins));
     tcase_add_loop_test(tests, a_form_carries_its_sessions_token, 0, BACKEND_KINDS);
