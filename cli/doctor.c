@@ -32,6 +32,7 @@ static const struct check {
     {"postfix_data", "Whether each gives messages the reference header.", doctor_postfix_data},
     {"milter", "Whether each shows headers to sendguard-milter, and it answers.", doctor_milter},
     {"held", "Whether the desk can release and delete what Postfix holds.", doctor_held},
+    {"owners", "Whether each source of owners of addresses answers, and how soon.", doctor_owners},
     {"tickets", "Whether a webmail's message is counted once.", doctor_tickets},
     {"log_source", "Whether feedback.source is where Postfix logs, and can be read.",
      doctor_log_source},

@@ -63,6 +63,7 @@ void doctor_store(struct doctor *doctor);
 void doctor_clock(struct doctor *doctor);
 void doctor_blocks(struct doctor *doctor);
 void doctor_sockets(struct doctor *doctor);
+void doctor_owners(struct doctor *doctor);
 void doctor_tickets(struct doctor *doctor);
 void doctor_postfix_end_of_data(struct doctor *doctor);
 void doctor_postfix_recipients(struct doctor *doctor);

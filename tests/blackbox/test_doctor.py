@@ -24,7 +24,7 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "milter", "held", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "notify",
+       "postfix_data", "milter", "held", "owners", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "notify",
        "ptr", "helo",
        "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
@@ -156,7 +156,7 @@ def test_text_for_people(doctor):
     assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
     assert lines[0].startswith("BAD   settings             ")
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
-    assert lines[1].startswith(" " * 27) and re.match("2[12] ok, 1 bad, ", lines[-1])
+    assert lines[1].startswith(" " * 27) and re.match("2[23] ok, 1 bad, ", lines[-1])
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
@@ -693,6 +693,24 @@ def test_held(doctor):
         doctor.stack.start("mailer")
     broken = found(settings=["postqueue.socket=" + str(doctor.folder / "dovecot/run/lmtp")])
     assert broken["state"] == "bad" and "journalctl" in broken["advice"]
+
+
+def test_owners(doctor):
+    def found(*sources):
+        settings = ["identity.mode=observe", "identity.owners=" + " ".join(map(str, sources))]
+        return doctor.checks("owners", settings=settings)["owners"]
+
+    owners = doctor.folder / "guard/owners"
+    owners.write_text("team@example.test alice@example.test\n")
+    assert doctor.checks("owners")["owners"]["found"].startswith("no source is asked")
+    one = found(f"file:{owners}")
+    assert one["state"] == "ok" and one["found"].startswith("1 source answers, the slowest after ")
+    absent = f"socketmap:unix:{doctor.folder}/absent:aliases"
+    silent = found(f"file:{owners}", absent)
+    assert silent["state"] == "bad" and silent["found"].startswith(f"{absent} does not answer")
+    with mode(owners, 0):
+        unread = found(f"file:{owners}")
+    assert unread["state"] == "bad" and f"{owners}: " in unread["found"]
 
 
 def test_sign_ins(doctor):
