@@ -648,8 +648,8 @@ int desk_held_sums(const struct desk *desk, int64_t now_ms, struct json_object *
 /* The postmaster's answer: words "action" release (it was its user: the messages are released in their
  * order, and what was seen is usual for a week) or reject (it was not: the mailbox is locked as
  * compromised, the messages are given back and deleted), "note", which goes to the audit log as
- * held_release or held_reject; and where sendguard-postqueue cannot be asked, "by_hand" true: somebody has
- * done it in Postfix, to as many messages as "seen" says.
+ * held_release or held_reject; "seen", the count that was shown: no more are released; and where
+ * sendguard-postqueue cannot be asked, "by_hand" true: somebody has done it in Postfix, to as many messages.
  * {"now":…,"mailbox":…,"action":…,"done":bool, and of a preview
  *  "held":HELD,"seen":its count,"gone":0 that Postfix does not hold any more,
  *  "helper":"ready"|"absent"|"forbidden"|"broken","commands":[…] to type (absent: it is ready),

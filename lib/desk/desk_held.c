@@ -26,6 +26,8 @@ enum {
 };
 /* What Postfix does not hold so soon after it was judged may be on its way there. */
 #define ARRIVES_MS MINUTE_MS
+/* So far may the clock of Postfix' machine be ahead. */
+#define CLOCKS_MS MINUTE_MS
 
 static const char release_name[] = "release", reject_name[] = "reject";
 
@@ -270,32 +272,46 @@ static int settle(struct answering *answering, const struct held_message *messag
     return 1;
 }
 
+/* How Postfix holds it: 1; 0 it does not; -1 it holds another message under this queue id, which came
+ * later: short ids come again. `list` whole. */
+static int held_as(const struct mailqueue_list *list, const struct held_message *message)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->messages[i].id, message->queue_id) == 0)
+            return list->messages[i].arrived_ms <= decision_time(message->decision) + CLOCKS_MS
+                       ? 1 : -1;
+    return 0;
+}
+
+/* Whether it can be asked for by its id. list: of refund_those. */
+static bool may_ask_for(const struct mailqueue_list *list, const struct held_message *message)
+{
+    return has_id(message) && (list->more || held_as(list, message) >= 0);
+}
+
 /* Releases or deletes the messages that were not yet. 1; 0 with *problem. */
-static int act_on_messages(struct answering *answering, struct problem *problem)
+static int act_on_messages(struct answering *answering, const struct mailqueue_list *list,
+                           struct problem *problem)
 {
     const struct context *context = answering->context;
     const struct held *held = &answering->found.held;
     const struct held_message *messages = held->messages + answering->acted;
-    size_t count = held->listed - answering->acted;
+    size_t count = held->listed - answering->acted, asked = 0;
     const char **ids = arena_alloc(context->arena, (count + 1) * sizeof *ids);
     enum mailqueue_result *results = arena_alloc(context->arena, (count + 1) * sizeof *results);
+    enum mailqueue_result *of_all = arena_alloc(context->arena, (count + 1) * sizeof *of_all);
     struct problem of_helper;
     for (size_t i = 0; i < count; i++)
-        ids[i] = messages[i].queue_id;
+        if (may_ask_for(list, &messages[i]))
+            ids[asked++] = messages[i].queue_id;
     enum mailqueue_answer answer = mailqueue_act(context->settings->postqueue_socket,
-                                                 verb_of(answering), ids, count, results,
+                                                 verb_of(answering), ids, asked, results,
                                                  &of_helper);
     if (answer != MAILQUEUE_DONE)
         return unreachable(answer, &of_helper, problem);
-    return settle(answering, messages, count, results, problem);
-}
-
-static bool is_among(const struct mailqueue_list *list, const char *id)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->messages[i].id, id) == 0)
-            return true;
-    return false;
+    for (size_t i = 0, next = 0; i < count; i++)
+        of_all[i] = may_ask_for(list, &messages[i]) ? results[next++] : MAILQUEUE_NO_SUCH;
+    return settle(answering, messages, count, of_all, problem);
 }
 
 /* What is to be deleted is given back before: so it is not forgotten, and it is done once. `list`:
@@ -305,7 +321,7 @@ static int refund_those(struct answering *answering, const struct mailqueue_list
     const struct context *context = answering->context;
     const struct held *held = &answering->found.held;
     for (size_t i = answering->acted; i < held->listed; i++) {
-        if (list != NULL && !list->more && !is_among(list, held->messages[i].queue_id))
+        if (list != NULL && !list->more && held_as(list, &held->messages[i]) < 1)
             continue;
         int refunded = guard_refund_decision(context->desk->guard, context->arena,
                                              answering->mailbox, held->messages[i].decision,
@@ -317,20 +333,28 @@ static int refund_those(struct answering *answering, const struct mailqueue_list
     return 1;
 }
 
-/* 1; 0 with *problem: nobody says what Postfix holds; -1. */
-static int refund_held(struct answering *answering, struct problem *problem)
+/* In Postfix, once; what is deleted is given back before. 1; 0 with *problem; -1. */
+static int act_in_postfix(struct answering *answering, struct problem *problem)
 {
     struct mailqueue_list list;
     struct problem of_helper;
-    if (answering->by_hand)
-        return refund_those(answering, NULL);
     enum mailqueue_answer answer =
         mailqueue_held(answering->context->settings->postqueue_socket, &list, &of_helper);
     if (answer != MAILQUEUE_DONE)
         return unreachable(answer, &of_helper, problem);
-    int refunded = refund_those(answering, &list);
+    int done = answering->releases ? 1 : refund_those(answering, &list);
+    if (done > 0)
+        done = act_on_messages(answering, &list, problem);
     mailqueue_list_free(&list);
-    return refunded;
+    return done;
+}
+
+/* Somebody has done it. 1 or -1. */
+static int note_by_hand(struct answering *answering)
+{
+    int done = answering->releases ? 1 : refund_those(answering, NULL);
+    answering->acted = answering->found.held.listed;
+    return done;
 }
 
 /* As the lock of somebody whose password a stranger has; it is one already: nothing is to be done. */
@@ -355,24 +379,29 @@ static const char *detail_of(const struct answering *answering)
                         answering->refunded, answering->by_hand ? "true" : "false");
 }
 
+/* Reads it, and compares it with what was shown: nobody releases more than he has seen. 1; 0 with
+ * *problem; -1. */
+static int read_shown(struct answering *answering, struct problem *problem)
+{
+    int read = read_found(answering, problem);
+    bool compares = answering->by_hand || (answering->releases && answering->seen >= 0);
+    if (read > 0 && compares && answering->found.held.count != answering->seen)
+        return problem_set(problem, 409, "seen", "more messages came since they were shown: look "
+                                                 "again");
+    return read;
+}
+
 /* 1; 0 with *problem, or (status 0) more has come meanwhile; -1. */
 static int answer_once(struct answering *answering, struct problem *problem)
 {
     const struct context *context = answering->context;
     const struct action action = {context->now_ms, answering->person->name, answering->note};
-    int read = read_found(answering, problem);
+    int read = read_shown(answering, problem);
     if (read < 1)
         return read;
-    if (answering->by_hand && answering->found.held.count != answering->seen)
-        return problem_set(problem, 409, "seen", "more messages came since they were shown: look "
-                                                 "again");
-    int refunded = answering->releases ? 1 : refund_held(answering, problem);
-    if (refunded < 1)
-        return refunded;
-    if (answering->by_hand)
-        answering->acted = answering->found.held.listed;
-    else if (act_on_messages(answering, problem) < 1)
-        return 0;
+    int done = answering->by_hand ? note_by_hand(answering) : act_in_postfix(answering, problem);
+    if (done < 1)
+        return done;
     const struct audited audited = {name_of(answering), answering->mailbox, detail_of(answering),
                                     &action};
     return held_answer(context->desk->store, &answering->found,
@@ -383,7 +412,9 @@ static int answer_once(struct answering *answering, struct problem *problem)
 static int carry_out(struct answering *answering, struct problem *problem)
 {
     freed_by(json_put) struct json_object *locked = NULL;
-    int answer = answering->releases ? 1 : lock(answering, false, &locked, problem);
+    int answer = read_shown(answering, problem); /* who was answered already is not locked */
+    if (answer > 0 && !answering->releases)
+        answer = lock(answering, false, &locked, problem);
     if (answer < 1)
         return answer;
     problem->status = 0;
@@ -432,7 +463,7 @@ static void add_helper(const struct answering *answering, struct json_object *vi
         mailqueue_held(answering->context->settings->postqueue_socket, &list, &problem);
     json_add_string(view, "helper", helper_names[answer]);
     for (size_t i = 0; i < held->listed && answer == MAILQUEUE_DONE && !list.more; i++)
-        gone += !is_among(&list, held->messages[i].queue_id);
+        gone += held_as(&list, &held->messages[i]) < 1;
     json_add_int(view, "gone", gone);
     mailqueue_list_free(&list);
     if (answer != MAILQUEUE_DONE)

@@ -215,6 +215,26 @@ static int compare_numbers(const void *a, const void *b)
     return (*one > *other) - (*one < *other);
 }
 
+static uint32_t recipients_in_all(const struct submission *submission)
+{
+    size_t count = submission->recipient_count + submission->unnamed;
+    return count < SUBMISSION_MAX_RECIPIENTS ? (uint32_t)count : SUBMISSION_MAX_RECIPIENTS;
+}
+
+/* Recipients of which only the number is known are new ones, each at a domain of its own: who has
+ * their names forgotten gains nothing. The same message has the same. Of a webmail host all were
+ * known to the webmail endpoint. */
+static size_t add_unnamed(const struct judgement *judgement, struct judgement_lists *lists,
+                          uint64_t *hashes, size_t count)
+{
+    const struct submission *submission = judgement->submission;
+    uint32_t unnamed = submission->webmail_host ? 0 : submission->unnamed;
+    for (uint32_t i = 0; i < unnamed && count < SUBMISSION_MAX_RECIPIENTS; i++)
+        hashes[count++] = keyed_hash_profiled(
+            &lists->keys, arena_printf(judgement->arena, "%s@ %u", submission->id, (unsigned)i));
+    return count;
+}
+
 /* Of each off-domain recipient once, rising. */
 static uint64_t *profiled_recipients(const struct judgement *judgement,
                                      struct judgement_lists *lists, size_t *count_r)
@@ -222,7 +242,7 @@ static uint64_t *profiled_recipients(const struct judgement *judgement,
     const struct submission *submission = judgement->submission;
     const struct recipient_classes classes = guard_recipient_classes(judgement->settings);
     uint64_t *hashes = arena_alloc(judgement->arena,
-                                   (submission->recipient_count + 1) * sizeof hashes[0]);
+                                   (recipients_in_all(submission) + 1) * sizeof hashes[0]);
     size_t count = 0;
     for (size_t i = 0; i < submission->recipient_count; i++) {
         const char *target = recipient_target(judgement->arena, submission->recipients[i].address,
@@ -232,6 +252,7 @@ static uint64_t *profiled_recipients(const struct judgement *judgement,
             !settings_exempt_recipient(judgement->settings, target))
             hashes[count++] = keyed_hash_profiled(&lists->keys, target);
     }
+    count = add_unnamed(judgement, lists, hashes, count);
     qsort(hashes, count, sizeof hashes[0], compare_numbers);
     *count_r = 0;
     for (size_t i = 0; i < count; i++)
@@ -287,12 +308,6 @@ static const char *queue_id(const struct submission *submission)
     return end != NULL ? arena_strndup(submission->arena, submission->id,
                                        (size_t)(end - submission->id))
                        : "";
-}
-
-static uint32_t recipients_in_all(const struct submission *submission)
-{
-    size_t count = submission->recipient_count + submission->unnamed;
-    return count < SUBMISSION_MAX_RECIPIENTS ? (uint32_t)count : SUBMISSION_MAX_RECIPIENTS;
 }
 
 /* Whether the message counts where a rule over time looks. */

@@ -4,6 +4,7 @@ order, or deleted; and what is interrupted, changed by hand, or done without sen
 import json
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -123,6 +124,8 @@ def test_it_was_them(held, stack):
     held.send(1000)  # usual for a week
     assert held.row() is None
     assert "no message of it waits" in held.refused("release")
+    assert "no message of it waits" in held.refused("reject")  # of somebody who looks at an older page
+    assert stack.sendguard("show", held.mailbox)["lock"]["phase"] == "none"
 
 
 def test_it_was_not_them(held, stack):
@@ -190,6 +193,10 @@ def test_the_api_answers_as_described(held, stack):
     page = call("/held", "")
     assert held.mailbox in [one["mailbox"] for one in page["held"]] and page["messages"] >= 3
     words = {"action": "reject", "note": "asked by telephone"}
+    with pytest.raises(urllib.error.HTTPError) as more:  # than were shown
+        call("/mailboxes/{mailbox}/held", held.mailbox, {**words, "action": "release", "seen": "2"})
+    assert more.value.code == 409 and held.row()["count"] == 3
+    assert set(held.ids) <= set(held.in_postfix("hold"))
     assert not call("/mailboxes/{mailbox}/held", held.mailbox, {**words, "preview": True})["done"]
     assert call("/mailboxes/{mailbox}/held", held.mailbox, words)["deleted"] == 3
 

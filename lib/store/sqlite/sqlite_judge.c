@@ -485,7 +485,8 @@ static int look_at_profile(struct judging *judging, struct outcome_seen *seen,
     int64_t at_ms = judging->result->at_ms;
     int waits = judged->redeems && judging->redeemed_waits;
     *unusual = (struct unusual){0};
-    if (request->profile != NULL && judged->outcome == OUTCOME_REPEATED && !request->dry_run)
+    if (request->profile != NULL && !request->dry_run && waits == 0 &&
+        (judged->outcome == OUTCOME_REPEATED || judged->redeems))
         waits = sqlite_values_holds(judging->backend, request);
     if (waits < 0 ||
         (request->profile != NULL && judged->counts &&

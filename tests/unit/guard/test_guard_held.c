@@ -120,6 +120,49 @@ START_TEST(test_tickets)
 }
 END_TEST
 
+/* What the webmail endpoint saw of another message lets no strangers pass: its ticket is for as many. */
+START_TEST(test_ticket_of_another)
+{
+    struct problem problem;
+    begin_known(_i, WITH(HOLD));
+    send("4one", ABROAD, 4, "stranger", NOW);
+    for (int i = 0; i < 2; i++) {
+        struct submission submission = rig_submission(i == 0 ? "<friends>" : "<strangers>");
+        ck_assert_int_eq(submission_set_ip(&submission, ABROAD, strlen(ABROAD), &problem), 1);
+        rig_add_many(&submission, 2, i == 0 ? "friend" : "late", "x.test");
+        struct verdict verdict = rig_judge(&submission, NOW + 1 + i);
+        ck_assert_int_eq(verdict_waits(&verdict), i == 1);
+    }
+    struct submission *first = by_smtp("4late", "127.0.0.1", 2, "late");
+    first->webmail_host = true;
+    struct verdict verdict = rig_judge(first, NOW + 3);
+    ck_assert(verdict.redeemed && verdict_waits(&verdict));
+    struct held_mailbox held = listed(NOW + 3);
+    ck_assert_str_eq(held.held.messages[held.held.listed - 1].queue_id, "4late");
+}
+END_TEST
+
+/* Recipients of which the policy service has forgotten the names are strangers. */
+START_TEST(test_unnamed)
+{
+    begin_known(_i, WITH(HOLD));
+    struct submission *submission = by_smtp("4one", ABROAD, 0, "");
+    submission->unnamed = submission->accepted = 4;
+    struct verdict verdict = rig_judge(submission, NOW);
+    ck_assert(verdict_waits(&verdict));
+    ck_assert_uint_eq(verdict.unusual.new_recipients, 4);
+    ck_assert_uint_eq(verdict.unusual.new_domains, 4);
+    verdict = rig_judge(submission, NOW + 1);
+    ck_assert(verdict.repeated && verdict_waits(&verdict));
+    submission = by_smtp("4two", HOME, 1, "friend");
+    submission->unnamed = 1;
+    submission->accepted = 2;
+    verdict = rig_judge(submission, NOW + 2);
+    ck_assert(verdict_waits(&verdict));
+    ck_assert_uint_eq(verdict.unusual.new_recipients, 5);
+}
+END_TEST
+
 /* It was them: so many in an hour, and their network, are usual for a week. */
 START_TEST(test_was_user)
 {
@@ -236,6 +279,8 @@ static Suite *suite(void)
     TCase *cases = rig_case(suite, "held");
     tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_tickets, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ticket_of_another, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_unnamed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_was_user, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_was_other, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_deferred, 0, BACKEND_KINDS);
