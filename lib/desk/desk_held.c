@@ -92,16 +92,28 @@ static void add_sums(struct held_sums *sums, const struct held *held)
         sums->oldest_ms = held->since_ms;
 }
 
-static int oldest_first(const void *left, const void *right)
+/* Those that stand there the longest, the oldest first. */
+struct oldest {
+    const struct held_mailbox *of[DESK_HELD_MAX];
+    size_t count;
+};
+
+static void add_to_oldest(struct oldest *oldest, const struct held_mailbox *one)
 {
-    struct json_object *const *a = left, *const *b = right;
-    return strcmp(json_string(*a, "since", ""), json_string(*b, "since", ""));
+    size_t at = oldest->count;
+    while (at > 0 && one->held.since_ms < oldest->of[at - 1]->held.since_ms)
+        at--;
+    if (at == DESK_HELD_MAX)
+        return;
+    oldest->count += oldest->count < DESK_HELD_MAX;
+    memmove(oldest->of + at + 1, oldest->of + at, (oldest->count - at - 1) * sizeof oldest->of[0]);
+    oldest->of[at] = one;
 }
 
 /* All, by pages: those of which messages wait, and in `lately` the others. NULL: none of them. 1 or
  * -1. */
-static int each_held(const struct context *context, struct json_object *waiting,
-                     struct json_object *lately, struct held_sums *sums)
+static int each_held(const struct context *context, struct oldest *waiting, struct oldest *lately,
+                     struct held_sums *sums)
 {
     const char *after = "";
     struct store_page page = {.max = VALUES_PAGE, .more = true};
@@ -112,16 +124,24 @@ static int each_held(const struct context *context, struct json_object *waiting,
             return -1;
         for (size_t i = 0; i < page.count; i++) {
             bool waits = list[i].held.action == UNUSUAL_HOLD;
-            struct json_object *of = waits ? waiting : lately;
+            struct oldest *of = waits ? waiting : lately;
             if (waits)
                 add_sums(sums, &list[i].held);
-            if (of != NULL && json_object_array_length(of) < DESK_HELD_MAX)
-                json_object_array_add(of, view_of(context, &list[i], LISTED_MESSAGES));
+            if (of != NULL)
+                add_to_oldest(of, &list[i]);
         }
         if (page.count > 0)
             after = list[page.count - 1].mailbox;
     }
     return 1;
+}
+
+static void add_views(const struct context *context, const struct oldest *oldest, const char *name,
+                      struct json_object *view)
+{
+    struct json_object *list = json_add_list(view, name);
+    for (size_t i = 0; i < oldest->count; i++)
+        json_object_array_add(list, view_of(context, oldest->of[i], LISTED_MESSAGES));
 }
 
 static void add_the_sums(const struct held_sums *sums, struct json_object *view)
@@ -147,13 +167,12 @@ int desk_held(const struct desk *desk, int64_t now_ms, struct json_object **view
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct held_sums sums = {0};
+    struct oldest waiting = {.count = 0}, lately = {.count = 0};
     json_add_moment(view, "now", now_ms);
-    struct json_object *waiting = json_add_list(view, "held");
-    struct json_object *lately = json_add_list(view, "lately");
-    if (each_held(&context, waiting, lately, &sums) < 0)
+    if (each_held(&context, &waiting, &lately, &sums) < 0)
         return -1;
-    json_object_array_sort(waiting, oldest_first);
-    json_object_array_sort(lately, oldest_first);
+    add_views(&context, &waiting, "held", view);
+    add_views(&context, &lately, "lately", view);
     add_the_sums(&sums, view);
     *view_r = take(view);
     return 1;
