@@ -310,6 +310,7 @@ static void show(struct exchange *exchange, const struct status_visit *visit,
 /* "can_lock" becomes the link's word too: a button that would be refused is none. */
 static void add_powers(const struct status_visit *visit, struct json_object *view)
 {
+    json_add_bool(view, "can_unpark", visit->fresh);
     bool would_help = json_is_true(view, "can_lock");
     json_add_bool(view, "can_lock", would_help && visit->fresh);
     json_add_bool(view, "lock_needs_new_link", would_help && !visit->fresh);
@@ -531,6 +532,21 @@ static void tell_password(struct exchange *exchange, const struct status_visit *
         reply_json(exchange, 200, take(view));
 }
 
+/* A message that waits in the webmail is not to be sent by itself, or the user has read what
+ * became of it. */
+static void unpark(struct exchange *exchange, const struct status_visit *visit)
+{
+    struct problem problem = {0};
+    freed_by(json_put) struct json_object *words = json_object_new_object(), *view = NULL;
+    json_add_string(words, "action", "cancel");
+    json_add_string(words, "id", http_request_param(exchange->request, "id"));
+    int answer = desk_parked_act(&exchange->web->desk, visit->mailbox, words, exchange->now_ms,
+                                 &view, &problem);
+    if (answer == 0 && problem.status != 400)
+        answer = 1; /* it is away, or on its way: the page says so */
+    answer_with_page(exchange, visit, answer, &problem);
+}
+
 static void post(struct exchange *exchange, const struct status_visit *visit)
 {
     const char *action = http_request_param(exchange->request, "action");
@@ -542,6 +558,8 @@ static void post(struct exchange *exchange, const struct status_visit *visit)
         open_signins(exchange, visit);
     else if (action != NULL && strcmp(action, "unpause") == 0 && visit->fresh)
         unpause(exchange, visit);
+    else if (action != NULL && strcmp(action, "unpark") == 0 && visit->fresh)
+        unpark(exchange, visit);
     else if (action != NULL && strcmp(action, "password_changed") == 0 && visit->tells_password)
         tell_password(exchange, visit);
     else if (action == NULL || (strcmp(action, "lock") != 0 && strcmp(action, "lock_signins") != 0))

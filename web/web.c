@@ -21,6 +21,7 @@ enum { TRYING_MAX = 2 };
 static const struct web_part parts[] = {
     {"/status", "GET, HEAD, POST", status_handle, true},
     {"/status/delivery", "POST", status_delivery_handle, true},
+    {"/status/parked", "POST", status_parked_handle, true},
     {"/r/", "GET, HEAD", reference_handle, true},
     {"/desk/sign-in", "GET, HEAD, POST", signin_handle, true},
     {"/desk/sign-out", "POST", signin_handle, true},
@@ -82,7 +83,7 @@ static void run(struct exchange *exchange)
     } else if (exchange->request->csv != NULL && !exchange->api) {
         reply_error(exchange, 415, NULL);
     } else if ((begins(path, "/desk") || part->handle == status_handle ||
-                part->handle == status_delivery_handle) &&
+                part->handle == status_delivery_handle || part->handle == status_parked_handle) &&
                exchange->request->method == METHOD_POST &&
                !access_origin_fits(exchange)) {
         reply_error(exchange, 403, NULL);
@@ -97,7 +98,7 @@ static void note_store(const struct exchange *exchange)
     bool answered = exchange->response->status < 500 &&
                     (exchange->person.name[0] != '\0' ||
                      ((strcmp(exchange->request->path, "/status") == 0 ||
-                       strcmp(exchange->request->path, "/status/delivery") == 0 ||
+                       begins(exchange->request->path, "/status/") ||
                        begins(exchange->request->path, "/r/")) &&
                       exchange->response->status == 200));
     if (answered && log_changed(&exchange->web->store_away, 0))

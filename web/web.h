@@ -3,6 +3,7 @@
  *
  *   /status                user, by signed link           status.c
  *   /status/delivery       user, by signed link           status_delivery.c
+ *   /status/parked         webmail, by a fresh one        status_parked.c
  *   /r/DECISION            who has a refusal's reference  reference.c
  *   /desk/…                staff, by session cookie       signin.c, desk_routes.c
  *   /api/v1/…              programs, by bearer token      api.c, desk_routes.c
@@ -65,6 +66,7 @@ void web_answer(void *web, const struct raw_request *raw, const struct problem *
 
 void status_handle(struct exchange *exchange);  /* GET, POST /status */
 void status_delivery_handle(struct exchange *exchange); /* POST /status/delivery */
+void status_parked_handle(struct exchange *exchange);   /* POST /status/parked */
 void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
 /* A form came when its session had ended: the form for signing in, which carries along what was typed. */

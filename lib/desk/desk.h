@@ -84,7 +84,8 @@ struct desk {
  *  "contact":…, "contact_is_mail":bool, "can_lock":bool, "can_lock_signins":bool, "can_unpause":bool, "unpause_messages":20,
  *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: for another cause,
  *  "appeals":[APPEAL that waits, or was answered within 30 days], newest first,
- *  "can_appeal":[{"about":…,"cause":…}…]}    what holds and has no appeal that waits; not a lock of its own
+ *  "can_appeal":[{"about":…,"cause":…}…],    what holds and has no appeal that waits; not a lock of its own
+ *  "parked":[PARKED…]}                       as desk_parked_act
  * A mailbox never seen looks like one that sent nothing. */
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
                 const char *reader_ip, int64_t now_ms, struct json_object **view_r) must_check;
@@ -126,6 +127,21 @@ int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
 enum { DESK_APPEAL_MAX = 1000 };
 int desk_appeal(const struct desk *desk, const char *mailbox, const char *about, const char *text,
                 int64_t now_ms, struct problem *problem) must_check;
+
+/* Messages that wait in the webmail (parked), by the webmail of their user; docs/roundcube.md says what
+ * each action is for. Words: {"action":"list"}, {"action":"park","id":…,"at":moment,"recipients":12},
+ * {"action":"claim","id":…,"claim":…}, {"action":"defer","id":…,"claim":…,"at":moment or none,
+ * "decision":… or none}, {"action":"sent","id":…,"claim":…}, {"action":"cancel","id":…}. An id and a
+ * claim are 32 hexadecimal digits of the caller's own. The view, after it:
+ * {"now":moment,"at_most":20,"parked":[PARKED…]}, PARKED being {"id":…,"state":…,"may_go":bool
+ * (it is waiting or due),"at":moment (from when it may be sent),"parked_at":moment,"recipients":12,"tries":0 (refusals at its moment),
+ * "decision":reference or ""|null}; state: "waiting"; "due", which alone can be claimed; "claimed"; "unknown",
+ * claimed too long ago, so it may not have been sent and is not sent again; "refused" too often; "late",
+ * nobody came for it in a week. 0: 400; 404: there is none of that id; 409: its state is another, the
+ * mailbox is locked, others write; 429: as many as may be. */
+int desk_parked_act(const struct desk *desk, const char *mailbox, struct json_object *words,
+                    int64_t now_ms, struct json_object **view_r,
+                    struct problem *problem) must_check;
 
 /* ---- for staff: views ------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/names.h"
 #include "desk/desk_logins.h"
+#include "desk/desk_parked.h"
 #include "desk/input.h"
 #include "guard/counters.h"
 #include "guard/keyed_hash.h"
@@ -431,6 +432,8 @@ static int act(struct locking *locking, const struct person *person, bool previe
         locking->renews = locking->act != ACT_LOCK && locking->act != ACT_CLOSE &&
                           login_password_changed(&locking->state, locking->context->now_ms);
         int done = preview ? 1 : carry_out(locking, &action);
+        if (done > 0 && !preview && desk_parked_forget(locking->context, locking->mailbox) < 0)
+            return -1; /* a stranger may have parked it */
         if (done > 0) {
             *view_r = view_of(locking);
             json_add_string(*view_r, "action", act_names[locking->act]);

@@ -7,6 +7,7 @@
 #include "desk/desk_complaints.h"
 #include "desk/desk_held.h"
 #include "desk/desk_lock.h"
+#include "desk/desk_parked.h"
 #include "desk/desk_unpause.h"
 #include "desk/forecast.h"
 #include "desk/input.h"
@@ -382,6 +383,8 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
     json_add_bool(view, "to_split", reasons_of(message).to_split);
+    if (desk_parked_add(&context, mailbox, view) < 0)
+        return -1;
     if (message != NULL)
         json_object_object_del(message, "network_ip");
     json_add(view, "message", take(message));

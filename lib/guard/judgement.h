@@ -91,6 +91,8 @@ void judgement_prepare(struct judgement *judgement, struct judgement_lists *list
 void judgement_begin_verdict(struct judgement *judgement, bool dry_run, int64_t now_ms);
 /* With judgement->result. */
 void judgement_fill_verdict(struct judgement *judgement);
+/* And of the verdict with that: park_at and can_split. */
+void judgement_fill_later(struct judgement *judgement);
 /* The store is silent, but the rules of one message need no store. */
 void judgement_without_store(struct judgement *judgement);
 

@@ -329,6 +329,7 @@ void judgement_fill_verdict(struct judgement *judgement)
     fill_windows(judgement);
     fill_can_send(judgement);
     fill_kind(judgement);
+    judgement_fill_later(judgement);
 }
 
 void judgement_begin_verdict(struct judgement *judgement, bool dry_run, int64_t now_ms)

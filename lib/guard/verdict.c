@@ -171,6 +171,10 @@ void verdict_write(struct json_writer *writer, const struct verdict *verdict)
     write_suspensions(writer, verdict);
     write_can_send(writer, verdict);
     json_write_moment(writer, "retry_at", verdict->retry_at_ms);
+    if (verdict->park_at_ms != 0)
+        json_write_moment(writer, "park_at", verdict->park_at_ms);
+    if (verdict->can_split > 0)
+        json_write_int(writer, "can_split", verdict->can_split);
     json_write_string(writer, "message", verdict->message);
     json_write_string(writer, "status_url", verdict->status_url);
     if (verdict->shown != NULL)

@@ -34,7 +34,9 @@ enum verdict_label {
 };
 extern const char *const verdict_labels[VERDICT_LABELS]; /* "admit", "over_time", … */
 
-enum { REFILL_STEPS = 12 };
+enum { REFILL_STEPS = 12, VERDICT_SPLIT_MAX = 50 };
+/* What is refused for longer is not parked. */
+#define PARKED_AHEAD_MS (21 * DAY_MS)
 
 /* What the mailbox can send as things stand after a verdict. */
 enum can_send {
@@ -98,6 +100,9 @@ struct verdict {
     int64_t can_send_at_ms;       /* when one more off-domain recipient passes; 0: now, or never, or
                                      when staff says so */
     int64_t retry_at_ms;          /* 0: at once after mending it, or never */
+    int64_t park_at_ms;           /* from when on a webmail may send it by itself; 0: it must not */
+    int32_t can_split;            /* into how many messages at most it may be split that the limits
+                                     over time have room for now; 0: that helps nothing */
     const char *sentence;         /* the provider's own, for a suspension or a block; NULL: none */
     const char *message;          /* for the user; "" when admitted, unless it waits */
     const char *shown;            /* JSON, see verdict_shown.h; NULL: not asked for */
@@ -121,7 +126,7 @@ const char *verdict_shadow(const struct verdict *verdict);
 
 /* The members of the answer, into the writer's open object: verdict, decision, id, mailbox, reasons,
  * windows, suspension (the one that is told), suspensions (all), can_send, can_send_at (both null when the store was silent), retry_at,
- * message, status_url, shown (where the zone was told, see verdict_shown.h), and those of observed,
+ * park_at and can_split (where they are something), message, status_url, shown (where the zone was told, see verdict_shown.h), and those of observed,
  * dry_run, repeated, redeemed, bypassed, unjudged that are true. A program writes its own (type,
  * title, status, detail) before them. */
 void verdict_write(struct json_writer *writer, const struct verdict *verdict);

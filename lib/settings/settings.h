@@ -124,6 +124,8 @@ struct settings {
     int desk_second_approval;        /* 1: exempting a domain and very high limits want two people */
     /* [status] */
     int64_t status_link_lifetime_ms;
+    /* [parked] */
+    int64_t parked_per_mailbox; /* 0: none is */
     /* [limits.webmail], [limits.smtp], [limits.forwarding]; a rule without a setting is off */
     struct limits limits[CHANNEL_COUNT];
     /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */

@@ -336,6 +336,11 @@ const struct setting settings_table[] = {
      .sentence = "How long the link to the status page works after the webmail got it; where it is "
                  "longer, as long as a suspension holds and a day."},
 
+    {NAMED("parked", "per_mailbox"), .type = &settings_type_integer, MEMBER(parked_per_mailbox),
+     .min = 0, .max = 100, .standard = "20", .unit = "messages",
+     .sentence = "How many refused messages of a mailbox may wait in the webmail to be sent when "
+                 "they may go. 0: it does not offer that."},
+
     /* Defaults: recipients of a message, of a field, of a domain, header characters of a domain;
      * a day's messages and off-domain recipients, an hour's off-domain recipients of an IP and
      * messages. */

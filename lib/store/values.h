@@ -37,6 +37,7 @@ enum value_kind {
     VALUE_PROFILE, /* what is usual of a mailbox: rules/profile.h. Judging changes it, and */
     VALUE_HELD,    /* what it sends at an unusual rate: rules/held.h */
     VALUE_NOTIFY, /* of sendguard-notify: notify/notify_state.h */
+    VALUE_PARKED, /* messages of a mailbox that wait in the webmail: desk/desk_parked.c */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

@@ -64,6 +64,7 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->desk_second_approval, 0);
     ck_assert_uint_eq(settings->web_sign_in_proxies.count, 0);
     ck_assert_int_eq(settings->status_link_lifetime_ms, DAY_MS);
+    ck_assert_int_eq(settings->parked_per_mailbox, 20);
     ck_assert_int_eq(settings->retries_before_restart, 10);
     ck_assert_int_eq(settings->keep_refused_ms, 30 * DAY_MS);
     ck_assert_int_eq(settings->keep_admitted_ms, 2 * DAY_MS);

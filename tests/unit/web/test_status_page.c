@@ -1203,6 +1203,43 @@ START_TEST(test_password_age)
 }
 END_TEST
 
+/* What waits in the webmail is listed, and who has a fresh link takes it off. */
+START_TEST(test_parked)
+{
+    static const char id[] = "00000000000000000000000000000001";
+    struct problem problem = {0};
+    struct json_object *view = NULL;
+    begin(_i, DEFAULTS);
+    freed_by(json_put) struct json_object *words = json_object_new_object();
+    json_add_string(words, "action", "park");
+    json_add_string(words, "id", id);
+    json_add_moment(words, "at", NOW + 2 * HOUR_MS);
+    json_add_int(words, "recipients", 12);
+    check_has_not(page(alices(), "en", NOW), "wait to be sent");
+    ck_assert_int_eq(desk_parked_act(&web.desk, ALICE, words, NOW, &view, &problem), 1);
+    json_put(&view);
+    const char *html = page(alices(), "en", NOW);
+    check_has(html, "12 recipients, refused 05:40.");
+    check_has(html, "May be sent from 07:40 (in 2 h).");
+    check_has(html, "Do not send it");
+    html = page(alices(), "en", NOW + 2 * HOUR_MS);
+    check_has(html, "May be sent now");
+    check_has_not(html, "Do not send it");
+    check_has(html, "older than ten minutes");
+    const char *body = arena_printf(arena, "%s&action=unpark&id=%s", alices(), id);
+    struct raw_request raw = {.method = "POST", .body = body, .body_length = strlen(body),
+                              .content_type = "application/x-www-form-urlencoded"};
+    ask(raw, NOW + 10 * MINUTE_MS + 1);
+    ck_assert_int_eq(response.status, 400);
+    check_has(page(alices(), "de", NOW), "Nicht senden");
+    ask(raw, NOW);
+    ck_assert_int_eq(response.status, 303);
+    check_has_not(page(alices(), "en", NOW), "wait to be sent");
+    ask(raw, NOW); /* pressed twice */
+    ck_assert_int_eq(response.status, 303);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("status page");
@@ -1253,6 +1290,7 @@ int main(void)
     tcase_add_loop_test(cases, test_escaping, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_languages, 0, (int)countof(languages));
     tcase_add_loop_test(cases, test_causes, 0, CAUSE_COUNT * (int)countof(languages));
+    tcase_add_loop_test(cases, test_parked, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_no_store);
     return backends_run(suite);
 }
