@@ -1,8 +1,8 @@
-/* Parked messages: refused by something that ends by itself, they wait as drafts in their user's own
- * mailbox, and the webmail sends them at a visit after their moment. Here is when, and who has one in
- * hand: it is claimed in one step before it is sent, so one claim alone sends it, and who dies with
- * a claim leaves one that is not sent again. Those of a mailbox are one value, a JSON object
- * {"parked":[…]} in the order in which they were parked; moments in it are milliseconds. */
+/* Parked messages: refused by something that ends by itself, they wait as drafts in their user's
+ * own mailbox, and the webmail sends them at a visit after their moment. Here is when, and who has
+ * one in hand: it is claimed in one step before it is sent, so one claim alone sends it, and who
+ * dies with a claim leaves one that is not sent again. Those of a mailbox are one value, a JSON
+ * object {"parked":[…]} in the order in which they were parked; moments in it are milliseconds. */
 #include <string.h>
 
 #include "base/decision.h"
@@ -23,7 +23,7 @@ enum state { WAITING, DUE, CLAIMED, UNKNOWN, REFUSED, LATE, STATE_COUNT };
 static const char *const state_names[STATE_COUNT] = {"waiting", "due",     "claimed",
                                                      "unknown", "refused", "late"};
 
-/* ---- what is kept -------------------------------------------------------------------------------- */
+/* ---- what is kept ------------------------------------------------------------------------ */
 
 struct parked {
     struct json_object *tree; /* to be put */
@@ -37,7 +37,7 @@ static struct json_object *list_of(const struct parked *parked)
     return json_member(parked->tree, "parked");
 }
 
-/* Whether it was locked since then: each lock is a suspension, and remembered as an offence. 1, 0, -1. */
+/* Whether it was locked since then: each lock is a suspension, and kept as an offence. 1, 0, -1. */
 static int was_locked(const struct context *context, const char *mailbox, int64_t since_ms)
 {
     static const enum cause causes[] = {CAUSE_COMPROMISED, CAUSE_BREACHED};
@@ -109,7 +109,7 @@ int desk_parked_forget(const struct context *context, const char *mailbox)
         &(struct values_step){.changes = &change, .count = 1, .now_ms = context->now_ms}, NULL);
 }
 
-/* ---- one of them --------------------------------------------------------------------------------- */
+/* ---- one of them ------------------------------------------------------------------------- */
 
 static size_t place_of(struct json_object *list, const char *id)
 {
@@ -163,7 +163,7 @@ int desk_parked_add(const struct context *context, const char *mailbox, struct j
     return 1;
 }
 
-/* ---- acting -------------------------------------------------------------------------------------- */
+/* ---- acting ------------------------------------------------------------------------------ */
 
 struct parked_asked {
     const char *mailbox, *id, *claim;
@@ -197,8 +197,8 @@ static bool is_claimed_by(struct json_object *one, const struct parked_asked *as
     return strcmp(json_string(one, "claim", ""), asked->claim) == 0;
 }
 
-static int park(const struct context *context, const struct parked_asked *asked, struct json_object *list,
-                struct problem *problem)
+static int park(const struct context *context, const struct parked_asked *asked,
+                struct json_object *list, struct problem *problem)
 {
     size_t count = json_object_array_length(list);
     int64_t most = context->settings->parked_per_mailbox;
@@ -267,8 +267,8 @@ static int take_out(struct json_object *list, const char *id)
     return 1;
 }
 
-static int sent(const struct context *context, const struct parked_asked *asked, struct json_object *list,
-                struct problem *problem)
+static int sent(const struct context *context, const struct parked_asked *asked,
+                struct json_object *list, struct problem *problem)
 {
     struct json_object *one = find(asked, list, problem);
     if (one == NULL)
@@ -287,8 +287,8 @@ static int cancel(const struct context *context, const struct parked_asked *aske
                                                      : is_in_state(problem, CLAIMED);
 }
 
-static int look(const struct context *context, const struct parked_asked *asked, struct json_object *list,
-                struct problem *problem)
+static int look(const struct context *context, const struct parked_asked *asked,
+                struct json_object *list, struct problem *problem)
 {
     (void)context, (void)asked, (void)list, (void)problem;
     return 1;
@@ -301,7 +301,7 @@ static const struct {
 } acts[] = {{"list", look, false},  {"park", park, true}, {"claim", claim, true},
             {"defer", defer, true}, {"sent", sent, true}, {"cancel", cancel, true}};
 
-/* ---- words --------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------- */
 
 static bool is_id(const char *text)
 {

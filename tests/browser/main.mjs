@@ -18,9 +18,10 @@ import * as locks from './locks.mjs';
 import * as support from './support.mjs';
 import * as compose from './compose.mjs';
 import * as held from './held.mjs';
+import * as parked from './parked.mjs';
 
 // First the one that needs a domain of whose mail most fails: the others send mail that arrives.
-const suites = { failures, plugin, sending, smtp, settings, delivery, people, status, suspension, complaints, signin, locks, support, compose, held };
+const suites = { failures, plugin, sending, smtp, settings, delivery, people, status, suspension, complaints, signin, locks, support, compose, held, parked };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

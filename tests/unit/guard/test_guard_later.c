@@ -78,7 +78,8 @@ static int32_t splits(int recipients, const char *domain, int64_t now_ms)
 /* Into no more than the day has messages left, and only when all of it fits into each window. */
 START_TEST(too_many_recipients_are_split)
 {
-    rig_begin(_i, WITH("limits.webmail.messages_per_day=10", "limits.webmail.off_domain_per_day=100"));
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=10",
+                       "limits.webmail.off_domain_per_day=100"));
     ck_assert_int_eq(splits(50, "x.test", NOW), 0);
     ck_assert_int_eq(splits(51, "x.test", NOW), 10);
     ck_assert_int_eq(splits(100, "x.test", NOW), 10);
@@ -94,7 +95,8 @@ END_TEST
 
 START_TEST(what_else_is_wrong_is_not_split)
 {
-    rig_begin(_i, WITH("limits.webmail.off_domain_per_day=off", "limits.webmail.messages_per_day=off",
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_day=off",
+                       "limits.webmail.messages_per_day=off",
                        "limits.webmail.off_domain_per_hour_per_ip=off"));
     ck_assert_int_eq(splits(1001, "x.test", NOW), 50);
     struct submission submission = rig_submission("x");
@@ -112,7 +114,8 @@ int main(void)
 {
     Suite *suite = suite_create("guard later");
     TCase *cases = rig_case(suite, "later");
-    const TTest *const tests[] = {a_limit_over_time_is_waited_for, what_has_no_end_is_not_waited_for,
+    const TTest *const tests[] = {a_limit_over_time_is_waited_for,
+                                  what_has_no_end_is_not_waited_for,
                                   a_suspension_is_waited_for_and_a_lock_is_not,
                                   a_block_is_waited_for, too_many_recipients_are_split,
                                   what_else_is_wrong_is_not_split};

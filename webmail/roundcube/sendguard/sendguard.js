@@ -21,11 +21,22 @@ window.rcmail && rcmail.addEventListener('init', function () {
 
     // refusal: title, close, back and save_draft are text and flags, html comes escaped from the plugin
     function show(refusal) {
-        var popup = rcmail.show_popup_dialog(refusal.html, refusal.title, [{
+        var buttons = [{
             text: refusal.back,
             'class': 'mainaction',
             click: function () { close(popup[0]); }
-        }], {width: 560, resizable: false, closeOnEscape: true});
+        }];
+        (refusal.again || []).forEach(function (one) {
+            buttons.push({
+                text: one.text,
+                'class': 'sendguard-again',
+                click: function () {
+                    close(popup[0]);
+                    rcmail.sendguard_again(one.what);
+                }
+            });
+        });
+        var popup = rcmail.show_popup_dialog(refusal.html, refusal.title, buttons, {width: 560, resizable: false, closeOnEscape: true});
         var dialog = popup.dialog('option', 'height', 'auto').parent();
 
         dialog.addClass('sendguard-dialog').attr({role: 'alertdialog', 'aria-modal': 'true'})

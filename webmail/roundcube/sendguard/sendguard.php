@@ -17,6 +17,8 @@ require_once __DIR__ . '/lib/status_page.php';
 require_once __DIR__ . '/lib/delivery.php';
 require_once __DIR__ . '/lib/hints.php';
 require_once __DIR__ . '/lib/sign_in.php';
+require_once __DIR__ . '/lib/parked_message.php';
+require_once __DIR__ . '/lib/parked.php';
 
 class sendguard extends rcube_plugin
 {
@@ -34,6 +36,9 @@ class sendguard extends rcube_plugin
 
     /** @var ?sendguard_client */
     private $client;
+
+    /** @var ?sendguard_parked */
+    private $parked;
 
     public function init()
     {
@@ -53,7 +58,11 @@ class sendguard extends rcube_plugin
             $this->register_action('plugin.sendguard_delivery', [$this, 'delivery']);
             $this->register_action('plugin.sendguard_hints', [$this, 'hints']);
             $this->register_action('plugin.sendguard_sent', [$this, 'open_sent']);
+            $this->register_action('plugin.sendguard_parked', [$this, 'look_at_parked']);
+            $this->add_hook('message_compose', [$this, 'compose_parked']);
+            $this->add_hook('message_draftsaved', [$this, 'draft_saved']);
         }
+        $this->add_hook('refresh', [$this, 'refresh']);
         if ($rcmail->output instanceof rcmail_output_html) {
             $this->init_pages($rcmail->task, $rcmail->action);
         }
@@ -68,6 +77,8 @@ class sendguard extends rcube_plugin
                 $this->add_texts('localization/', ['hintsmore', 'fromrefused']);
                 $this->include_script('compose.js');
             }
+            $this->include_script('parked.js');
+            $this->parked()->init_page();
             $this->add_hook('message_objects', [$this, 'delivery_place']);
             $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
         } elseif ($task === 'settings') {
@@ -107,6 +118,18 @@ class sendguard extends rcube_plugin
         }
 
         $submission = $this->submission($args, $mailbox);
+        if ($this->parked()->submission_id() !== null) {
+            return $this->before_parked($args, ['id' => $this->parked()->submission_id()] + $submission);
+        }
+        if ($this->is_composing() && !$this->parked()->take_over()) {
+            return $this->abort($args, rcube::Q($this->text('parkedbusy')));
+        }
+        if ($this->wish($args) === 'park') {
+            $answer = $this->client()->ask($submission);
+            if (!$answer->admitted()) {
+                return $this->park($args, $answer, $submission);
+            }
+        }
         $automatic = $this->is_automatic_receipt($args);
         // A receipt that Roundcube sends by itself on reading must not count as
         // an attempt of the user, so that reading never prolongs a suspension.
@@ -131,6 +154,33 @@ class sendguard extends rcube_plugin
         }
 
         return $this->refuse($args, $answer, $automatic);
+    }
+
+    /** A parked message at its moment: it goes if the guard admits it now, and nobody else has it in hand. */
+    private function before_parked($args, array $submission)
+    {
+        $answer = $this->client()->submit($submission);
+        $this->remember($submission, $answer);
+        $is_others = $this->parked()->judged($answer);
+        if ($this->parked()->is_claimed()) {
+            $this->let_go();
+            return $args;
+        }
+        if ($is_others || ($answer->body['repeated'] ?? false) === true) {
+            $this->attempt = null; // the charge is another session's too
+        }
+        $this->settle();
+        return $this->abort($args, '');
+    }
+
+    /** Parks a message that was refused again; or says why it is not. */
+    private function park($args, sendguard_answer $answer, array $submission)
+    {
+        $this->add_texts('localization/');
+        $why = sendguard_parked::may_be_parked($answer, $args['message']->headers())
+            ? $this->parked()->park($args, $answer, $submission) : '';
+
+        return $this->refuse($args, $answer, false, $why);
     }
 
     /** Hook smtp_connect: from here on a message may have left without our being told. */
@@ -163,6 +213,10 @@ class sendguard extends rcube_plugin
             $this->refund();
         }
         $this->attempt = null;
+        if ($this->parked()->submission_id() !== null) {
+            $this->parked()->failed($args['error'] ?? null);
+            return $args;
+        }
         $refusal = sendguard_server_refusal::of($args['error'] ?? null,
             (string) $this->setting('sendguard_status_url', ''), rcube_utils::server_name('HTTP_HOST'));
         if (!$refusal) {
@@ -273,6 +327,52 @@ class sendguard extends rcube_plugin
             'title'  => 'status',
             'domain' => 'sendguard',
         ];
+        return $args;
+    }
+
+    /** Hook refresh: an open session sends what has become due, and tells so. */
+    public function refresh($args)
+    {
+        if (sendguard_parked::is_time() && $this->mailbox() !== '') {
+            $this->send_parked();
+        }
+        return $args;
+    }
+
+    /** Action of the mail pages: the box above the drafts, and what is due. */
+    public function look_at_parked()
+    {
+        $this->add_texts('localization/');
+        $id = (string) rcube_utils::get_input_string('_cancel', rcube_utils::INPUT_POST);
+        if ($id !== '' && !$this->parked()->cancel($id)) {
+            rcmail::get_instance()->output->show_message($this->gettext('parkedbusy'), 'warning');
+        }
+        $this->send_parked();
+        rcmail::get_instance()->output->send();
+    }
+
+    private function send_parked()
+    {
+        $parked = $this->parked()->visit();
+        rcmail::get_instance()->output->command('plugin.sendguard_parked',
+            ['html' => $this->parked()->box($parked), 'drafts' => $this->parked()->has_sent()]);
+    }
+
+    /** Hook message_compose: who opens a parked draft reads that it ends its waiting to change it. */
+    public function compose_parked($args)
+    {
+        $uid = $args['param']['draft_uid'] ?? null;
+        $mark = $uid ? $this->parked()->mark_of($uid, (string) ($args['mailbox'] ?? '')) : '';
+        if ($mark !== '' && $this->parked()->waits($mark)) {
+            $args['param']['sendguard_parked'] = $mark; // and the window comes by a redirect
+        }
+        return $args;
+    }
+
+    /** Hook message_draftsaved. */
+    public function draft_saved($args)
+    {
+        $this->parked()->take_over();
         return $args;
     }
 
@@ -405,15 +505,19 @@ class sendguard extends rcube_plugin
             || strpos((string) $folder, $sent . $rcmail->storage->get_hierarchy_delimiter()) === 0);
     }
 
-    /** Abort the send, and say why. */
-    private function refuse($args, sendguard_answer $answer, $automatic)
+    /** Abort the send, and say why. `$note` comes before it. */
+    private function refuse($args, sendguard_answer $answer, $automatic, $note = '')
     {
-        $args['abort'] = true;
-        $args['result'] = false;
-        $args['error'] = $this->show($args, function (sendguard_refusal $page, $title, $composing, $drafts) use ($answer) {
-            return $page->dialog($answer, $title, $composing, $drafts);
-        }, $automatic);
-        return $args;
+        $headers = $args['message']->headers();
+        return $this->abort($args, $this->show($args, function (sendguard_refusal $page, $title, $composing, $drafts) use ($answer, $headers, $note) {
+            $again = $drafts && sendguard_parked::may_be_parked($answer, $headers) ? 'park' : null;
+            return $page->dialog($answer, $title, $composing, $drafts, $again, $note);
+        }, $automatic));
+    }
+
+    private function abort($args, $error)
+    {
+        return ['abort' => true, 'result' => false, 'error' => $error] + $args;
     }
 
     /**
@@ -431,13 +535,50 @@ class sendguard extends rcube_plugin
 
         if (!$automatic && is_object($rcmail->output) && method_exists($rcmail->output, 'command')) {
             $refusal = new sendguard_refusal(new sendguard_texts($this, $rcmail));
-            $composing = $rcmail->task === 'mail' && $rcmail->action === 'send';
+            $composing = $this->is_composing();
             $drafts = $composing && $rcmail->config->get('drafts_mbox');
             $rcmail->output->command('plugin.sendguard_refused',
                 $dialog($refusal, $title, $composing, (bool) $drafts));
         }
 
         return rcube::Q($this->gettext($title));
+    }
+
+    private function is_composing()
+    {
+        $rcmail = rcmail::get_instance();
+
+        return $rcmail->task === 'mail' && $rcmail->action === 'send';
+    }
+
+    /** What the user has asked for, of the message in the compose window, where it is refused again. */
+    private function wish($args)
+    {
+        return $this->is_composing() && !$this->is_receipt($args)
+            ? (string) rcube_utils::get_input_string('_sendguard', rcube_utils::INPUT_POST) : '';
+    }
+
+    private function parked()
+    {
+        return $this->parked ?: ($this->parked = new sendguard_parked($this));
+    }
+
+    /** A text of ours, plain. */
+    private function text($name)
+    {
+        $this->add_texts('localization/');
+
+        return $this->gettext($name);
+    }
+
+    /** The web interface at that path, and the token of a link that the guard has just made. */
+    public function web_of_user($path, $seconds)
+    {
+        $mailbox = $this->mailbox();
+        $endpoint = new sendguard_client($this->endpoint(), $seconds);
+        $url = $endpoint->ask($this->envelope($mailbox) + ['from' => $mailbox, 'to' => [$mailbox]])->member('status_url');
+
+        return $this->web($url, $path, $seconds);
     }
 
     private function submission($args, $mailbox)

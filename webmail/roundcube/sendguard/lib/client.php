@@ -79,6 +79,12 @@ class sendguard_client
         return $this->call('GET', '?t=' . $token, '', microtime(true) + $this->seconds);
     }
 
+    /** What is done with a parked message, by a token that was just made. It is asked once. */
+    public function parked($token, array $words)
+    {
+        return $this->call('POST', '?t=' . $token, json_encode($words), microtime(true) + $this->seconds);
+    }
+
     /** Tells the web interface, with such a token. */
     public function password_changed($token)
     {

@@ -20,9 +20,12 @@ class sendguard_refusal
      * @param string $title     Name of the title's text
      * @param bool   $composing A window with the user's text is behind it
      * @param bool   $drafts    That text can be saved to a folder of drafts
+     * @param ?string $again    'park': the message can be parked
+     * @param string $note      Plain text that comes first
      */
-    public function dialog(sendguard_answer $answer, $title, $composing, $drafts)
+    public function dialog(sendguard_answer $answer, $title, $composing, $drafts, $again = null, $note = '')
     {
+        $note = $note === '' ? '' : html::p('sendguard-note', rcube::Q($note));
         $later = !$answer->refused() || !$this->mendable($answer);
         if (!$answer->refused()) {
             $html = html::p('sendguard-lead', $this->texts->html('notnow')) . html::p(null, $this->texts->html('tryagain'));
@@ -32,17 +35,26 @@ class sendguard_refusal
         if ($later && $composing) {
             $html .= html::p(null, $this->texts->html($drafts ? 'textissaved' : 'textstays'));
         }
+        $html .= $this->offer($answer, $again);
         if ($answer->refused()) {
             $html .= $this->where_to_go_on($answer);
         }
 
         return [
             'title'      => $this->texts->plain($title),
-            'html'       => html::div('sendguard-refusal', $html),
+            'html'       => html::div('sendguard-refusal', $note . $html),
             'back'       => $this->texts->plain($composing ? 'backtomessage' : 'close'),
             'close'      => $this->texts->plain('close'),
             'save_draft' => $later && $drafts,
+            'again'      => $again === null ? [] : [['what' => $again, 'text' => $this->texts->plain($again)]],
         ];
+    }
+
+    /** What the second button does. */
+    private function offer(sendguard_answer $answer, $again)
+    {
+        return $again === null ? '' : html::p(null, $this->texts->html("{$again}offer",
+            ['name' => $this->texts->html($again), 'time' => $this->texts->time($answer->member('park_at'))]));
     }
 
     /** The same when the mail server refused: all that is known is its text, which is English. */
