@@ -285,6 +285,64 @@ export const tests = {
     assert.equal(arrived(stack, 'changed').length + arrived(stack, 'deleted').length, 0);
   },
 
+  async 'a message with too many recipients becomes drafts that can be sent, and each is looked at'({ stack, carol }) {
+    const to = [...Array.from({ length: 57 }, (_, i) => `Chor ${i}é <singer${i}@choir.example>`), 'bob@example.test'].join(', ');
+    const cc = Array.from({ length: 103 }, (_, i) => `reader${i}@example${i % 5}.org`).join(', ');
+    await carol.compose({ to, cc, bcc: 'alice@example.test', subject: 'rehearsal', text: 'Dear all' });
+    await carol.pressSend();
+    const { box: dialog, text } = await carol.refusal();
+    assert.match(text, /makes 2 drafts of this message/);
+    await shown(carol, 'split');
+    for (const part of ['.sendguard-refusal', '.sendguard-again']) assert.deepEqual(await violations(carol.page, part), []);
+    await dialog.getByRole('button', { name: 'Split for me' }).click();
+    await carol.toast('2 drafts were made of your message.');
+    await carol.sent();
+    const made = waiting(stack, 'rehearsal');
+    assert.equal(made.length, 2);
+    const addresses = (field) => made.map((one) => new RegExp(`^${field}:((?:.*\n[ \t])*.*)$`, 'mi').exec(one)?.[1].match(/[\w.]+@[\w.]+/g) ?? []);
+    assert.deepEqual(addresses('To').map((list) => list.filter((one) => one.endsWith('choir.example')).length).sort((a, b) => a - b), [7, 50]);
+    assert.deepEqual(addresses('Cc').map((list) => list.length).sort((a, b) => a - b), [3, 100]);
+    assert.equal(new Set([...addresses('To').flat(), ...addresses('Cc').flat()]).size, 58 + 103);
+    assert.deepEqual(addresses('Bcc').flat(), ['alice@example.test']);
+    assert.equal(new Set(made.map((one) => /^Message-ID: (.*)$/im.exec(one)[1])).size, 2);
+    assert.equal(arrived(stack, 'rehearsal').length, 0, 'nothing is sent by itself');
+
+    const before = await stack.used(mailbox, 'off_domain_per_day');
+    for (let i = 1; i <= 2; i += 1) {
+      await drafts(carol);
+      const uid = await (await carol.page.waitForFunction(() => Object.values(rcmail.message_list?.rows ?? {})
+        .find((row) => row.obj.innerText.includes('rehearsal'))?.uid)).jsonValue();
+      await carol.go(`?_task=mail&_mbox=Drafts&_action=compose&_draft_uid=${uid}`);
+      await carol.pressSend();
+      await carol.sent();
+      await until('it is no draft any more', () => waiting(stack, 'rehearsal').length === 2 - i);
+    }
+    assert.equal(await stack.used(mailbox, 'off_domain_per_day'), before + 57 + 103);
+    await until("the message in bob's mailbox", () => arrived(stack, 'rehearsal').length === 1);
+  },
+
+  async 'what the day has no room for is not split, and an operator names a newsletter service instead'({ stack, carol }) {
+    const many = (count) => Array.from({ length: count }, (_, i) => `reader${i}@choir.example`).join(', ');
+    await carol.compose({ to: many(990), subject: 'too many' });
+    await carol.pressSend();
+    let { box: dialog } = await carol.refusal();
+    assert.equal(await dialog.getByRole('button').filter({ hasText: 'Split' }).count(), 0);
+    await carol.dismiss(dialog);
+    stack.pluginSettings("$config['sendguard_newsletter_url'] = 'https://news.example.test/';");
+    try {
+      await until('the link', async () => {
+        await carol.compose({ to: many(57), subject: 'newsletter' });
+        await carol.pressSend();
+        const { box: other, text } = await carol.refusal();
+        dialog = other;
+        return text.includes('https://news.example.test/');
+      });
+      assert.equal(await dialog.getByRole('button').filter({ hasText: 'Split' }).count(), 0);
+    } finally {
+      stack.pluginSettings();
+    }
+  },
+
   async 'a lock drops what waits, and the draft stays'({ stack, carol }) {
     pause(stack);
     await park(carol, { to: 'bob@example.test', subject: 'before the lock' });

@@ -19,6 +19,7 @@ require_once __DIR__ . '/lib/hints.php';
 require_once __DIR__ . '/lib/sign_in.php';
 require_once __DIR__ . '/lib/parked_message.php';
 require_once __DIR__ . '/lib/parked.php';
+require_once __DIR__ . '/lib/split.php';
 
 class sendguard extends rcube_plugin
 {
@@ -124,10 +125,11 @@ class sendguard extends rcube_plugin
         if ($this->is_composing() && !$this->parked()->take_over()) {
             return $this->abort($args, rcube::Q($this->text('parkedbusy')));
         }
-        if ($this->wish($args) === 'park') {
+        $wish = $this->wish($args);
+        if ($wish === 'park' || $wish === 'split') {
             $answer = $this->client()->ask($submission);
             if (!$answer->admitted()) {
-                return $this->park($args, $answer, $submission);
+                return $wish === 'park' ? $this->park($args, $answer, $submission) : $this->split($args, $answer, $submission);
             }
         }
         $automatic = $this->is_automatic_receipt($args);
@@ -153,7 +155,7 @@ class sendguard extends rcube_plugin
             }
         }
 
-        return $this->refuse($args, $answer, $automatic);
+        return $this->refuse($args, $answer, $automatic, $submission);
     }
 
     /** A parked message at its moment: it goes if the guard admits it now, and nobody else has it in hand. */
@@ -177,10 +179,31 @@ class sendguard extends rcube_plugin
     private function park($args, sendguard_answer $answer, array $submission)
     {
         $this->add_texts('localization/');
-        $why = sendguard_parked::may_be_parked($answer, $args['message']->headers())
+        $why = $answer->member('park_at') !== '' && sendguard_parked::may_be_kept($args['message']->headers())
             ? $this->parked()->park($args, $answer, $submission) : '';
 
-        return $this->refuse($args, $answer, false, $why);
+        return $this->refuse($args, $answer, false, $submission, $why);
+    }
+
+    /** Makes drafts of a message that has too many recipients; or says why not. */
+    private function split($args, sendguard_answer $answer, array $submission)
+    {
+        $why = '';
+        $parts = $this->parts($answer, $submission, $args['message']->headers());
+        if ($parts && sendguard_split::save($args['message'], $parts, $this->parked()->compose(), $args['from'])) {
+            $this->parked()->leave((string) rcmail::get_instance()->config->get('drafts_mbox'),
+                strtr($this->text('splitdone'), ['$count' => count($parts)]));
+        } elseif ($parts) {
+            $why = $this->text('splitnot');
+        }
+        return $this->refuse($args, $answer, false, $submission, $why);
+    }
+
+    /** The messages into which this one can be split; none where there is something better, or nothing helps. */
+    private function parts(sendguard_answer $answer, array $submission, array $headers)
+    {
+        return $this->setting('sendguard_newsletter_url', '') === '' && sendguard_parked::may_be_kept($headers)
+            ? sendguard_split::parts($answer, $submission) : [];
     }
 
     /** Hook smtp_connect: from here on a message may have left without our being told. */
@@ -506,12 +529,16 @@ class sendguard extends rcube_plugin
     }
 
     /** Abort the send, and say why. `$note` comes before it. */
-    private function refuse($args, sendguard_answer $answer, $automatic, $note = '')
+    private function refuse($args, sendguard_answer $answer, $automatic, array $submission, $note = '')
     {
         $headers = $args['message']->headers();
-        return $this->abort($args, $this->show($args, function (sendguard_refusal $page, $title, $composing, $drafts) use ($answer, $headers, $note) {
-            $again = $drafts && sendguard_parked::may_be_parked($answer, $headers) ? 'park' : null;
-            return $page->dialog($answer, $title, $composing, $drafts, $again, $note);
+        $parts = count($this->parts($answer, $submission, $headers));
+        $newsletter = ($answer->body['can_split'] ?? 0) > 0 ? (string) $this->setting('sendguard_newsletter_url', '') : '';
+        $may_park = $answer->member('park_at') !== '' && sendguard_parked::may_be_kept($headers);
+
+        return $this->abort($args, $this->show($args, function (sendguard_refusal $page, $title, $composing, $drafts) use ($answer, $parts, $may_park, $newsletter, $note) {
+            $page->offer($drafts && $may_park, $drafts ? $parts : 0, $newsletter);
+            return $page->dialog($answer, $title, $composing, $drafts, $note);
         }, $automatic));
     }
 

@@ -41,12 +41,12 @@ class sendguard_parked
 
     /* ---- parking ------------------------------------------------------------------------------- */
 
-    /** Whether the user may ask for it: a signed or encrypted message is not for the server to keep. */
-    public static function may_be_parked(sendguard_answer $answer, array $headers)
+    /** A signed or encrypted message is not for drafts: what it was made of lies there, or it is signed too early. */
+    public static function may_be_kept(array $headers)
     {
         $type = (string) ($headers['Content-Type'] ?? '');
 
-        return $answer->member('park_at') !== '' && !preg_match('~^(multipart/(signed|encrypted)|application/(x-)?pkcs7)~i', $type);
+        return !preg_match('~^(multipart/(signed|encrypted)|application/(x-)?pkcs7)~i', $type);
     }
 
     /**
@@ -76,10 +76,11 @@ class sendguard_parked
             return $this->texts->plain($kept->status === 429 ? 'parkedmany' : 'parkednot');
         }
         unset($_SESSION['sendguard_parked_look']);
-        $this->leave($compose, $drafts, $this->texts->plain('parkeddone'));
+        $this->leave($drafts, $this->texts->plain('parkeddone'));
     }
 
-    private function compose()
+    /** What Roundcube knows of the compose window of this request. */
+    public function compose()
     {
         $id = rcube_utils::get_input_string('_id', rcube_utils::INPUT_GPC);
 
@@ -100,9 +101,9 @@ class sendguard_parked
     }
 
     /** Ends the compose window as after a message that was sent; does not return. */
-    public function leave(array $compose, $folder, $text)
+    public function leave($folder, $text)
     {
-        $id = $compose['id'] ?? '';
+        $id = $this->compose()['id'] ?? '';
         $old = rcube_utils::get_input_string('_draft_saveid', rcube_utils::INPUT_POST);
         if ($old) {
             $this->rcmail->storage->delete_message($old, (string) $this->rcmail->config->get('drafts_mbox'));

@@ -9,9 +9,22 @@ class sendguard_refusal
 {
     private $texts;
 
+    /** What the second button does: 'park', 'split', or '' for none; and into how many it splits. */
+    private $again = '';
+    private $parts = 0;
+    private $newsletter = '';
+
     public function __construct(sendguard_texts $texts)
     {
         $this->texts = $texts;
+    }
+
+    /** What the dialog offers: parking, or so many drafts (0: none), or a link instead ('': none). */
+    public function offer($park, $parts, $newsletter)
+    {
+        $this->again = $park ? 'park' : ($parts > 0 ? 'split' : '');
+        $this->parts = $parts;
+        $this->newsletter = $newsletter;
     }
 
     /**
@@ -20,10 +33,9 @@ class sendguard_refusal
      * @param string $title     Name of the title's text
      * @param bool   $composing A window with the user's text is behind it
      * @param bool   $drafts    That text can be saved to a folder of drafts
-     * @param ?string $again    'park': the message can be parked
      * @param string $note      Plain text that comes first
      */
-    public function dialog(sendguard_answer $answer, $title, $composing, $drafts, $again = null, $note = '')
+    public function dialog(sendguard_answer $answer, $title, $composing, $drafts, $note = '')
     {
         $note = $note === '' ? '' : html::p('sendguard-note', rcube::Q($note));
         $later = !$answer->refused() || !$this->mendable($answer);
@@ -35,7 +47,7 @@ class sendguard_refusal
         if ($later && $composing) {
             $html .= html::p(null, $this->texts->html($drafts ? 'textissaved' : 'textstays'));
         }
-        $html .= $this->offer($answer, $again);
+        $html .= $this->offered($answer);
         if ($answer->refused()) {
             $html .= $this->where_to_go_on($answer);
         }
@@ -46,15 +58,8 @@ class sendguard_refusal
             'back'       => $this->texts->plain($composing ? 'backtomessage' : 'close'),
             'close'      => $this->texts->plain('close'),
             'save_draft' => $later && $drafts,
-            'again'      => $again === null ? [] : [['what' => $again, 'text' => $this->texts->plain($again)]],
+            'again'      => $this->again === '' ? [] : [['what' => $this->again, 'text' => $this->texts->plain($this->again)]],
         ];
-    }
-
-    /** What the second button does. */
-    private function offer(sendguard_answer $answer, $again)
-    {
-        return $again === null ? '' : html::p(null, $this->texts->html("{$again}offer",
-            ['name' => $this->texts->html($again), 'time' => $this->texts->time($answer->member('park_at'))]));
     }
 
     /** The same when the mail server refused: all that is known is its text, which is English. */
@@ -74,6 +79,16 @@ class sendguard_refusal
             'close'      => $this->texts->plain('close'),
             'save_draft' => $drafts,
         ];
+    }
+
+    private function offered(sendguard_answer $answer)
+    {
+        if ($this->newsletter !== '') {
+            return html::p(null, $this->texts->html('newsletter') . ' ' . html::a(['href' => $this->newsletter, 'target' => '_blank', 'rel' => 'noopener'],
+                rcube::Q($this->newsletter) . html::span('voice', ' ' . $this->texts->html('newtab'))));
+        }
+        return $this->again === '' ? '' : html::p(null, $this->texts->html("{$this->again}offer", ['name' => $this->texts->html($this->again),
+            'time' => $this->texts->time($answer->member('park_at')), 'count' => $this->texts->number($this->parts)]));
     }
 
     /** Whether changing the message helps. It also does when waiting never will: then no time is given. */
