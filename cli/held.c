@@ -28,7 +28,8 @@ static void print_all(struct cli *cli, struct json_object *view)
                print_moment(cli->arena, one, "since", cli->now_ms, "?"),
                print_member(cli->arena, one, "sentence", ""));
     if (views_list_length(view, "held") > 0)
-        puts("It was its user: sendguard release MAILBOX; it was not: sendguard reject MAILBOX");
+        puts("It was its user: sendguard release MAILBOX --note \"...\"; it was somebody else: "
+             "sendguard reject MAILBOX --note \"...\". With --preview nothing is done yet.");
 }
 
 int cli_run_held(struct cli *cli)
@@ -50,8 +51,14 @@ static void print_preview(struct cli *cli, struct json_object *view)
     struct json_object *commands = json_member(view, "commands");
     print_held(cli, json_member(view, "held"));
     printf("nothing is done yet. Would %s\n",
-           releases ? "release them, in this order" : "lock the mailbox, and delete them");
-    printf("  %s of them are not on hold any more\n", print_number(cli->arena, view, "gone", "?"));
+           releases ? "release them in the order in which they came: they cannot be called back. "
+                      "For a week it is usual of the mailbox to write to so many new people in an "
+                      "hour"
+                    : "lock the mailbox (lift opens it), and delete them for good: nobody can "
+                      "bring them back");
+    if (json_int(view, "gone", 0) > 0)
+        printf("  %s of them are not on hold any more, and are left alone\n",
+               print_number(cli->arena, view, "gone", "?"));
     if (commands == NULL)
         return;
     printf("sendguard-postqueue cannot be asked (%s): type this as root, then do it with --by-hand "

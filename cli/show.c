@@ -49,6 +49,15 @@ static void print_appeals(struct json_object *view)
         puts("  its user objects and waits for an answer: sendguard appeals");
 }
 
+static void print_held(struct cli *cli, struct json_object *held)
+{
+    if (held != NULL)
+        printf("  messages that wait for the postmaster since %s: %s; so would the next one with a "
+               "new recipient. sendguard held\n",
+               print_moment(cli->arena, held, "since", cli->now_ms, "?"),
+               print_number(cli->arena, held, "count", "?"));
+}
+
 static void print_mailbox(struct cli *cli, struct json_object *view)
 {
     const char *exempt = print_member(cli->arena, view, "exempt", NULL);
@@ -58,6 +67,7 @@ static void print_mailbox(struct cli *cli, struct json_object *view)
     if (strcmp(json_string(lock, "phase", "none"), "none") != 0)
         views_print_lock(cli, lock);
     print_appeals(view);
+    print_held(cli, json_member(view, "held"));
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
     views_print_next(cli, "  ", json_member(view, "next"));
@@ -436,7 +446,7 @@ static void print_unusual(struct cli *cli, struct json_object *unusual)
            print_number(arena, unusual, "busiest_hour", "?"));
     const char *action = json_string(unusual, "action", "");
     if (strcmp(action, "hold") == 0)
-        puts("  it waits in the hold queue until the postmaster has looked");
+        puts("  it was put on hold until the postmaster had looked");
     else if (strcmp(action, "defer") == 0)
         puts("  it was refused for the time being");
     if (json_is_true(unusual, "new_network"))
@@ -465,7 +475,7 @@ static void print_explained(struct cli *cli, struct json_object *view)
         puts("  the webmail endpoint had judged and counted it: not counted again");
     if (strcmp(json_string(view, "verdict", ""), "held") == 0 &&
         json_member(view, "unusual") == NULL)
-        puts("  it waits in the hold queue until the postmaster has looked");
+        puts("  it was put on hold until the postmaster had looked");
     if (json_is_true(view, "bypassed"))
         puts("  bypassed: it came from the webmail's host, whose endpoint had not judged it");
     if (json_is_true(view, "by_header"))

@@ -274,7 +274,9 @@ void views_print_decision(struct cli *cli, const char *mailbox, struct json_obje
            json_is_true(entry, "bypassed")    ? "  bypassed"
            : json_is_true(entry, "by_header") ? "  by its header"
                                               : "",
-           json_is_true(entry, "unusual") ? "  unusual" : "");
+           json_is_true(entry, "was_held")  ? "  held, unusual"
+           : json_is_true(entry, "unusual") ? "  unusual"
+                                            : "");
 }
 
 static void add_flat(struct text *text, const char *name, struct json_object *tree)

@@ -35,13 +35,17 @@ static const char release_name[] = "release", reject_name[] = "reject";
 
 static const char *sentence_of(struct arena *arena, const struct unusual *unusual)
 {
-    static const char network[] = " It came from a network that was first used less than 24 hours "
-                                  "before.";
+    static const char network[] = " It was sent from a network that was first used less than 24 "
+                                  "hours before.";
+    static const char no_history[] = " The mailbox was known for less than 7 days.";
     return arena_printf(arena,
-                        "In an hour this mailbox wrote to %u people that it had not written to in 90 "
-                        "days, at %u new domains; its busiest hour on the 28 days before had %u.%s",
+                        "Within an hour this mailbox wrote to %u people that it had not written to "
+                        "in 90 days, at %u new domain%s; its busiest hour on the 28 days before "
+                        "had %u.%s%s",
                         (unsigned)unusual->new_recipients, (unsigned)unusual->new_domains,
-                        (unsigned)unusual->busiest, unusual->network_new ? network : "");
+                        unusual->new_domains == 1 ? "" : "s", (unsigned)unusual->busiest,
+                        unusual->network_new ? network : "",
+                        unusual_is(unusual) && unusual_has_no_history(unusual) ? no_history : "");
 }
 
 static void add_messages(const struct held *held, size_t max, struct json_object *view)

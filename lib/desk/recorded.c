@@ -200,6 +200,8 @@ struct json_object *recorded_entry(const struct recorded *recorded, bool of_all)
         json_add_bool(entry, "by_header", true);
     if (unusual_is(&recorded->record->unusual))
         json_add_bool(entry, "unusual", true);
+    if (recorded->record->unusual.action == UNUSUAL_HOLD)
+        json_add_bool(entry, "was_held", true);
     if (of_all)
         json_add_string(entry, "mailbox", json_string(facts, "mailbox", NULL));
     json_add_string(entry, "channel", json_string(facts, "channel", NULL));

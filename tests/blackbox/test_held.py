@@ -192,6 +192,7 @@ def test_the_api_answers_as_described(held, stack):
 
     page = call("/held", "")
     assert held.mailbox in [one["mailbox"] for one in page["held"]] and page["messages"] >= 3
+    assert call("/mailboxes/{mailbox}", held.mailbox)["timeline"][0]["was_held"]
     words = {"action": "reject", "note": "asked by telephone"}
     with pytest.raises(urllib.error.HTTPError) as more:  # than were shown
         call("/mailboxes/{mailbox}/held", held.mailbox, {**words, "action": "release", "seen": "2"})

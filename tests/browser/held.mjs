@@ -41,6 +41,9 @@ export const tests = {
           && staff.page.screenshot({ path: `${process.env.PICTURES}/held-${name}-${width}.png`, fullPage: true });
         await staff.signIn();
         assert.match(await staff.text(), /warten auf Ihre Antwort: 2 von 1 Postfach/);
+        await staff.go(`mailboxes/${mailbox}`);
+        assert.match(await staff.text('.say'), /wartet, bis wir wissen/);
+        assert.match(await staff.text(), /angenommen, angehalten, ungewöhnlich viel/);
         await staff.go('held');
         await assertKind(staff.page, `held mail at ${width}`);
         await shown('list');
@@ -54,15 +57,21 @@ export const tests = {
     }
   },
 
-  async 'without the helper the page says what to type; its user reads what waits'({ stack }) {
+  async 'without the helper the page says what to type; its user reads what waits'({ stack, carol }) {
     holds(stack, 'carol@example.test');
+    await carol.send({ to: 'ok2@sink.test', subject: 'Waits too' });
+    const told = carol.page.locator('#messagestack .sendguard-held');
+    await told.locator('a[href*="/status?"]').waitFor();
+    assert.match(await told.innerText(), /waits until the postmaster has looked at it/);
+    assert.ok(await told.evaluate((text) => text.scrollWidth <= text.clientWidth
+      && text.getBoundingClientRect().right <= window.innerWidth), 'all of it can be read');
     stack.stop('postqueue');
     try {
       await withVisitor(stack, { viewport: { width: 390, height: 900 } }, async (staff) => {
         const { status_url: url } = await stack.ask('carol@example.test', 'x@example.org');
         await staff.page.goto(url);
         await assertKind(staff.page, 'the status page');
-        assert.match(await staff.text(), /2 of your messages wait since/);
+        assert.match(await staff.text(), /3 of your messages wait since/);
         if (process.env.PICTURES) await staff.page.screenshot({ path: `${process.env.PICTURES}/held-status.png`, fullPage: true });
         await staff.signIn();
         await staff.go('held');

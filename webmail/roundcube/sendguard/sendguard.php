@@ -32,7 +32,7 @@ class sendguard extends rcube_plugin
     /** @var ?array The attempt that is counted and whose outcome is not known yet: id, mailbox, talking */
     private $attempt;
 
-    /** @var string What is told when the message on its way waits for the postmaster; else '' */
+    /** @var string HTML, what is told when the message on its way waits for the postmaster; else '' */
     private $held = '';
 
     /** @var ?sendguard_client */
@@ -92,6 +92,12 @@ class sendguard extends rcube_plugin
         }
     }
 
+    private function told_of_held(sendguard_answer $answer)
+    {
+        $this->add_texts('localization/');
+        return html::span('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));
+    }
+
     /** A message that was sent before waits: said until it is closed, and once. */
     private function tell_held($action)
     {
@@ -101,7 +107,7 @@ class sendguard extends rcube_plugin
             return;
         }
         $rcmail->session->remove('sendguard_held');
-        $rcmail->output->show_message(rcube::Q($text), 'warning', null, true, -1);
+        $rcmail->output->show_message($text, 'warning', null, true, -1);
     }
 
     /**
@@ -142,7 +148,7 @@ class sendguard extends rcube_plugin
         }
 
         if ($answer->admitted()) {
-            $this->held = $answer->held() && !$automatic ? $answer->member('message') : '';
+            $this->held = $answer->held() && !$automatic ? $this->told_of_held($answer) : '';
             $this->let_go();
             return $args;
         }
