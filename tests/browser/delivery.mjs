@@ -86,7 +86,7 @@ export const tests = {
 
   async 'Settings have the last messages, and say where to look, with a link that opens at the place'({ carol }) {
     await carol.go('?_task=settings&_action=plugin.sendguard');
-    const messages = carol.page.locator('.sendguard-messages > li');
+    const messages = carol.page.locator('[aria-labelledby=sendguard-delivery-title] li');
     assert.match(await messages.nth(0).innerText(), / Not delivered yet\./);
     assert.match(await messages.nth(1).innerText(), / Not delivered\. This address does not exist\./);
     assert.match(await messages.nth(2).innerText(), / Delivered\./);

@@ -73,7 +73,9 @@ export class Stack {
       const path = `${this.dir}/mail/${mailbox}/${folder && `.${folder}/`}${part}`;
       let names = [];
       try { names = readdirSync(path); } catch { /* not made before its first message */ }
-      for (const name of names) found.push(readFileSync(`${path}/${name}`, 'utf8'));
+      for (const name of names) {
+        try { found.push(readFileSync(`${path}/${name}`, 'utf8')); } catch { /* Dovecot has just moved it */ }
+      }
     }
     return found;
   }
