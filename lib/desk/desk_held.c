@@ -295,21 +295,20 @@ static int settle(struct answering *answering, const struct held_message *messag
     return 1;
 }
 
-/* How Postfix holds it: 1; 0 it does not; -1 it holds another message under this queue id, which came
- * later: short ids come again. `list` whole. */
-static int held_as(const struct mailqueue_list *list, const struct held_message *message)
+/* Not another message that has the same queue id and came later: short ids come again. */
+static bool is_among(const struct mailqueue_list *list, const struct held_message *message)
 {
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->messages[i].id, message->queue_id) == 0)
-            return list->messages[i].arrived_ms <= decision_time(message->decision) + CLOCKS_MS
-                       ? 1 : -1;
-    return 0;
+            return list->messages[i].arrived_ms <= decision_time(message->decision) + CLOCKS_MS;
+    return false;
 }
 
-/* Whether it can be asked for by its id. list: of refund_those. */
-static bool may_ask_for(const struct mailqueue_list *list, const struct held_message *message)
+/* What is not on hold any more is not asked for: so a Postfix that is too slow for all of them at once
+ * is done with some more each time. list: what it holds. */
+static bool is_asked_for(const struct mailqueue_list *list, const struct held_message *message)
 {
-    return has_id(message) && (list->more || held_as(list, message) >= 0);
+    return has_id(message) && (list->more || is_among(list, message));
 }
 
 /* Releases or deletes the messages that were not yet. 1; 0 with *problem. */
@@ -325,7 +324,7 @@ static int act_on_messages(struct answering *answering, const struct mailqueue_l
     enum mailqueue_result *of_all = arena_alloc(context->arena, (count + 1) * sizeof *of_all);
     struct problem of_helper;
     for (size_t i = 0; i < count; i++)
-        if (may_ask_for(list, &messages[i]))
+        if (is_asked_for(list, &messages[i]))
             ids[asked++] = messages[i].queue_id;
     enum mailqueue_answer answer = mailqueue_act(context->settings->postqueue_socket,
                                                  verb_of(answering), ids, asked, results,
@@ -333,7 +332,7 @@ static int act_on_messages(struct answering *answering, const struct mailqueue_l
     if (answer != MAILQUEUE_DONE)
         return unreachable(answer, &of_helper, problem);
     for (size_t i = 0, next = 0; i < count; i++)
-        of_all[i] = may_ask_for(list, &messages[i]) ? results[next++] : MAILQUEUE_NO_SUCH;
+        of_all[i] = is_asked_for(list, &messages[i]) ? results[next++] : MAILQUEUE_NO_SUCH;
     return settle(answering, messages, count, of_all, problem);
 }
 
@@ -344,7 +343,7 @@ static int refund_those(struct answering *answering, const struct mailqueue_list
     const struct context *context = answering->context;
     const struct held *held = &answering->found.held;
     for (size_t i = answering->acted; i < held->listed; i++) {
-        if (list != NULL && !list->more && held_as(list, &held->messages[i]) < 1)
+        if (list != NULL && !list->more && !is_among(list, &held->messages[i]))
             continue;
         int refunded = guard_refund_decision(context->desk->guard, context->arena,
                                              answering->mailbox, held->messages[i].decision,
@@ -486,7 +485,7 @@ static void add_helper(const struct answering *answering, struct json_object *vi
         mailqueue_held(answering->context->settings->postqueue_socket, &list, &problem);
     json_add_string(view, "helper", helper_names[answer]);
     for (size_t i = 0; i < held->listed && answer == MAILQUEUE_DONE && !list.more; i++)
-        gone += held_as(&list, &held->messages[i]) < 1;
+        gone += !is_among(&list, &held->messages[i]);
     json_add_int(view, "gone", gone);
     mailqueue_list_free(&list);
     if (answer != MAILQUEUE_DONE)
