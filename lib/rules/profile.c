@@ -488,19 +488,19 @@ bool profile_add(struct text *profile, const struct profile_message *message,
     return true;
 }
 
-bool profile_holds(const struct text *profile, const struct profile_message *message)
+bool profile_holds(const struct text *profile, const struct profile_message *message, bool waited)
 {
     struct profile_head head;
     struct profile_fresh fresh;
     freed_by(text_free) struct text copy = {0}, added = {0}, stale = {0};
-    if (message->action != UNUSUAL_HOLD)
+    if (!waited && message->action != UNUSUAL_HOLD)
         return false;
     text_add_bytes(&copy, profile->data, profile->length);
     read_head(&copy, &head);
     if (head.held_ms == 0)
         return false;
     look_at_recipients(&copy, message, &stale, &added, &fresh);
-    return fresh.recipients > 0;
+    return waited || fresh.recipients > 0;
 }
 
 /* ---- the postmaster's answers ---------------------------------------------------------------- */

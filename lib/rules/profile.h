@@ -59,8 +59,9 @@ struct profile_message {
 bool profile_add(struct text *profile, const struct profile_message *message,
                  const struct unusual_limits *limits, struct unusual *unusual_r);
 
-/* Whether the message, which was counted before, waits: others do, and it has new recipients. */
-bool profile_holds(const struct text *profile, const struct profile_message *message);
+/* Whether the message, which was counted before, waits: others do, and it has new recipients, or
+ * `waited`: it was to wait before. */
+bool profile_holds(const struct text *profile, const struct profile_message *message, bool waited);
 
 /* The postmaster's answers. Messages do not wait any longer. It was its user: for PROFILE_USUAL_MS so
  * many new recipients in an hour are usual, and no network that is known now is new. It was

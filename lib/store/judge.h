@@ -152,7 +152,8 @@ struct judge_result {
  *      of its recipients (24 h): ADMITTED. It enters the profile of its mailbox, which says whether
  *      it is unusual, and whether it waits (UNUSUAL_HOLD); a refund does not take it out of there.
  * A message that waits still does when it is repeated, and its ticket says it to the one that redeems
- * it; with new recipients that one waits by itself, since tickets know their number alone. What is unusual is listed (VALUE_HELD), what waits with its decision and queue id.
+ * it, while the hold is on; with new recipients that one waits by itself, since tickets know their
+ * number alone. What is unusual is listed (VALUE_HELD), what waits with its decision and queue id.
  * The decision record (facts, outcome, windows before, moment, what is unusual) is kept in the
  * same step. With `observe`, 2 to 4 count the message all the same and the
  * outcome is ADMITTED.

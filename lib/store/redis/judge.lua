@@ -172,10 +172,9 @@ local function judge(given)
         end
     elseif m and not m.dry and m.outcome == OUTCOME_REPEATED and profile_key ~= '' then
         unusual_bytes = profiles().repeated(profile, now, at, profile_names, profile_terms)
-    elseif m and not m.dry and m.outcome == OUTCOME_REDEEMED and (tickets().waits(m.ticket)
-        or profile_key ~= ''
-            and profiles().repeated(profile, now, at, profile_names, profile_terms) ~= '') then
-        unusual_bytes, keep_profile = profiles().redeemed(now, at, profile_terms, number)
+    elseif m and not m.dry and m.outcome == OUTCOME_REDEEMED then
+        unusual_bytes, keep_profile = profiles().redeemed(profile, now, at,
+            profile_key ~= '' and profile_names, profile_terms, number, tickets().waits(m.ticket))
     end
     if m then
         m.waits = action == ACTION_HOLD

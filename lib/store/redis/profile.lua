@@ -436,18 +436,21 @@ end
 local waiting = pack(PROFILE_SEEN_FORM, 0, 0, 0, 0, UNUSUAL_BY_ACTION * ACTION_HOLD)
     .. string.rep('\0', UNUSUAL_LIMITS_BYTES)
 
--- Of a message that was counted before: whether it waits, in the same form.
-local function repeated(text, now, at, names, terms)
+-- Of a message that was counted before: whether it waits, in the same form. `waited`: it was to.
+local function repeated(text, now, at, names, terms, waited)
     text = text or ''
     local last, head = read(text, now)
     local _, wanted = terms_of(terms)
-    local waits = wanted == ACTION_HOLD and head.held > 0
-        and look_at_recipients(text, last, names, day_of(at)) > 0
+    local waits = head.held > 0 and (waited or wanted == ACTION_HOLD
+        and look_at_recipients(text, last, names, day_of(at)) > 0)
     return waits and waiting or ''
 end
 
--- Of a message whose ticket says that it is to wait: the same, and what lists it.
-local function redeemed(now, at, terms, number)
+-- Of a message whose ticket was redeemed: the same, and what lists it.
+local function redeemed(text, now, at, names, terms, number, waited)
+    if names and repeated(text, now, at, names, terms, waited) == '' or not names and not waited then
+        return ''
+    end
     return waiting, function(mailbox, stamp)
         list(mailbox, now, at, waiting, terms, stamp, number)
     end

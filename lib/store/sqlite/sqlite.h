@@ -324,8 +324,8 @@ int sqlite_values_block(struct sqlite_backend *backend, const char *key, int64_t
  * unusual, and what becomes of it. 1 or -1. */
 int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
                           int64_t at_ms, struct unusual *unusual_r) must_check;
-/* Whether a message that was counted before waits. 1, 0, -1. */
-int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request)
+/* Whether a message that was counted before waits, as profile_holds. 1, 0, -1. */
+int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request, bool waited)
     must_check;
 /* Lists a message that is unusual. 1 or -1. */
 int sqlite_values_list_unusual(struct sqlite_backend *backend, const struct judge_request *request,

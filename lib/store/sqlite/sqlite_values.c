@@ -218,13 +218,13 @@ int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_req
     return put_judged(backend, request, &value, &backend->profile);
 }
 
-int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request)
+int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request, bool waited)
 {
     const struct profile_message message = profile_message_of(request, request->now_ms);
     struct value value = {.kind = VALUE_PROFILE, .key = request->mailbox};
     if (read_judged(backend, request, &value, &backend->profile) < 0)
         return -1;
-    return profile_holds(&backend->profile, &message);
+    return profile_holds(&backend->profile, &message, waited);
 }
 
 int sqlite_values_list_unusual(struct sqlite_backend *backend, const struct judge_request *request,

@@ -142,6 +142,26 @@ START_TEST(test_ticket_of_another)
 }
 END_TEST
 
+/* A ticket of a message that never came holds none after the postmaster's answer. */
+START_TEST(test_ticket_after_the_answer)
+{
+    struct problem problem;
+    begin_known(_i, WITH(HOLD));
+    struct submission submission = rig_submission("<1>");
+    ck_assert_int_eq(submission_set_ip(&submission, ABROAD, strlen(ABROAD), &problem), 1);
+    rig_add_many(&submission, 4, "stranger", "x.test");
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert(verdict_waits(&verdict));
+    struct held_mailbox held = listed(NOW);
+    ck_assert_int_eq(answer(&held, HELD_WAS_USER, NOW + 1), 1);
+    struct submission *late = by_smtp("4late", "127.0.0.1", 4, "stranger");
+    late->webmail_host = true;
+    verdict = rig_judge(late, NOW + 2);
+    ck_assert(verdict.redeemed && !verdict_waits(&verdict));
+    ck_assert_int_eq(held_read(store, arena, ALICE, NOW + 2, &held), 0);
+}
+END_TEST
+
 /* Recipients of which the policy service has forgotten the names are strangers. */
 START_TEST(test_unnamed)
 {
@@ -280,6 +300,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_tickets, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_ticket_of_another, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ticket_after_the_answer, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_unnamed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_was_user, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_was_other, 0, BACKEND_KINDS);

@@ -154,7 +154,7 @@ static struct unusual expect(struct expected *of, const struct message *message)
     const struct profile_message entered = {result->at_ms, profile->recipients,
                                             profile->recipient_count, profile->network,
                                             profile->action};
-    if (result->outcome == OUTCOME_REPEATED && profile_holds(&of->profile, &entered))
+    if (result->outcome == OUTCOME_REPEATED && profile_holds(&of->profile, &entered, false))
         unusual.action = UNUSUAL_HOLD;
     if (is_new && profile_add(&of->profile, &entered, &profile->limits, &unusual))
         of->until_ms = result->at_ms + PROFILE_KEPT_MS;
