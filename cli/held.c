@@ -6,8 +6,9 @@
 static void print_held(struct cli *cli, struct json_object *one)
 {
     const char *mailbox = print_member(cli->arena, one, "mailbox", "?");
-    printf("%s: %s messages wait since %s, the last one came %s\n", mailbox,
+    printf("%s: %s %s since %s, the last one came %s\n", mailbox,
            print_number(cli->arena, one, "count", "?"),
+           json_int(one, "count", 0) == 1 ? "message waits" : "messages wait",
            print_moment(cli->arena, one, "since", cli->now_ms, "?"),
            print_moment(cli->arena, one, "last_at", cli->now_ms, "?"));
     printf("  %s\n", print_member(cli->arena, one, "sentence", ""));
@@ -21,9 +22,10 @@ static void print_all(struct cli *cli, struct json_object *view)
     each_of(one, view, "held")
         print_held(cli, one);
     each_of(one, view, "lately")
-        printf("%s: %s messages were %s since %s\n  %s\n",
+        printf("%s: %s %s %s since %s\n  %s\n",
                print_member(cli->arena, one, "mailbox", "?"),
                print_number(cli->arena, one, "count", "?"),
+               json_int(one, "count", 0) == 1 ? "message was" : "messages were",
                strcmp(json_string(one, "action", ""), "defer") == 0 ? "deferred" : "noted",
                print_moment(cli->arena, one, "since", cli->now_ms, "?"),
                print_member(cli->arena, one, "sentence", ""));

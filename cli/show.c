@@ -440,9 +440,11 @@ static void print_unusual(struct cli *cli, struct json_object *unusual)
     if (unusual == NULL)
         return;
     printf("  unusual: in the hour up to this message the mailbox wrote to %s people that it had not "
-           "written to in 90 days, at %s new domains; its busiest hour on the 28 days before had %s\n",
+           "written to in 90 days, at %s new domain%s; its busiest hour on the 28 days before had "
+           "%s\n",
            print_number(arena, unusual, "new_recipients", "?"),
            print_number(arena, unusual, "new_domains", "?"),
+           json_int(unusual, "new_domains", 0) == 1 ? "" : "s",
            print_number(arena, unusual, "busiest_hour", "?"));
     const char *action = json_string(unusual, "action", "");
     if (strcmp(action, "hold") == 0)
