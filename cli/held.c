@@ -52,12 +52,13 @@ static void print_preview(struct cli *cli, struct json_object *view)
     bool releases = strcmp(json_string(view, "action", ""), "release") == 0;
     struct json_object *commands = json_member(view, "commands");
     print_held(cli, json_member(view, "held"));
-    printf("nothing is done yet. Would %s\n",
-           releases ? "release them in the order in which they came: they cannot be called back. "
-                      "For a week it is usual of the mailbox to write to so many new people in an "
-                      "hour"
-                    : "lock the mailbox (lift opens it), and delete them for good: nobody can "
-                      "bring them back");
+    if (releases)
+        printf("nothing is done yet. Would release them in the order in which they came: they cannot "
+               "be called back. For a week it is usual of the mailbox to write to %s new people in an "
+               "hour\n", print_number(cli->arena, json_member(view, "held"), "most", "?"));
+    else
+        puts("nothing is done yet. Would lock the mailbox (lift opens it), and delete them for good: "
+             "nobody can bring them back");
     if (json_int(view, "gone", 0) > 0)
         printf("  %s of them are not on hold any more, and are left alone\n",
                print_number(cli->arena, view, "gone", "?"));

@@ -26,6 +26,7 @@ async function answers(staff, action, width, shown) {
   await assertKind(staff.page, `the preview of ${action} at ${width}`);
   await shown(action);
   assert.match(await staff.text(), /2 Nachrichten warten seit/);
+  if (action === 'release') assert.match(await staff.text(), /in einer Stunde 43 neuen Menschen zu schreiben/);
   await staff.page.locator('form[action$="/held"] button[type=submit]').click();
 }
 
