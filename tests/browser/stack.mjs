@@ -68,14 +68,20 @@ export class Stack {
 
   // The messages in a mailbox's folder ('' is the inbox), as text.
   messages(mailbox, folder = '') {
+    for (;;) {
+      try { return this.messagesNow(mailbox, folder); } catch (error) {
+        if (error.code !== 'ENOENT') throw error; // Dovecot has renamed one meanwhile: look again
+      }
+    }
+  }
+
+  messagesNow(mailbox, folder) {
     const found = [];
     for (const part of ['new', 'cur']) {
       const path = `${this.dir}/mail/${mailbox}/${folder && `.${folder}/`}${part}`;
       let names = [];
       try { names = readdirSync(path); } catch { /* not made before its first message */ }
-      for (const name of names) {
-        try { found.push(readFileSync(`${path}/${name}`, 'utf8')); } catch { /* Dovecot has just moved it */ }
-      }
+      for (const name of names) found.push(readFileSync(`${path}/${name}`, 'utf8'));
     }
     return found;
   }
