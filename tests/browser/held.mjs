@@ -66,6 +66,9 @@ export const tests = {
     assert.match(await told.innerText(), /waits until the postmaster has looked at it/);
     assert.ok(await told.evaluate((text) => text.scrollWidth <= text.clientWidth
       && text.getBoundingClientRect().right <= window.innerWidth), 'all of it can be read');
+    await carol.go('?_task=settings&_action=plugin.sendguard');
+    assert.match(await carol.page.locator('.sendguard-status').innerText(), /3 of your messages wait since .*, until our postmaster/);
+    if (process.env.PICTURES) await carol.page.screenshot({ path: `${process.env.PICTURES}/held-settings.png` });
     stack.stop('postqueue');
     try {
       await withVisitor(stack, { viewport: { width: 390, height: 900 } }, async (staff) => {

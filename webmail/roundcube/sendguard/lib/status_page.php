@@ -38,7 +38,7 @@ class sendguard_status_page
     private function verdict(sendguard_answer $answer, sendguard_shown $shown, sendguard_answer $status)
     {
         $content = $this->state(self::LOOKS[$shown->text('state')] ?? 'warning', rcube::Q($shown->text('headline')))
-            . html::div('sendguard-message', $this->texts->paragraphs($this->explanation($shown)));
+            . $this->held($status) . html::div('sendguard-message', $this->texts->paragraphs($this->explanation($shown)));
 
         $windows = $answer->objects('windows');
         foreach ($windows as $number => $window) {
@@ -51,6 +51,20 @@ class sendguard_status_page
 
         return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->sent($status) . $this->delivery($answer, $status)
             . html::div('sendguard-message', $this->texts->questions($shown) . $this->texts->sentence($shown));
+    }
+
+    /** Messages that wait for the postmaster, although this mailbox can send. */
+    private function held(sendguard_answer $status)
+    {
+        $held = $status->body['held'] ?? null;
+        $count = is_array($held) ? (int) ($held['count'] ?? 0) : 0;
+        if ($count < 1) {
+            return '';
+        }
+        $with = ['count' => $this->texts->number($count), 'time' => $this->texts->time((string) ($held['since'] ?? ''), true)];
+
+        return $this->state('warning', $this->texts->html($count === 1 ? 'heldone' : 'heldmany', $with))
+            . html::p('sendguard-message', $this->texts->html('heldwhat'));
     }
 
     /** Of a block also what failed: its lines go on from there. Any other reason is in the windows. */
