@@ -125,10 +125,11 @@ const char *verdict_rule(const struct verdict *verdict);
 const char *verdict_shadow(const struct verdict *verdict);
 
 /* The members of the answer, into the writer's open object: verdict, decision, id, mailbox, reasons,
- * windows, suspension (the one that is told), suspensions (all), can_send, can_send_at (both null when the store was silent), retry_at,
- * park_at and can_split (where they are something), message, status_url, shown (where the zone was told, see verdict_shown.h), and those of observed,
- * dry_run, repeated, redeemed, bypassed, unjudged that are true. A program writes its own (type,
- * title, status, detail) before them. */
+ * windows, suspension (the one that is told), suspensions (all), can_send, can_send_at (both null
+ * when the store was silent), retry_at, park_at and can_split (where they are something), message,
+ * status_url, shown (where the zone was told, see verdict_shown.h), and those of observed, dry_run,
+ * repeated, redeemed, bypassed, unjudged that are true. A program writes its own (type, title,
+ * status, detail) before them. */
 void verdict_write(struct json_writer *writer, const struct verdict *verdict);
 
 #endif

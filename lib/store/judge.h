@@ -147,7 +147,7 @@ struct judge_result {
  *   3. it breaks a rule of one message: REJECTED.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
- *   4b. it is unusual, and its profile's action is UNUSUAL_DEFER: DEFERRED.
+ *   4b. it is unusual, and its profile's action is UNUSUAL_DEFER: UNUSUAL.
  *   5. else counted in the histories of the mailbox (24 h), the IP and the domain (1 h), and for each
  *      of its recipients (24 h): ADMITTED. It enters the profile of its mailbox, which says whether
  *      it is unusual, and whether it waits (UNUSUAL_HOLD); a refund does not take it out of there.

@@ -2,7 +2,7 @@
 // sent once, cancelled, dropped; killed at every step.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tooWide, violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
@@ -60,6 +60,20 @@ const arrived = (stack, subject) => stack.messages('bob@example.test').filter((t
 // The request dies when it comes to that hook, as on a machine that is switched off (troublemaker).
 const killAt = (stack, hook) => writeFileSync(`${stack.dir}/rc/temp/kill-at`, hook);
 const killed = (stack) => until('the kill', () => !existsSync(`${stack.dir}/rc/temp/kill-at`));
+
+// The mail server cannot open that folder meanwhile.
+async function without(stack, folder, action) {
+  const path = `${stack.dir}/mail/${mailbox}/.${folder}`;
+  const aside = `${stack.dir}/mail/aside`;
+  renameSync(path, aside);
+  writeFileSync(path, '');
+  try {
+    await action();
+  } finally {
+    unlinkSync(path);
+    renameSync(aside, path);
+  }
+}
 
 export const settings = ['parked.per_mailbox=3'];
 
@@ -154,6 +168,28 @@ export const tests = {
     assert.match(sent, /^Bcc: alice@example.test/m);
     for (const one of [sent, ...arrived(stack, 'later')]) assert.doesNotMatch(one, /X-Sendguard-Parked|X-Draft-Info/);
     assert.doesNotMatch(arrived(stack, 'later')[0], /^Bcc:/m);
+    assert.deepEqual(kept(stack), []);
+  },
+
+  async 'what the mail server cannot read is not taken as deleted, and what it cannot save stays'({ stack, carol }) {
+    pause(stack);
+    await park(carol, { to: 'bob@example.test', subject: 'no folder' });
+    lift(stack);
+    hurry(stack);
+    await carol.go('?_task=settings'); // a page that sends nothing
+    await without(stack, 'Drafts', async () => {
+      const answer = await carol.page.evaluate(() => $.post(rcmail.url('mail/plugin.sendguard_parked'),
+        { _remote: 1, _token: rcmail.env.request_token }));
+      assert.match(JSON.stringify(answer), /sendguard-unpark/);
+    });
+    assert.equal(kept(stack).length, 1);
+    assert.equal(arrived(stack, 'no folder').length, 0);
+    await without(stack, 'Sent', async () => {
+      await drafts(carol);
+      await carol.toast('An error occurred while saving sent message.');
+      await until('the message', () => arrived(stack, 'no folder').length === 1);
+    });
+    assert.equal(waiting(stack, 'no folder').length, 1, 'the only copy stays');
     assert.deepEqual(kept(stack), []);
   },
 

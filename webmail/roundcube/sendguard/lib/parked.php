@@ -183,11 +183,11 @@ class sendguard_parked
         $sent = 0;
         foreach ($answer->status === 200 ? $answer->objects('parked') : [] as $one) {
             $uid = $this->uid_of($drafts, (string) $one['id']);
-            if (!$uid && $one['state'] !== 'claimed') {
+            if ($uid === 0 && $one['state'] !== 'claimed') {
                 $this->tell(['action' => 'cancel', 'id' => $one['id']]);
                 continue;
             }
-            if ($one['state'] === 'due') {
+            if ($one['state'] === 'due' && $uid) {
                 $one = $sent++ < self::AT_ONCE ? $this->send($one, $uid, $drafts) : $one;
             }
             if ($one) {
@@ -210,13 +210,15 @@ class sendguard_parked
         return $this->has_sent;
     }
 
-    /** The draft with that mark; 0 when there is none. */
+    /** The draft with that mark; 0 when there is none, null when the mail server does not say. */
     private function uid_of($drafts, $id)
     {
         if (!preg_match('/^[0-9a-f]{32}$/', $id)) {
             return 0;
         }
-        return (int) $this->rcmail->storage->search_once($drafts, 'UNDELETED HEADER ' . sendguard_parked_message::MARK . " $id")->min();
+        $found = $this->rcmail->storage->search_once($drafts, 'UNDELETED HEADER ' . sendguard_parked_message::MARK . " $id");
+
+        return $found->is_error() ? null : (int) $found->min();
     }
 
     /** @return ?array The entry as it is then; null when it is gone */
@@ -283,10 +285,12 @@ class sendguard_parked
     {
         $storage = $this->rcmail->storage;
         $folder = $this->rcmail->config->get('no_save_sent_messages') ? '' : (string) $this->rcmail->config->get('sent_mbox');
-        if ($folder !== '') {
-            $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN']);
+        // Where it cannot be saved the draft stays: it would be the only copy.
+        if ($folder === '' || $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN'])) {
+            $storage->delete_message($uid, $drafts);
+        } else {
+            $this->rcmail->output->show_message('errorsavingsent', 'error');
         }
-        $storage->delete_message($uid, $drafts);
         $this->tell(['action' => 'sent', 'id' => $sending['id'], 'claim' => $sending['claim']]);
         $info = $message->draft_info;
         if (!empty($info['uid']) && !empty($info['folder']) && in_array($info['type'] ?? '', ['reply', 'forward'], true)) {

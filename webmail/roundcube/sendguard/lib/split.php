@@ -99,10 +99,12 @@ class sendguard_split
             $message->headers($headers, true);
             $uid = (new rcmail_sendmail($compose, ['savedraft' => true]))->save_message($message);
             if (!$uid) {
-                $rcmail->storage->delete_message(array_filter($saved, 'is_string'), $drafts);
+                $rcmail->storage->delete_message(array_filter($saved), $drafts);
                 return false;
             }
-            $saved[] = (string) $uid;
+            // True: an IMAP server without UIDPLUS does not say under which.
+            $saved[] = $uid === true ? $rcmail->storage->search_once($drafts,
+                'HEADER MESSAGE-ID ' . rcube_imap_generic::escape($headers['Message-ID']))->min() : $uid;
         }
         return true;
     }
