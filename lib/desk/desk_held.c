@@ -395,7 +395,8 @@ static const char *detail_of(const struct answering *answering)
     const size_t *counts = answering->counts;
     return arena_printf(answering->context->arena,
                         "{\"messages\":%lld,\"%s\":%zu,\"gone\":%zu,\"refunded\":%zu,"
-                        "\"by_hand\":%s}", (long long)answering->found.held.count, answering->releases ? "released" : "deleted",
+                        "\"by_hand\":%s}", (long long)answering->found.held.count,
+                        answering->releases ? "released" : "deleted",
                         counts[answering->releases ? MAILQUEUE_RELEASED : MAILQUEUE_DELETED],
                         counts[MAILQUEUE_NO_SUCH] + counts[MAILQUEUE_NOT_HELD],
                         answering->refunded, answering->by_hand ? "true" : "false");
@@ -405,6 +406,8 @@ static const char *detail_of(const struct answering *answering)
  * *problem; -1. */
 static int read_shown(struct answering *answering, struct problem *problem)
 {
+    if (answering->by_hand && answering->seen < 0)
+        return problem_set(problem, 400, "seen", "expected `seen` of the preview, with by_hand");
     int read = read_found(answering, problem);
     bool compares = answering->by_hand || (answering->releases && answering->seen >= 0);
     if (read > 0 && compares && answering->found.held.count != answering->seen)

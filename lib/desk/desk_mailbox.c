@@ -215,7 +215,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     desk_mailbox_add_limits(&context, &forecast, view);
     json_add(view, "next", view_next(&next));
     int seen = seen_mailbox(&context, mailbox);
-    if (seen < 0 || add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0 ||
+    if (seen < 0 || add_timeline(&context, mailbox, mark, view) < 0 ||
+        add_notes(&context, mailbox, view) < 0 ||
         desk_appeal_add(&context, mailbox, &forecast.account.suspensions, true, view) < 0 ||
         desk_lock_add(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
         desk_permissions_add(&context, mailbox, view) < 0 ||

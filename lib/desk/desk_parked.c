@@ -194,7 +194,7 @@ static int is_in_state(struct problem *problem, enum state state)
 
 static bool is_claimed_by(struct json_object *one, const struct parked_asked *asked)
 {
-    return strcmp(json_string(one, "claim", ""), asked->claim) == 0;
+    return asked->claim[0] != '\0' && strcmp(json_string(one, "claim", ""), asked->claim) == 0;
 }
 
 static int park(const struct context *context, const struct parked_asked *asked,
@@ -228,6 +228,8 @@ static int park(const struct context *context, const struct parked_asked *asked,
 static int claim(const struct context *context, const struct parked_asked *asked,
                  struct json_object *list, struct problem *problem)
 {
+    if (asked->claim[0] == '\0')
+        return problem_set(problem, 400, "claim", "expected %d hexadecimal digits", ID_LENGTH);
     struct json_object *one = find(asked, list, problem);
     if (one == NULL)
         return 0;

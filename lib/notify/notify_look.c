@@ -111,23 +111,27 @@ static void tell_user_begin(const struct notify_looking *looking, const char *ma
         json_object_put(mail);
 }
 
+static void tell_user_end(const struct notify_looking *looking, const char *mailbox)
+{
+    struct json_object *mail = json_object_new_object();
+    json_add_string(mail, "mailbox", mailbox);
+    json_add_bool(mail, "begins", false);
+    if (!notify_state_add_user_mail(looking->state, mail, looking->look->now_ms))
+        looking->look->users_left_out++;
+}
+
 /* Those who were told, and are not suspended any more: not in `seen`. */
 static void tell_user_ends(const struct notify_looking *looking, struct json_object *seen)
 {
     struct json_object *told = notify_state_object(looking->state, "users_told");
     json_object_object_foreach(told, mailbox, since)
     {
-        struct json_object *mail;
         (void)since;
         if (json_member(seen, mailbox) != NULL)
             continue;
-        mail = json_object_new_object();
-        json_add_string(mail, "mailbox", mailbox);
-        json_add_bool(mail, "begins", false);
+        if (tells_users(looking))
+            tell_user_end(looking, mailbox);
         looking->state->changed = true;
-        if (tells_users(looking) &&
-            !notify_state_add_user_mail(looking->state, mail, looking->look->now_ms))
-            looking->look->users_left_out++;
         json_object_object_del(told, mailbox);
     }
 }

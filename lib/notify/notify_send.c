@@ -148,7 +148,8 @@ static void add_subject(const char *subject, struct text *out)
             break;
         }
         if (length > ENCODED_WORD_BYTES)
-            for (length = ENCODED_WORD_BYTES; ((unsigned char)subject[length] & 0xC0) == 0x80;)
+            for (length = ENCODED_WORD_BYTES;
+                 length > ENCODED_WORD_BYTES - 4 && ((unsigned char)subject[length] & 0xC0) == 0x80;)
                 length--;
         sodium_bin2base64(base64, sizeof base64, (const unsigned char *)subject, length,
                           sodium_base64_VARIANT_ORIGINAL);

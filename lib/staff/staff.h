@@ -59,8 +59,8 @@ int staff_remove(struct store *store, const char *name, const struct action *act
 /* {"staff":[{"name":…,"role":…,"created_at":…,"by":…,"codes":bool}]}; to be put. 1 or -1. */
 int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 
-/* Ends what failed sign-ins have slowed down, in the networks where this name failed too. `network`
- * (key form; NULL: none) is known to the name from now on, so that who guesses on does not keep
+/* Ends what failed sign-ins have slowed down, in the networks where this name failed too, and what
+ * wrong codes and wrong passwords on the own account's page have stopped. `network` (key form; NULL: none) is known to the name from now on, so that who guesses on does not keep
  * its owner out there. */
 int staff_unlock(struct store *store, const char *name, const char *network,
                  const struct action *action, struct problem *problem) must_check;

@@ -48,7 +48,10 @@ struct code_given {
 /* Uses the code, which fits once. 1, 0, -1. */
 int staff_code_use(struct store *store, const char *name, const struct code_given *given)
     must_check;
-/* Ends what failed sign-ins with that name slow down. 1 or -1. */
+/* Forgets how often the own password was asked for in vain at the desk. 1 or -1. */
+int staff_own_forget_tries(struct store *store, const char *name, int64_t now_ms) must_check;
+/* Ends what failed sign-ins with that name slow down, wrong codes (of known browsers too) and wrong
+ * passwords on the own account's page. 1 or -1. */
 int staff_forget_failures(struct store *store, const char *name, int64_t now_ms) must_check;
 
 /* Calls add() for everything that is kept of that kind. 1 or -1. */

@@ -31,11 +31,19 @@ static int look_at_password(struct store *store, const struct own_account *own,
     return fits || problem_set(problem, 403, "password", "this is not your password");
 }
 
+#define TRIES "own:%s" /* the account's name */
+
+int staff_own_forget_tries(struct store *store, const char *name, int64_t now_ms)
+{
+    freed_by(free_string) char *tries = xasprintf(TRIES, name);
+    return store_forget(store, KEPT_TRIES, tries, now_ms, NULL) < 0 ? -1 : 1;
+}
+
 /* Counted before anybody knows how it ends. 1; 0 with *problem; -1. */
 static int check_password(struct store *store, const struct own_account *own,
                           struct problem *problem)
 {
-    freed_by(free_string) char *tries = xasprintf("own:%s", own->name);
+    freed_by(free_string) char *tries = xasprintf(TRIES, own->name);
     uint32_t count;
     int64_t free_at_ms;
     int taken = store_try(store, tries, own->now_ms, SIGN_IN_SPAN_MS, SIGN_IN_TRIES, &count,
@@ -47,7 +55,7 @@ static int check_password(struct store *store, const struct own_account *own,
     int fits = look_at_password(store, own, problem);
     if (fits < 1)
         return fits;
-    return store_forget(store, KEPT_TRIES, tries, own->now_ms, NULL) < 0 ? -1 : 1;
+    return staff_own_forget_tries(store, own->name, own->now_ms);
 }
 
 static struct action action_of(const struct own_account *own)

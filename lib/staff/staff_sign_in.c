@@ -406,31 +406,26 @@ int staff_sign_in_code(struct store *store, struct sign_in *sign_in, struct sign
 
 /* ---- ending it ----------------------------------------------------------------------------------- */
 
-/* The counts of the name's pairs that are kept as that kind, and of the networks in them: what
- * somebody failed with this name from there must not hold its owner up. */
-static int forget_pairs(struct store *store, enum kept_kind kind, const char *name,
-                        int64_t now_ms)
+/* Forgets what is kept under a key; `rest`: what stands behind its beginning. 1 or -1. */
+typedef int forget_key(struct store *store, const char *key, const char *rest, int64_t now_ms);
+
+/* All that is kept as that kind under keys that begin so. 1 or -1. */
+static int forget_all(struct store *store, enum kept_kind kind, const char *beginning,
+                      forget_key *forget, int64_t now_ms)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     struct kept found[KEPT_PAGE];
     struct store_page page = {.max = KEPT_PAGE, .more = true};
-    char prefix[COUNT_KEY_SIZE], after[KEPT_KEY_MAX + 1];
-    pair_key(prefix, name, "");
-    snprintf(after, sizeof after, "%s", prefix);
+    char after[KEPT_KEY_MAX + 1];
+    snprintf(after, sizeof after, "%s", beginning);
     while (page.more) {
         arena_reset(arena);
         if (store_kept_list(store, arena, kind, after, now_ms, found, &page) < 1)
             return -1;
         for (size_t i = 0; i < page.count; i++) {
-            if (strncmp(found[i].key, prefix, strlen(prefix)) != 0)
+            if (strncmp(found[i].key, beginning, strlen(beginning)) != 0)
                 return 1;
-            char pair[COUNT_KEY_SIZE], of_network[COUNT_KEY_SIZE];
-            const char *network = found[i].key + strlen(prefix);
-            network = arena_strndup(arena, network, strcspn(network, " "));
-            pair_key(pair, name, network);
-            network_key(of_network, network);
-            if (forget_count(store, pair, now_ms) < 1 ||
-                forget_count(store, of_network, now_ms) < 1)
+            if (forget(store, found[i].key, found[i].key + strlen(beginning), now_ms) < 1)
                 return -1;
         }
         if (page.more)
@@ -439,14 +434,38 @@ static int forget_pairs(struct store *store, enum kept_kind kind, const char *na
     return 1;
 }
 
+/* The count of a pair, and of the network in it: what somebody failed with this name from there must
+ * not hold its owner up. */
+static int forget_pair(struct store *store, const char *key, const char *rest, int64_t now_ms)
+{
+    char of_network[COUNT_KEY_SIZE], pair[COUNT_KEY_SIZE], network[NETWORK_MAX_CHARS + 1];
+    int length = (int)strcspn(rest, " "); /* a slow count's key ends with " slow" */
+    snprintf(network, sizeof network, "%.*s", length, rest);
+    snprintf(pair, sizeof pair, "%.*s", (int)(rest - key) + length, key);
+    network_key(of_network, network);
+    return forget_count(store, pair, now_ms) < 1 || forget_count(store, of_network, now_ms) < 1
+               ? -1
+               : 1;
+}
+
+static int forget_tries(struct store *store, const char *key, const char *rest, int64_t now_ms)
+{
+    (void)rest;
+    return store_forget(store, KEPT_TRIES, key, now_ms, NULL) < 0 ? -1 : 1;
+}
+
 int staff_forget_failures(struct store *store, const char *name, int64_t now_ms)
 {
-    char key[COUNT_KEY_SIZE], of_codes[COUNT_KEY_SIZE];
+    char key[COUNT_KEY_SIZE], pairs[COUNT_KEY_SIZE], codes[COUNT_KEY_SIZE];
     name_key(key, name);
-    code_key(of_codes, name, "");
-    return forget_count(store, key, now_ms) < 1 || forget_count(store, of_codes, now_ms) < 1 ||
-                   forget_pairs(store, KEPT_TRIES, name, now_ms) < 1 ||
-                   forget_pairs(store, KEPT_BLOCK, name, now_ms) < 1
+    pair_key(pairs, name, "");
+    code_key(codes, name, "");
+    return forget_count(store, key, now_ms) < 1 ||
+                   staff_own_forget_tries(store, name, now_ms) < 1 ||
+                   forget_tries(store, codes, "", now_ms) < 1 ||
+                   forget_all(store, KEPT_TRIES, codes, forget_tries, now_ms) < 1 ||
+                   forget_all(store, KEPT_TRIES, pairs, forget_pair, now_ms) < 1 ||
+                   forget_all(store, KEPT_BLOCK, pairs, forget_pair, now_ms) < 1
                ? -1
                : 1;
 }

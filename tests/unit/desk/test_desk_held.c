@@ -37,11 +37,27 @@ START_TEST(test_the_oldest_are_shown)
 }
 END_TEST
 
+/* Who says that it is done has seen which messages. */
+START_TEST(test_by_hand_wants_what_was_seen)
+{
+    struct problem problem = {0};
+    struct json_object *view = NULL;
+    rig_begin(_i, WITH(SMALL));
+    wait_since(ALICE, UNUSUAL_HOLD, NOW);
+    ck_assert_int_eq(desk_held_act(rig_desk(), &supporter, ALICE,
+                                   words_of("{'action':'release','note':'x','by_hand':true}"),
+                                   false, NOW, &view, &problem), 0);
+    ck_assert_int_eq(problem.status, 400);
+    ck_assert_str_eq(problem.where, "seen");
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("desk held");
     TCase *cases = desk_case(suite, "held");
     tcase_add_loop_test(cases, test_the_oldest_are_shown, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_by_hand_wants_what_was_seen, 0, BACKEND_KINDS);
     return suite;
 }
 

@@ -53,10 +53,13 @@ START_TEST(the_whole_round)
     check_member(view_status(ALICE, 0, NOW), "parked.0.id", ID1);
     check_member(view_status(BOB, 0, NOW), "parked", "[]");
     refuse(BY("claim", ID1, MINE), AT - 1, 409);
+    refuse(WORDS("claim", ID1), AT, 400);
+    refuse(WORDS("sent", ID1), AT, 409);
     act(BY("claim", ID1, MINE), AT);
     ck_assert_str_eq(state_at(AT), "claimed");
     refuse(BY("claim", ID1, OTHERS), AT, 409);
     refuse(BY("sent", ID1, OTHERS), AT, 409);
+    refuse(WORDS("sent", ID1), AT, 409);
     refuse(DEFER(OTHERS, MOMENT), AT, 409);
     refuse(WORDS("cancel", ID1), AT, 409);
     act(BY("sent", ID1, MINE), AT);

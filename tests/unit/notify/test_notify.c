@@ -507,6 +507,15 @@ START_TEST(test_users)
     ck_assert_str_eq(told_user(), "ends " BOB);
     round_after(HOUR_MS);
     ck_assert_str_eq(told_user(), "");
+    suspend(ALICE);
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told_user(), "begins " ALICE);
+    settings_are(WITH(BASICS)); /* it ends while nobody tells users */
+    lift(ALICE);
+    round_after(ROUND_MS);
+    settings_are(WITH(FOR_USERS));
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told_user(), "");
     ck_assert_str_eq(told(), "");
 }
 END_TEST

@@ -190,6 +190,20 @@ START_TEST(test_mail)
 }
 END_TEST
 
+/* Bytes that are no UTF-8 are cut somewhere. */
+START_TEST(test_subject_that_is_broken)
+{
+    freed_by(text_free) struct text out = {0};
+    char subject[101];
+    begin_with(WITH(BASICS));
+    memset(subject, 0x80, sizeof subject - 1);
+    subject[sizeof subject - 1] = '\0';
+    notify_send_write_mail(settings, &(struct notify_mail){.subject = subject, .body = "",
+                                                           .id = "abc", .at_ms = NOW}, &out);
+    has(out.data, "?=\r\nMessage-ID: ");
+}
+END_TEST
+
 /* By `openssl dgst -sha256 -hmac 0123456789abcdef` of "1763790000.{}". */
 START_TEST(test_signature)
 {
@@ -227,6 +241,7 @@ int main(void)
     tcase_add_test(cases, test_user);
     tcase_add_loop_test(cases, test_user_in_all_languages, 0, 4);
     tcase_add_test(cases, test_mail);
+    tcase_add_test(cases, test_subject_that_is_broken);
     tcase_add_test(cases, test_signature);
     tcase_add_loop_test(cases, test_requires, 0, 3);
     return backends_run(suite);

@@ -118,6 +118,15 @@ START_TEST(test_own_password_is_not_guessed)
     mine.password = GOOD;
     ck_assert_int_eq(staff_own_password(store, &mine, "a new password", cookie, &problem), 0);
     ck_assert_int_eq(problem.status, 429);
+    struct action action = action_at(NOW);
+    ck_assert_int_eq(staff_unlock(store, "ada", NULL, &action, &problem), 1);
+    mine.password = WRONG;
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        ck_assert_int_eq(staff_own_password(store, &mine, "a new password", cookie, &problem), 0);
+    ck_assert_int_eq(problem.status, 403);
+    mine.password = GOOD;
+    ck_assert_int_eq(staff_own_password(store, &mine, "a new password", cookie, &problem), 0);
+    ck_assert_int_eq(problem.status, 429);
     mine.now_ms += SIGN_IN_SPAN_MS;
     ck_assert_int_eq(staff_own_password(store, &mine, "a new password", cookie, &problem), 1);
 }
@@ -198,6 +207,29 @@ START_TEST(test_codes_are_not_guessed)
     at += SIGN_IN_SPAN_MS;
     ck_assert_int_eq(first_step(NULL, at, waiting), SIGN_IN_CODE);
     ck_assert_int_eq(second_step(waiting, NULL, code_at(at), at), SIGNED_IN);
+}
+END_TEST
+
+START_TEST(test_codes_after_unlock)
+{
+    char waiting[SECRET_TEXT_SIZE], browser[SECRET_TEXT_SIZE];
+    int64_t later = NOW + MINUTE_MS, at = later + MINUTE_MS;
+    struct action action = action_at(at);
+    begin(_i);
+    switch_on();
+    staff_new_browser(browser);
+    ck_assert_int_eq(first_step(browser, later, waiting), SIGN_IN_CODE);
+    ck_assert_int_eq(second_step(waiting, browser, code_at(later), later), SIGNED_IN);
+    ck_assert_int_eq(first_step(browser, at, waiting), SIGN_IN_CODE);
+    for (int i = 0; i < SIGN_IN_TRIES; i++) {
+        ck_assert_int_eq(second_step(waiting, browser, "0000", at), SIGN_IN_WRONG);
+        ck_assert_int_eq(second_step(waiting, NULL, "0000", at), SIGN_IN_WRONG);
+    }
+    ck_assert_int_eq(second_step(waiting, browser, code_at(at), at), SIGN_IN_BLOCKED);
+    ck_assert_int_eq(second_step(waiting, NULL, code_at(at), at), SIGN_IN_BLOCKED);
+    ck_assert_int_eq(staff_unlock(store, "ada", NULL, &action, &problem), 1);
+    ck_assert_int_eq(second_step(waiting, NULL, "0000", at), SIGN_IN_WRONG);
+    ck_assert_int_eq(second_step(waiting, browser, code_at(at), at), SIGNED_IN);
 }
 END_TEST
 
@@ -284,7 +316,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     const TTest *tests[] = {test_own_password, test_own_password_is_not_guessed, test_switched_on,
                             test_the_second_step_has_its_time, test_codes_are_not_guessed,
-                            test_recovery_codes, test_switched_off, test_nothing_is_kept_open};
+                            test_codes_after_unlock, test_recovery_codes, test_switched_off, test_nothing_is_kept_open};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     return backends_run(suite);
