@@ -8,7 +8,7 @@ static void print_held(struct cli *cli, struct json_object *one)
     const char *mailbox = print_member(cli->arena, one, "mailbox", "?");
     printf("%s: %s %s since %s, the last one came %s\n", mailbox,
            print_number(cli->arena, one, "count", "?"),
-           json_int(one, "count", 0) == 1 ? "message waits" : "messages wait",
+           json_int(one, "count", 0) == 1 ? "message has been waiting" : "messages have been waiting",
            print_moment(cli->arena, one, "since", cli->now_ms, "?"),
            print_moment(cli->arena, one, "last_at", cli->now_ms, "?"));
     printf("  %s\n", print_member(cli->arena, one, "sentence", ""));

@@ -99,7 +99,7 @@ def test_what_waits_is_told(held, stack):
     assert [one["recipients"] for one in row["messages"]] == [1, 1, 1]
     assert "wrote to 41 people that it had not written to in 90 days" in row["sentence"]
     told = stack.told("held")
-    assert f"{held.mailbox}: 3 messages wait since" in told and row["sentence"] in told
+    assert f"{held.mailbox}: 3 messages have been waiting since" in told and row["sentence"] in told
     metrics = stack.metrics()
     assert int(metrics["sendguard_held_messages"]) >= 3 and int(metrics["sendguard_held_mailboxes"]) >= 1
     assert "sendguard_held_seconds" in metrics

@@ -67,7 +67,7 @@ export const tests = {
     assert.ok(await told.evaluate((text) => text.scrollWidth <= text.clientWidth
       && text.getBoundingClientRect().right <= window.innerWidth), 'all of it can be read');
     await carol.go('?_task=settings&_action=plugin.sendguard');
-    assert.match(await carol.page.locator('.sendguard-status').innerText(), /3 of your messages wait since .*, until our postmaster/);
+    assert.match(await carol.page.locator('.sendguard-status').innerText(), /3 of your messages have been waiting since .*: our postmaster/);
     if (process.env.PICTURES) await carol.page.screenshot({ path: `${process.env.PICTURES}/held-settings.png` });
     stack.stop('postqueue');
     try {
@@ -75,7 +75,7 @@ export const tests = {
         const { status_url: url } = await stack.ask('carol@example.test', 'x@example.org');
         await staff.page.goto(url);
         await assertKind(staff.page, 'the status page');
-        assert.match(await staff.text(), /3 of your messages wait since/);
+        assert.match(await staff.text(), /3 of your messages have been waiting since/);
         if (process.env.PICTURES) await staff.page.screenshot({ path: `${process.env.PICTURES}/held-status.png`, fullPage: true });
         await staff.signIn();
         await staff.go('held');
