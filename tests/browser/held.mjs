@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { assertKind, withVisitor } from './desk.mjs';
+import { hurry, lift, park, pause, visit } from './parked.mjs';
 
 const known = fileURLToPath(new URL('../../tools/stack/known', import.meta.url));
 
@@ -66,8 +67,15 @@ export const tests = {
     assert.match(await told.innerText(), /waits until the postmaster has looked at it/);
     assert.ok(await told.evaluate((text) => text.scrollWidth <= text.clientWidth
       && text.getBoundingClientRect().right <= window.innerWidth), 'all of it can be read');
+    pause(stack);
+    await park(carol, { to: 'ok3@sink.test', subject: 'Parked before' });
+    lift(stack);
+    hurry(stack);
+    await visit(carol);
+    const parked = carol.page.locator('#messagestack .warning', { hasText: 'Parked before' });
+    assert.match(await parked.innerText(), /waits until the postmaster has looked at it/);
     await carol.go('?_task=settings&_action=plugin.sendguard');
-    assert.match(await carol.page.locator('.sendguard-status').innerText(), /3 of your messages have been waiting since .*: our postmaster/);
+    assert.match(await carol.page.locator('.sendguard-status').innerText(), /4 of your messages have been waiting since .*: our postmaster/);
     if (process.env.PICTURES) await carol.page.screenshot({ path: `${process.env.PICTURES}/held-settings.png` });
     stack.stop('postqueue');
     try {
@@ -75,7 +83,7 @@ export const tests = {
         const { status_url: url } = await stack.ask('carol@example.test', 'x@example.org');
         await staff.page.goto(url);
         await assertKind(staff.page, 'the status page');
-        assert.match(await staff.text(), /3 of your messages have been waiting since/);
+        assert.match(await staff.text(), /4 of your messages have been waiting since/);
         if (process.env.PICTURES) await staff.page.screenshot({ path: `${process.env.PICTURES}/held-status.png`, fullPage: true });
         await staff.signIn();
         await staff.go('held');

@@ -17,11 +17,11 @@ async function shown({ page }, name) {
 }
 
 // Nothing waits, whatever the test before has left.
-function pause(stack) {
+export function pause(stack) {
   sql(stack, `DELETE FROM value WHERE key = '${mailbox}' AND CAST(bytes AS TEXT) LIKE '{"parked":%'`);
   stack.sendguard('suspend', mailbox, '--for', '1h', '--cause', 'volume', ...because);
 }
-const lift = (stack, cause = 'volume') => stack.sendguard('lift', mailbox, '--cause', cause, ...because);
+export const lift = (stack, cause = 'volume') => stack.sendguard('lift', mailbox, '--cause', cause, ...because);
 
 // What the guard keeps of the mailbox.
 function kept(stack) {
@@ -30,7 +30,7 @@ function kept(stack) {
 }
 
 // Their moments are a minute ago, and claims are `claimed` minutes old: nobody waits for an hour.
-function hurry(stack, claimed = 0) {
+export function hurry(stack, claimed = 0) {
   const now = Date.now();
   const list = kept(stack).map((one) => ({ ...one, at_ms: now - 60000,
     ...(one.claimed_ms ? { claimed_ms: now - claimed * 60000 } : {}) }));
@@ -39,7 +39,7 @@ function hurry(stack, claimed = 0) {
 }
 
 // The button of the refusal.
-async function park(user, fields, name = 'Send it when it may go') {
+export async function park(user, fields, name = 'Send it when it may go') {
   await user.compose(fields);
   await user.pressSend();
   const { box, text } = await user.refusal();
@@ -53,7 +53,7 @@ async function park(user, fields, name = 'Send it when it may go') {
 const drafts = (user) => user.go('?_task=mail&_mbox=Drafts');
 const box = (user) => user.page.locator('#sendguard-parked');
 // The visit of an open session.
-const visit = (user) => user.page.evaluate(() => { rcmail.http_post('plugin.sendguard_parked', {}); });
+export const visit = (user) => user.page.evaluate(() => { rcmail.http_post('plugin.sendguard_parked', {}); });
 const waiting = (stack, subject) => stack.messages(mailbox, 'Drafts').filter((text) => text.includes(`Subject: ${subject}\n`));
 const arrived = (stack, subject) => stack.messages('bob@example.test').filter((text) => text.includes(`Subject: ${subject}\n`));
 

@@ -92,7 +92,8 @@ class sendguard extends rcube_plugin
         }
     }
 
-    private function told_of_held(sendguard_answer $answer)
+    /** HTML about a message that was taken, and waits. */
+    public function told_of_held(sendguard_answer $answer)
     {
         $this->add_texts('localization/');
         return html::span('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));

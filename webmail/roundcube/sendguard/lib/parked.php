@@ -297,7 +297,12 @@ class sendguard_parked
             $storage->set_flag($info['uid'], $info['type'] === 'reply' ? 'ANSWERED' : 'FORWARDED', $info['folder']);
         }
         $this->has_sent = true;
-        $this->say('parkedsent', $message, 'confirmation');
+        if ($sending['answer']->held()) {
+            $this->rcmail->output->show_message(html::tag('strong', null, self::title($message)) . $this->plugin->told_of_held($sending['answer']),
+                'warning', null, true, -1);
+        } else {
+            $this->say('parkedsent', $message, 'confirmation');
+        }
 
         return null;
     }
@@ -329,10 +334,16 @@ class sendguard_parked
         return $one;
     }
 
+    /** Its subject, escaped. */
+    private static function title(sendguard_parked_message $message)
+    {
+        return rcube::Q($message->subject() ?: rcmail::get_instance()->gettext('nosubject'));
+    }
+
     /** One line for the user; it stays longer than Roundcube's own. */
     private function say($name, sendguard_parked_message $message, $type, $why = '')
     {
-        $text = $this->texts->html($name, ['subject' => rcube::Q($message->subject() ?: $this->rcmail->gettext('nosubject'))]);
+        $text = $this->texts->html($name, ['subject' => self::title($message)]);
         $this->rcmail->output->show_message($text . ($why === '' ? '' : ' ' . rcube::Q($why) . '.'), $type, null, true, 60);
     }
 
