@@ -6,16 +6,6 @@
 
 enum { BODY_MAX_BYTES = 64 * 1024 };
 
-static const char *link_mailbox(const struct exchange *exchange)
-{
-    const char *token = http_request_param(exchange->request, "t");
-    struct status_link link;
-    if (token == NULL || token_read(exchange->web->key, exchange->request->arena, token,
-                                    exchange->now_ms, &link) != 1)
-        return NULL;
-    return link.expires_ms > exchange->now_ms ? link.mailbox : NULL;
-}
-
 static void answer(struct exchange *exchange, const char *mailbox)
 {
     struct json_object *view = NULL;
@@ -35,16 +25,7 @@ static void answer(struct exchange *exchange, const char *mailbox)
 
 void status_delivery_handle(struct exchange *exchange)
 {
-    const char *mailbox = link_mailbox(exchange);
-    exchange->api = true; /* programs ask: errors are JSON too */
-    if (!http_request_sends(exchange->request, "application/json"))
-        reply_error(exchange, 415, "The body has to be application/json.");
-    else if (exchange->request->body_length > BODY_MAX_BYTES)
-        reply_error(exchange, 413, NULL);
-    else if (mailbox == NULL)
-        reply_error(exchange, 403,
-                    catalogue_text(exchange->catalogue, exchange->request->arena,
-                                   exchange->reader.language, "page.link.short", NULL));
-    else
+    const char *mailbox = status_post_mailbox(exchange, BODY_MAX_BYTES, false);
+    if (mailbox != NULL)
         answer(exchange, mailbox);
 }

@@ -7,16 +7,6 @@
 
 enum { BODY_MAX_BYTES = 4 * 1024 };
 
-/* NULL: the link does not hold, or is not fresh: others may have it by now. */
-static const char *link_mailbox(const struct exchange *exchange)
-{
-    const char *token = http_request_param(exchange->request, "t");
-    struct status_link link;
-    bool good = token != NULL && token_read(exchange->web->key, exchange->request->arena, token,
-                                            exchange->now_ms, &link) == 1;
-    return good && token_link_is_fresh(&link, exchange->now_ms) ? link.mailbox : NULL;
-}
-
 static void act(struct exchange *exchange, const char *mailbox)
 {
     struct json_object *words = exchange->request->params, *view = NULL;
@@ -35,18 +25,10 @@ static void act(struct exchange *exchange, const char *mailbox)
     }
 }
 
+/* A fresh link: an older one others may have by now. */
 void status_parked_handle(struct exchange *exchange)
 {
-    const char *mailbox = link_mailbox(exchange);
-    exchange->api = true; /* programs ask: errors are JSON too */
-    if (!http_request_sends(exchange->request, "application/json"))
-        reply_error(exchange, 415, "The body has to be application/json.");
-    else if (exchange->request->body_length > BODY_MAX_BYTES)
-        reply_error(exchange, 413, NULL);
-    else if (mailbox == NULL)
-        reply_error(exchange, 403,
-                    catalogue_text(exchange->catalogue, exchange->request->arena,
-                                   exchange->reader.language, "page.link.short", NULL));
-    else
+    const char *mailbox = status_post_mailbox(exchange, BODY_MAX_BYTES, true);
+    if (mailbox != NULL)
         act(exchange, mailbox);
 }

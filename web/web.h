@@ -67,6 +67,9 @@ void web_answer(void *web, const struct raw_request *raw, const struct problem *
 void status_handle(struct exchange *exchange);  /* GET, POST /status */
 void status_delivery_handle(struct exchange *exchange); /* POST /status/delivery */
 void status_parked_handle(struct exchange *exchange);   /* POST /status/parked */
+/* The mailbox of the status link ("t") that a program posts JSON with, of max_bytes at most; fresh: the
+ * link has to be (token_link_is_fresh). NULL: no, and that is answered. */
+const char *status_post_mailbox(struct exchange *exchange, size_t max_bytes, bool fresh);
 void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
 /* A form came when its session had ended: the form for signing in, which carries along what was typed. */

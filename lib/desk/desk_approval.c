@@ -163,13 +163,15 @@ static int take_entry(const struct context *context, const struct person *person
                       struct problem *problem)
 {
     const char *id = json_string(entry, "id", "");
-    const char *detail = arena_printf(context->arena,
-                                      "{\"request\":\"%s\",\"asked_for\":\"%s\",\"asked_by\":\"%s\"}",
-                                      id, json_string(entry, "action", ""),
-                                      json_string(entry, "by", ""));
+    freed_by(json_put) struct json_object *detail = json_object_new_object();
+    json_add_string(detail, "request", id);
+    json_add_string(detail, "asked_for", json_string(entry, "action", ""));
+    json_add_string(detail, "asked_by", json_string(entry, "by", ""));
     const struct action action = {context->now_ms, person->name, note};
     const struct audited audited = {gives ? "approval_give" : "approval_refuse",
-                                    json_string(entry, "subject", ""), detail, &action};
+                                    json_string(entry, "subject", ""),
+                                    json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN),
+                                    &action};
     int taken = store_forget(context->desk->store, KEPT_APPROVAL, id, context->now_ms, &audited);
     return taken != 0 ? taken
                       : problem_set(problem, 409, "", "somebody else has answered it meanwhile");

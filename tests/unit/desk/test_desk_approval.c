@@ -44,17 +44,19 @@ static bool is_exempt(int64_t now_ms)
     return json_object_is_type(rig_member(view_mailbox(ALICE, now_ms), "exempt"), json_type_string);
 }
 
-/* Who wrote the entry of that name; "": there is none. */
-static const char *audited_by(const char *name)
+/* The first entry of that name. */
+static const struct audit *audited(const char *name)
 {
     struct audit *audit = arena_alloc(arena, 20 * sizeof *audit);
     struct store_page page = {.max = 20};
     ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
     for (size_t i = 0; i < page.count; i++)
         if (strcmp(audit[i].action, name) == 0)
-            return audit[i].by;
-    return "";
+            return &audit[i];
+    ck_abort_msg("no entry %s", name);
 }
+
+static const char *audited_by(const char *name) { return audited(name)->by; }
 
 START_TEST(test_off_by_default)
 {
@@ -122,6 +124,18 @@ START_TEST(test_a_shell_is_no_second_person)
 }
 END_TEST
 
+/* A login name of a directory has a backslash. */
+START_TEST(test_any_name_is_audited)
+{
+    static const struct person of_directory = {"EXAMPLE\\uma (shell)", ROLE_ADMIN};
+    rig_begin(_i, TWO);
+    ck_assert_int_eq(answer(&second, ask(&of_directory, HIGH, NOW), AGREED, NOW), 200);
+    struct json_object *detail = keep_view(json_read(audited("approval_give")->detail));
+    ck_assert_str_eq(json_string(detail, "asked_by", ""), of_directory.name);
+    ck_assert_str_eq(json_string(detail, "asked_for", ""), "limit");
+}
+END_TEST
+
 /* What needs no second person is done at once, and so is what takes something back. */
 static const struct {
     const char *words;
@@ -180,7 +194,7 @@ int main(void)
     TCase *cases = desk_case(suite, "second approval");
     const TTest *tests[] = {test_off_by_default, test_another_one_agrees,
                             test_refused_withdrawn_and_too_late, test_a_shell_is_no_second_person,
-                            test_in_steps, test_no_more_than_so_many};
+                            test_any_name_is_audited, test_in_steps, test_no_more_than_so_many};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_what_needs_it, 0, (int)countof(needs));
