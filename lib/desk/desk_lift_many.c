@@ -81,28 +81,24 @@ static void join(struct liftings *liftings)
     liftings->count = count;
 }
 
-/* The first that is none is named, and how many others are none. */
+static int add_lifting(void *closure, const char *text, struct problem *problem)
+{
+    struct liftings *liftings = closure;
+    int is_one = read_one(liftings->context, text, &liftings->of[liftings->count], problem);
+    liftings->count += is_one > 0;
+    return is_one;
+}
+
 static int read_all(struct json_object *list, struct liftings *liftings, struct problem *problem)
 {
-    size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    struct problem first = {0};
-    size_t wrong = 0;
-    if (count == 0 || count > DESK_LIFTS_MAX)
-        return problem_set(problem, 400, "suspensions", "expected a list of 1 to %d mailboxes",
-                           DESK_LIFTS_MAX);
+    size_t count;
+    if (!input_list_length(list, "suspensions", DESK_LIFTS_MAX, &count, problem))
+        return 0;
     liftings->of = arena_alloc(liftings->context->arena, count * sizeof *liftings->of);
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *one = json_object_array_get_idx(list, i);
-        const char *text = json_object_is_type(one, json_type_string) ? json_object_get_string(one)
-                                                                      : "";
-        if (read_one(liftings->context, text, &liftings->of[liftings->count], problem))
-            liftings->count++;
-        else if (wrong++ == 0)
-            problem_set(&first, 400, "suspensions", "\"%.100s\": %s", text, problem->text);
-    }
+    if (!input_list(list, "suspensions", add_lifting, liftings, problem))
+        return 0;
     join(liftings);
-    return wrong == 0 || problem_set(problem, 400, "suspensions", "%s (%zu of %zu are wrong)",
-                                     first.text, wrong, count);
+    return 1;
 }
 
 static int read_words(struct json_object *words, struct liftings *liftings,

@@ -29,28 +29,24 @@ static void sort_out(struct many *many)
     many->count = count;
 }
 
-/* The first that is none is named, and how many others are none. */
+static int add_name(void *closure, const char *text, struct problem *problem)
+{
+    struct many *many = closure;
+    int is_one = input_mailbox(many->context, text, "mailboxes", &many->names[many->count], problem);
+    many->count += is_one > 0;
+    return is_one;
+}
+
 static int read_names(struct json_object *list, struct many *many, struct problem *problem)
 {
-    size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    struct problem first = {0};
-    size_t wrong = 0;
-    if (count == 0 || count > DESK_LOCKS_MAX)
-        return problem_set(problem, 400, "mailboxes", "expected a list of 1 to %d mailboxes",
-                           DESK_LOCKS_MAX);
+    size_t count;
+    if (!input_list_length(list, "mailboxes", DESK_LOCKS_MAX, &count, problem))
+        return 0;
     many->names = arena_alloc(many->context->arena, count * sizeof *many->names);
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *one = json_object_array_get_idx(list, i);
-        const char *text = json_object_is_type(one, json_type_string) ? json_object_get_string(one)
-                                                                      : "";
-        if (input_mailbox(many->context, text, "mailboxes", &many->names[many->count], problem))
-            many->count++;
-        else if (wrong++ == 0)
-            problem_set(&first, 400, "mailboxes", "\"%.100s\": %s", text, problem->text);
-    }
+    if (!input_list(list, "mailboxes", add_name, many, problem))
+        return 0;
     sort_out(many);
-    return wrong == 0 || problem_set(problem, 400, "mailboxes", "%s (%zu of %zu are wrong)",
-                                     first.text, wrong, count);
+    return 1;
 }
 
 /* ---- doing ----------------------------------------------------------------------------------- */

@@ -86,6 +86,30 @@ int input_number(const char *text, const char *where, int64_t min, int64_t other
     return 1;
 }
 
+int input_list_length(struct json_object *list, const char *where, size_t max, size_t *count_r,
+                      struct problem *problem)
+{
+    *count_r = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    return (*count_r > 0 && *count_r <= max) ||
+           problem_set(problem, 400, where, "expected a list of 1 to %zu mailboxes", max);
+}
+
+int input_list(struct json_object *list, const char *where, input_add *add, void *closure,
+               struct problem *problem)
+{
+    size_t count = json_object_array_length(list), wrong = 0;
+    struct problem first = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        const char *text = json_object_is_type(one, json_type_string) ? json_object_get_string(one)
+                                                                      : "";
+        if (!add(closure, text, problem) && wrong++ == 0)
+            problem_set(&first, 400, where, "\"%.100s\": %s", text, problem->text);
+    }
+    return wrong == 0 || problem_set(problem, 400, where, "%s (%zu of %zu are wrong)", first.text,
+                                     wrong, count);
+}
+
 int input_cursor(const char *text, uint64_t *decision_r, struct problem *problem)
 {
     *decision_r = UINT64_MAX;

@@ -22,6 +22,14 @@ int input_word(const struct context *context, struct json_object *value, const c
 /* A whole number from `min` to INT64_MAX - 1; NULL and "" are `otherwise`. */
 int input_number(const char *text, const char *where, int64_t min, int64_t otherwise,
                  int64_t *number_r, struct problem *problem) must_check;
+/* How many a list has, 1 to `max` mailboxes. 1; 0 with *problem (400). */
+int input_list_length(struct json_object *list, const char *where, size_t max, size_t *count_r,
+                      struct problem *problem) must_check;
+/* Gives each text of such a list to add(): 1, or 0 with *problem where it is none that is wanted. All
+ * are looked at; the first that is none is named, and how many are. 1; 0 with *problem (400). */
+typedef int input_add(void *closure, const char *text, struct problem *problem);
+int input_list(struct json_object *list, const char *where, input_add *add, void *closure,
+               struct problem *problem) must_check;
 /* A page's decision cursor; NULL and "" are UINT64_MAX. */
 int input_cursor(const char *text, uint64_t *decision_r, struct problem *problem) must_check;
 
