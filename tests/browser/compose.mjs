@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { tooWide, violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
+export const afresh = true;
 export const settings = ['limits.webmail.messages_per_day=1000'];
 
 const people = (count, domain) => Array.from({ length: count }, (_, i) => `p${i}@${domain(i)}`).join(', ');

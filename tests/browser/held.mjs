@@ -31,6 +31,7 @@ async function answers(staff, action, width, shown) {
   await staff.page.locator('form[action$="/held"] button[type=submit]').click();
 }
 
+export const afresh = true;
 export const settings = ['unusual.mode=hold'];
 
 export const tests = {

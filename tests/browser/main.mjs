@@ -1,5 +1,5 @@
 // Runs all tests against one stack, one browser profile for each mailbox; with ONLY those whose name
-// has these words.
+// has these words. A suite that says `afresh` gets a new stack, on which nothing has happened yet.
 import { mkdtempSync } from 'node:fs';
 import { Stack } from './stack.mjs';
 import { Webmail } from './webmail.mjs';
@@ -70,23 +70,35 @@ async function runTest(name, test) {
   }
 }
 
-async function main() {
-  const guardSettings = process.env.GUARD_SETTINGS?.split(' ').filter(Boolean) ?? [];
-  stack.run('sweep');
+const guardSettings = process.env.GUARD_SETTINGS?.split(' ').filter(Boolean) ?? [];
+
+async function begin() {
   stack.up(...guardSettings);
   for (const name of mailboxes) users[name] = await Webmail.open(stack.url, `${name}@example.test`);
-  for (const [name, suite] of Object.entries(suites)) {
-    if (wanted.length && !wanted.includes(name)) continue;
-    stack.settings(...guardSettings, ...(suite.settings ?? []));
-    for (const [title, test] of Object.entries(suite.tests)) {
-      if (title.includes(process.env.ONLY ?? '')) await runTest(title, test);
-    }
-  }
 }
 
 async function end() {
   for (const user of Object.values(users)) await user.close().catch(() => {});
   stack.down();
+}
+
+async function main() {
+  let used = false;
+  stack.run('sweep');
+  await begin();
+  for (const [name, suite] of Object.entries(suites)) {
+    if (wanted.length && !wanted.includes(name)) continue;
+    if (suite.afresh && used) {
+      await end();
+      stack.newFolder();
+      await begin();
+    }
+    used = true;
+    stack.settings(...guardSettings, ...(suite.settings ?? []));
+    for (const [title, test] of Object.entries(suite.tests)) {
+      if (title.includes(process.env.ONLY ?? '')) await runTest(title, test);
+    }
+  }
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

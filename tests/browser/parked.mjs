@@ -75,6 +75,7 @@ async function without(stack, folder, action) {
   }
 }
 
+export const afresh = true;
 export const settings = ['parked.per_mailbox=3'];
 
 export const tests = {

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 const program = fileURLToPath(new URL('../../tools/stack/stack', import.meta.url));
 
 export class Stack {
-  constructor() {
-    this.dir = mkdtempSync(`${tmpdir()}/sendguard.`);
-  }
+  constructor() { this.newFolder(); }
+
+  newFolder() { this.dir = mkdtempSync(`${tmpdir()}/sendguard.`); }
 
   run(...args) {
     return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
