@@ -225,8 +225,12 @@ export const tests = {
     lift(stack);
     hurry(stack);
     await visit(carol);
-    await box(carol).getByRole('button', { name: 'Take it off this list: again' }).click();
-    await box(carol).waitFor({ state: 'detached' });
+    const off = box(carol).getByRole('button', { name: 'Take it off this list: again' });
+    await off.waitFor();
+    await until('the box gone', async () => { // the late answer to a visit before can show it once more
+      await off.click({ timeout: 500 }).catch(() => {});
+      return await box(carol).count() === 0 && kept(stack).length === 0;
+    });
     assert.equal(waiting(stack, 'again').length, 1, 'the draft stays');
     assert.equal(arrived(stack, 'again').length, 0);
   },
