@@ -43,20 +43,6 @@ static const char *or_null(const char *text)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-static int read_network(const char *text, struct campaign_finding *finding, struct problem *problem)
-{
-    if (text == NULL)
-        return 1;
-    const struct named_thing named = named_whole(finding->context, text);
-    if (named.kind != NAMED_IP && named.kind != NAMED_NETWORK)
-        return problem_set(problem, 400, "network", "expected an IP address or a network, such as "
-                           "203.0.113.0/24");
-    finding->networks.items = arena_alloc(finding->context->arena, sizeof(char *));
-    finding->networks.items[0] = arena_strdup(finding->context->arena, named.key);
-    finding->networks.count = 1;
-    return 1;
-}
-
 static int read_hour(const char *text, struct campaign_finding *finding, struct problem *problem)
 {
     int64_t began_ms;
@@ -86,7 +72,7 @@ static int read_filter(const struct suspended_filter *filter, struct campaign_fi
     finding->by = or_null(filter->by);
     finding->name = or_null(filter->name);
     return read_hour(or_null(filter->began), finding, problem) &&
-           read_network(or_null(filter->network), finding, problem);
+           named_networks(finding->context, filter->network, &finding->networks, problem);
 }
 
 static bool fits(const struct campaign_finding *finding, const struct campaign_found *one)

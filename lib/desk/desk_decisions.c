@@ -35,21 +35,6 @@ static int find_outcome(const char *text)
     return names_find(outcome_names, OUTCOME_COUNT, text);
 }
 
-static int read_network(const struct context *context, const char *text,
-                        struct decision_filter *filter, struct problem *problem)
-{
-    if (text == NULL || text[0] == '\0')
-        return 1;
-    const struct named_thing named = named_whole(context, text);
-    if (named.kind != NAMED_IP && named.kind != NAMED_NETWORK)
-        return problem_set(problem, 400, "network", "expected an IP address or a network, such as "
-                           "203.0.113.0/24");
-    filter->networks.items = arena_alloc(context->arena, sizeof(char *));
-    filter->networks.items[0] = arena_strdup(context->arena, named.key);
-    filter->networks.count = 1;
-    return 1;
-}
-
 static int read_filter(const struct context *context, const struct decision_words *words,
                        struct decision_filter *filter_r, struct problem *problem)
 {
@@ -60,7 +45,7 @@ static int read_filter(const struct context *context, const struct decision_word
     return read_name(words->outcome, "outcome", find_outcome, &filter_r->outcome, problem) &&
            read_name(words->channel, "channel", channel_by_name, &filter_r->channel, problem) &&
            read_name(words->rule, "rule", rule_named, &filter_r->rule, problem) &&
-           read_network(context, words->network, filter_r, problem) &&
+           named_networks(context, words->network, &filter_r->networks, problem) &&
            desk_read_span(words->from, words->until, &filter_r->from_ms, &filter_r->until_ms,
                           problem);
 }

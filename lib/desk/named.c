@@ -73,6 +73,22 @@ struct named_thing named_whole(const struct context *context, const char *text)
     return named.kind != NAMED_NOTHING ? named : (struct named_thing){NAMED_NOTHING, NULL};
 }
 
+int named_networks(const struct context *context, const char *text, struct text_list *networks_r,
+                   struct problem *problem)
+{
+    *networks_r = (struct text_list){0};
+    if (text == NULL || text[0] == '\0')
+        return 1;
+    const struct named_thing named = named_whole(context, text);
+    if (named.kind != NAMED_IP && named.kind != NAMED_NETWORK)
+        return problem_set(problem, 400, "network", "expected an IP address or a network, such as "
+                           "203.0.113.0/24");
+    networks_r->items = arena_alloc(context->arena, sizeof(char *));
+    networks_r->items[0] = arena_strdup(context->arena, named.key);
+    networks_r->count = 1;
+    return 1;
+}
+
 /* ---- within a text --------------------------------------------------------------------------- */
 
 /* As we write it, with its hyphens: twelve letters may be a word. */

@@ -18,6 +18,11 @@ struct named_thing {
  * "203.0.113.*". NAMED_NOTHING: it is none of these. */
 struct named_thing named_whole(const struct context *context, const char *text);
 
+/* The filter "network" of a list, an IP address or a network, as settings_network_holds takes it: none
+ * where the text is NULL or empty. In the arena. 1; 0 and a problem: it is neither. */
+int named_networks(const struct context *context, const char *text, struct text_list *networks_r,
+                   struct problem *problem) must_check;
+
 /* What stands in a longer text, each once: addresses, IP addresses, ids of decisions, and links of
  * ours: to a decision, and to the status page of a mailbox. Returns how many, `max` at most. */
 size_t named_within(const struct context *context, const char *text, struct named_thing *named_r,

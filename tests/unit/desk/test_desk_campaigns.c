@@ -17,25 +17,15 @@ static void suspend(const char *mailbox, const char *cause, int64_t at_ms)
                                           "'for':'7d','note':'n'}", mailbox, cause), at_ms);
 }
 
-static void send_from(const char *mailbox, const char *ip, int count, int64_t at_ms)
-{
-    static int number;
-    struct problem problem;
-    struct submission submission = rig_message(arena_printf(arena, "<%d@x>", number++), count);
-    rig_mailbox(&submission, mailbox);
-    ck_assert_int_eq(submission_set_ip(&submission, ip, strlen(ip), &problem), 1);
-    rig_judge(&submission, at_ms);
-}
-
 /* Two of one campaign, which the guard stopped, and two that staff did, later. */
 static void suspend_four(int kind)
 {
     rig_begin(kind, WITH(SMALL));
     for (int i = 0; i < 6; i++) {
-        send_from("user1@example.test", "203.0.113.7", 1, NOW + i);
-        send_from("user22@example.test", "203.0.113.7", 1, NOW + i);
+        rig_send_from("user1@example.test", "203.0.113.7", 1, NOW + i);
+        rig_send_from("user22@example.test", "203.0.113.7", 1, NOW + i);
     }
-    send_from("carol@example.test", "203.0.113.99", 1, NOW);
+    rig_send_from("carol@example.test", "203.0.113.99", 1, NOW);
     suspend("carol@example.test", "terms", NOW + 3 * HOUR_MS);
     suspend("dave@x.test", "terms", NOW + 3 * HOUR_MS);
 }

@@ -89,16 +89,6 @@ START_TEST(audit_far_back)
 }
 END_TEST
 
-static void send_from(const char *mailbox, const char *ip, int count, int64_t at_ms)
-{
-    static int number;
-    struct problem problem;
-    struct submission submission = rig_message(arena_printf(arena, "<%d@x>", number++), count);
-    rig_mailbox(&submission, mailbox);
-    ck_assert_int_eq(submission_set_ip(&submission, ip, strlen(ip), &problem), 1);
-    rig_judge(&submission, at_ms);
-}
-
 START_TEST(decision_filters)
 {
     static const struct {
@@ -123,9 +113,9 @@ START_TEST(decision_filters)
     };
     rig_begin(_i, WITH(SMALL));
     for (int i = 0; i < 6; i++)
-        send_from(ALICE, "203.0.113.7", 1, NOW + i);
-    send_from(BOB, "198.51.100.9", 1, NOW + HOUR_MS);
-    send_from(BOB, "198.51.100.9", 60, NOW + HOUR_MS);
+        rig_send_from(ALICE, "203.0.113.7", 1, NOW + i);
+    rig_send_from(BOB, "198.51.100.9", 1, NOW + HOUR_MS);
+    rig_send_from(BOB, "198.51.100.9", 60, NOW + HOUR_MS);
     for (size_t i = 0; i < countof(cases); i++) {
         struct json_object *view = decisions_by(&cases[i].words, NULL);
         ck_assert_msg(length_of(view, "decisions") == cases[i].found, "%zu: %s", i,

@@ -153,6 +153,16 @@ void rig_send(const char *prefix, int count, int64_t from_ms, int64_t step_ms)
     }
 }
 
+void rig_send_from(const char *mailbox, const char *ip, int count, int64_t at_ms)
+{
+    static int number;
+    struct problem problem;
+    struct submission submission = rig_message(arena_printf(arena, "<%d@x>", number++), count);
+    rig_mailbox(&submission, mailbox);
+    ck_assert_int_eq(submission_set_ip(&submission, ip, strlen(ip), &problem), 1);
+    rig_judge(&submission, at_ms);
+}
+
 void rig_block(const char *key, enum failure_hint hint)
 {
     struct values_done *done = arena_alloc(arena, sizeof *done);

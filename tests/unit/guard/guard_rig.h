@@ -51,6 +51,8 @@ struct verdict rig_judge(const struct submission *submission, int64_t now_ms);
 struct verdict rig_ask(const struct submission *submission, int64_t now_ms);
 /* Sends `count` messages to one off-domain recipient each, which must be admitted. */
 void rig_send(const char *prefix, int count, int64_t from_ms, int64_t step_ms);
+/* Judges a message of that mailbox from that address, whatever becomes of it. */
+void rig_send_from(const char *mailbox, const char *ip, int count, int64_t at_ms);
 /* Blocks a domain or a mailbox for an hour from NOW: 12 of 20 recipients, 9 messages. */
 void rig_block(const char *key, enum failure_hint hint);
 /* The window of that rule in the verdict, NULL when it has none. */
