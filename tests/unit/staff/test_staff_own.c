@@ -188,7 +188,7 @@ START_TEST(test_the_second_step_has_its_time)
 }
 END_TEST
 
-/* Ten an hour, whoever tries; who knows the password does not keep the owner's browser out. */
+/* Ten an hour from anybody; who knows the password does not keep the owner's browser out. */
 START_TEST(test_codes_are_not_guessed)
 {
     char waiting[SECRET_TEXT_SIZE], browser[SECRET_TEXT_SIZE];
