@@ -33,7 +33,7 @@ static struct {
     char path[FOLDER_SIZE + 16], aside[FOLDER_SIZE + 16];
 } database;
 
-static void begin_database(int backend, const char *const *overrides)
+static void begin_database(int backend, int timeout_ms, const char *const *overrides)
 {
     rig_begin(BACKEND_SQLITE, overrides);
     guard_free(&guard);
@@ -46,7 +46,7 @@ static void begin_database(int backend, const char *const *overrides)
         redis_server_start(&database.server, database.folder, NULL, NULL);
     store = backend_open(backend == BACKEND_REDIS ? database.server.url
                                          : arena_printf(arena, "sqlite://%s", database.path),
-                         SHORT_TIMEOUT_MS);
+                         timeout_ms);
     guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 
@@ -110,7 +110,8 @@ static void check_silence(size_t number, bool dry_run)
 START_TEST(test_silent)
 {
     size_t number = (size_t)_i / BACKEND_KINDS;
-    begin_database(_i % BACKEND_KINDS, WITH(silences[number].on_failure, silences[number].mode));
+    begin_database(_i % BACKEND_KINDS, TEST_TIMEOUT_MS,
+                   WITH(silences[number].on_failure, silences[number].mode));
     rig_send("a", 2, NOW, 0);
     take_away();
     check_silence(number, false);
@@ -280,7 +281,7 @@ END_TEST
 START_TEST(test_silent_for_all_at_once)
 {
     struct sending_thread senders[THREADS];
-    begin_database(BACKEND_REDIS, DEFAULTS);
+    begin_database(BACKEND_REDIS, SHORT_TIMEOUT_MS, DEFAULTS);
     if (_i == 1) /* else the adjustments are still to be asked for, too */
         rig_send("a", 1, NOW, 0);
     kill(database.server.pid, SIGSTOP);
