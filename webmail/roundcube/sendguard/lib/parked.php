@@ -121,7 +121,6 @@ class sendguard_parked
     /** The mark of that draft, or ''. */
     public function mark_of($uid, $folder)
     {
-        $this->rcmail->storage->set_options(['fetch_headers' => sendguard_parked_message::MARK]);
         $headers = $this->rcmail->storage->get_message_headers($uid, $folder, true);
 
         return (string) ($headers->others[strtolower(sendguard_parked_message::MARK)] ?? '');
@@ -285,8 +284,9 @@ class sendguard_parked
     {
         $storage = $this->rcmail->storage;
         $folder = $this->rcmail->config->get('no_save_sent_messages') ? '' : (string) $this->rcmail->config->get('sent_mbox');
+        $exists = $folder !== '' && ($storage->folder_exists($folder) || $storage->create_folder($folder, true));
         // Where it cannot be saved the draft stays: it would be the only copy.
-        if ($folder === '' || $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN'])) {
+        if ($folder === '' || $exists && $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN'])) {
             $storage->delete_message($uid, $drafts);
         } else {
             $this->rcmail->output->show_message('errorsavingsent', 'error');
