@@ -79,6 +79,16 @@ async function lateAnswer(user) {
 const waiting = (stack, subject) => stack.messages(mailbox, 'Drafts').filter((text) => text.includes(`Subject: ${subject}\n`));
 const arrived = (stack, subject) => stack.messages('bob@example.test').filter((text) => text.includes(`Subject: ${subject}\n`));
 
+// The draft in a compose window.
+async function open(user, subject) {
+  await drafts(user);
+  const uid = await (await user.page.waitForFunction((wanted) => Object.values(rcmail.message_list?.rows ?? {})
+    .find((row) => row.obj.innerText.includes(wanted))?.uid, subject)).jsonValue();
+  await user.go(`?_task=mail&_mbox=Drafts&_action=compose&_draft_uid=${uid}`);
+  await user.page.getByText('This message waits to be sent by itself.').waitFor();
+  return uid;
+}
+
 // The request dies when it comes to that hook, as on a machine that is switched off (troublemaker).
 const killAt = (stack, hook) => writeFileSync(`${stack.dir}/rc/temp/kill-at`, hook);
 const killed = (stack) => until('the kill', () => !existsSync(`${stack.dir}/rc/temp/kill-at`));
@@ -331,24 +341,16 @@ export const tests = {
     assert.equal(kept(stack).length, 3);
     lift(stack);
 
-    const open = async (subject) => {
-      await drafts(carol);
-      const uid = await (await carol.page.waitForFunction((wanted) => Object.values(rcmail.message_list?.rows ?? {})
-        .find((row) => row.obj.innerText.includes(wanted))?.uid, subject)).jsonValue();
-      await carol.go(`?_task=mail&_mbox=Drafts&_action=compose&_draft_uid=${uid}`);
-      await carol.page.getByText('This message waits to be sent by itself.').waitFor();
-      return uid;
-    };
-    await open('changed');
+    await open(carol, 'changed');
     await shown(carol, 'compose');
     await carol.page.fill('#composebody', 'Other words');
     await carol.page.evaluate(() => rcmail.command('savedraft'));
     await until('it does not wait', () => kept(stack).length === 2);
-    await open('sent by hand');
+    await open(carol, 'sent by hand');
     await carol.pressSend();
     await carol.sent();
     await until('it does not wait', () => kept(stack).length === 1);
-    const uid = await open('deleted');
+    const uid = await open(carol, 'deleted');
     await carol.go('?_task=mail&_mbox=Drafts');
     await carol.page.evaluate((id) => { rcmail.http_post('delete', { _uid: id, _mbox: 'Drafts' }); }, uid);
     await until('the draft is away', () => waiting(stack, 'deleted').length === 0);
@@ -357,6 +359,24 @@ export const tests = {
     await until('nothing waits', () => kept(stack).length === 0);
     assert.equal(arrived(stack, 'sent by hand').length, 1);
     assert.equal(arrived(stack, 'changed').length + arrived(stack, 'deleted').length, 0);
+  },
+
+  async 'one that goes while it is open in a compose window is sent a second time only by who knows'({ stack, carol }) {
+    pause(stack);
+    await park(carol, { to: 'bob@example.test', subject: 'open meanwhile' });
+    lift(stack);
+    await open(carol, 'open meanwhile');
+    hurry(stack);
+    await visit(carol); // the refresh of this very window
+    await until('the message', () => arrived(stack, 'open meanwhile').length === 1);
+    await until('its end', () => kept(stack).length === 0);
+    await carol.pressSend();
+    await carol.page.getByText('This draft does not wait any more: it was sent meanwhile').waitFor();
+    await shown(carol, 'sent-meanwhile');
+    assert.equal(arrived(stack, 'open meanwhile').length, 1);
+    await carol.pressSend();
+    await carol.sent();
+    await until('both', () => arrived(stack, 'open meanwhile').length === 2);
   },
 
   async 'a message with too many recipients becomes drafts that can be sent, and each is looked at'({ stack, carol }) {

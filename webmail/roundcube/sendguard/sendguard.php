@@ -130,8 +130,9 @@ class sendguard extends rcube_plugin
         if ($this->parked()->submission_id() !== null) {
             return $this->before_parked($args, ['id' => $this->parked()->submission_id()] + $submission);
         }
-        if ($this->is_composing() && !$this->parked()->take_over()) {
-            return $this->abort($args, rcube::Q($this->text('parkedbusy')));
+        $why = $this->is_composing() ? $this->parked()->send_opened() : '';
+        if ($why !== '') {
+            return $this->abort($args, rcube::Q($this->text($why)));
         }
         $wish = $this->wish($args);
         if ($wish === 'park' || $wish === 'split') {

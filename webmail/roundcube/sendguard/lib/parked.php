@@ -148,15 +148,38 @@ class sendguard_parked
     }
 
     /**
-     * The user saves or sends that draft: that ends its waiting.
+     * The user saves that draft: that ends its waiting.
      *
-     * @return bool False: it is being sent at this moment
+     * @return sendguard_answer Of the guard
      */
     public function take_over()
     {
-        $id = (string) ($this->compose()['param']['sendguard_parked'] ?? '');
+        $compose = $this->compose();
+        $id = (string) ($compose['param']['sendguard_parked'] ?? '');
+        $answer = $id === '' ? new sendguard_answer() : $this->tell(['action' => 'cancel', 'id' => $id]);
+        if ($answer->status === 200) {
+            $this->forget_opened($compose);
+        }
+        return $answer;
+    }
 
-        return $id === '' || $this->tell(['action' => 'cancel', 'id' => $id])->status !== 409;
+    /**
+     * The user sends it. Another page may have sent it since it was opened: so much is said once.
+     *
+     * @return string The name of the text that says why it does not go; or ''
+     */
+    public function send_opened()
+    {
+        $status = $this->take_over()->status;
+        if ($status === 404) {
+            $this->forget_opened($this->compose());
+        }
+        return $status === 404 ? 'parkedaway' : ($status === 409 ? 'parkedbusy' : '');
+    }
+
+    private function forget_opened(array $compose)
+    {
+        unset($_SESSION["compose_data_{$compose['id']}"]['param']['sendguard_parked']);
     }
 
     /* ---- sending ----------------------------------------------------------------------------------- */
