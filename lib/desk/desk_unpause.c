@@ -9,6 +9,8 @@
 #include "store/adjustments.h"
 #include "store/kept.h"
 
+enum { ATTEMPTS = 20 };
+
 static const enum rule rules[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMAIN_PER_DAY};
 
 /* What staff added already is staff's to judge: nothing is put in its place. */
@@ -105,7 +107,8 @@ static int claim(const struct context *context, const char *mailbox,
                : store_keep_new(store, KEPT_TRIES, &kept, context->now_ms, NULL);
 }
 
-/* The counts stay, so there is no room but what is added, and added before the pause ends. */
+/* The counts stay, so there is no room but what is added, and added before the pause ends. What staff
+ * adds meanwhile is room as well. 1 or -1. */
 static int add_room(const struct context *context, const char *mailbox,
                     const struct action *action)
 {
@@ -116,7 +119,18 @@ static int add_room(const struct context *context, const char *mailbox,
                                          .until_ms = context->now_ms + DAY_MS};
         snprintf(changes[i].subject, sizeof changes[i].subject, "%s", mailbox);
     }
-    return store_adjust_after(context->desk->store, changes, countof(changes), INT64_MAX, action);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        int64_t newest;
+        if (guard_renew_limits(context->desk->guard, &newest) < 0)
+            return -1;
+        if (has_extra(context, mailbox))
+            return 1;
+        int added = store_adjust_after(context->desk->store, changes, countof(changes), newest,
+                                       action);
+        if (added != 0)
+            return added;
+    }
+    return -1;
 }
 
 int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,

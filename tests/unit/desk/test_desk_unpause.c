@@ -128,7 +128,8 @@ START_TEST(twenty_at_the_same_moment)
 }
 END_TEST
 
-/* It had begun when it was killed: with its claim alone, and with the room as well. */
+/* It had begun when it was killed: with its claim alone, and with room as well. Whose that is it leaves
+ * alone. */
 static void leave_half_done(bool with_room, int64_t now_ms)
 {
     int64_t id = atoll(rig_text(view_status(ALICE, 0, now_ms), "suspension.id"));
