@@ -268,7 +268,7 @@ def test_what_fails_is_sent_again(notify, hook):
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_store_is_away(notify, hook, postfix):
     """What happened meanwhile is told afterwards; a hook that never answers keeps no mail."""
-    notify.configure({"store": {"timeout": "250ms"}})
+    notify.configure({"store": {"timeout": "2s"}})
     hook.answer = threading.Event()
     notify.start().leads()
     notify.suspend("dan@example.test")

@@ -17,7 +17,7 @@
 
 #define ALICE "alice@example.test"
 
-/* The short timeout is for what must not answer; IN_TIME_MS is far from it and from TEST_TIMEOUT_MS. */
+/* The short timeout is for what must not answer; IN_TIME_MS is far from both timeouts. */
 enum { THREADS = 16, SHORT_TIMEOUT_MS = 400, IN_TIME_MS = 10 * SHORT_TIMEOUT_MS };
 
 /* ---- many at once ----------------------------------------------------------- */
