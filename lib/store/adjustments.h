@@ -34,6 +34,10 @@ int store_adjust(struct store *store, const struct adjustment *adjustment,
 enum { ADJUST_MAX = 2 };
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct action *action) must_check;
+/* The same, for a caller that writes its own entries into the audit log: audited[i] of
+ * adjustments[i]. */
+int store_adjust_back(struct store *store, const struct adjustment *adjustments, size_t count,
+                      int64_t newest, const struct audited *audited) must_check;
 
 /* The adjustments changed after change number `after` (0: all in force), in order of change; a
  * removed one is listed for a day. Returns 1 or -1. Cheap when nothing changed: each process asks

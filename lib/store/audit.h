@@ -21,8 +21,11 @@ struct audit {
                          reset {"before":{"messages":3,"off_domain":7,"forwarded":2 (absent when
                          0)},"after":{…0}},
                          limit and extra {"rule":…,"before":null or {"value":5 or null,
-                         "until":null or moment},"after":…}, value null: off, whole null: none;
-                         exempt {"before":…,"after":…}. A suspension is
+                         "until":null or moment,"until_ms":its end in ms (absent: the moment is no
+                         rounded one)},"after":…}, value null: off, whole null: none;
+                         exempt {"before":…,"after":…};
+                         undo {"of":number of what was undone,"action":…,"rule":…,"before":…,
+                         "after":…} as of that, the other way round. A suspension is
                          {"id":1,"cause":…,"since":moment,"until":moment or null,"attempts":0} */
 };
 /* The entries after number `after` (0: from the start), in order. Returns 1 or -1. */
@@ -39,6 +42,9 @@ struct audited {
     const char *name, *subject, *detail;
     const struct action *action;
 };
+/* So long what staff took away can be put back: store_unlift, store_adjust_back. */
+#define UNDO_MINUTES 10 /* a bare number: it is also text in SQL */
+#define UNDO_MS (UNDO_MINUTES * MINUTE_MS)
 /* Writes an entry about what is no operation of the store: a note on a mailbox, a change of staff.
  * Returns 1 or -1 (also when a text is too long). */
 int store_write_audit(struct store *store, const struct audited *audited) must_check;

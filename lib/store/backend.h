@@ -36,6 +36,8 @@ struct suspension_operations {
                    struct suspension *suspension_r);
     int (*lift)(struct backend *backend, const char *mailbox, enum cause cause,
                 const struct action *action);
+    int (*unlift)(struct backend *backend, enum cause cause, int64_t id, int64_t newest,
+                  const struct audited *audited, enum unlift *why_r);
     int (*suspended)(struct backend *backend, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, struct store_page *page);
     int (*offences)(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
@@ -43,9 +45,9 @@ struct suspension_operations {
 };
 
 struct adjustment_operations {
-    /* As store_adjust_after. */
+    /* As store_adjust_after; `audited` as of store_adjust_back, NULL: the usual entries. */
     int (*adjust)(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                  int64_t newest, const struct action *action);
+                  int64_t newest, const struct action *action, const struct audited *audited);
     int (*adjustments)(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                        struct store_page *page);
 };

@@ -63,6 +63,8 @@ static void add_adjustment(struct text *text, const struct adjustment *adjustmen
         text_add_int(text, adjustment->value);
     text_add(text, ",\"until\":");
     add_moment(text, adjustment->until_ms);
+    if (adjustment->until_ms != UNTIL_LIFTED && adjustment->until_ms % SECOND_MS != 0)
+        text_addf(text, ",\"until_ms\":%lld", (long long)adjustment->until_ms);
     text_add_char(text, '}');
 }
 

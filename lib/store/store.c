@@ -375,6 +375,12 @@ int store_lift(struct store *store, const char *mailbox, enum cause cause,
     ALONE(store, suspensions->lift, mailbox, cause, action);
 }
 
+int store_unlift(struct store *store, enum cause cause, int64_t id, int64_t newest,
+                 const struct audited *audited, enum unlift *why_r)
+{
+    ALONE(store, suspensions->unlift, cause, id, newest, audited, why_r);
+}
+
 int store_reset(struct store *store, const char *name, const struct action *action)
 {
     ALONE(store, records->reset, name, action);
@@ -383,14 +389,21 @@ int store_reset(struct store *store, const char *name, const struct action *acti
 int store_adjust(struct store *store, const struct adjustment *adjustment,
                  const struct action *action)
 {
-    ALONE(store, adjustments->adjust, adjustment, 1, INT64_MAX, action);
+    ALONE(store, adjustments->adjust, adjustment, 1, INT64_MAX, action, NULL);
 }
 
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct action *action)
 {
     assert(count >= 1 && count <= ADJUST_MAX);
-    ALONE(store, adjustments->adjust, adjustments, count, newest, action);
+    ALONE(store, adjustments->adjust, adjustments, count, newest, action, NULL);
+}
+
+int store_adjust_back(struct store *store, const struct adjustment *adjustments, size_t count,
+                      int64_t newest, const struct audited *audited)
+{
+    assert(count >= 1 && count <= ADJUST_MAX);
+    ALONE(store, adjustments->adjust, adjustments, count, newest, audited->action, audited);
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,

@@ -22,6 +22,17 @@ int store_suspend(struct store *store, const char *mailbox, enum cause cause,
  * none of that cause, -1. */
 int store_lift(struct store *store, const char *mailbox, enum cause cause,
                const struct action *action) must_check;
+/* Puts a suspension that was lifted at most UNDO_MS before back as it was. `newest`: number of the
+ * newest entry of the audit log about the mailbox, as the caller has read it. Returns 1; 0 with
+ * *why_r, and nothing is done; -1. The entry that is written is the caller's. */
+enum unlift {
+    UNLIFT_CHANGED,  /* there is a newer entry about the mailbox: read the log again */
+    UNLIFT_REPLACED, /* another suspension of the cause began since */
+    UNLIFT_ENDED,    /* it would have ended by itself meanwhile */
+    UNLIFT_GONE      /* it is not known any more, or is none that was lifted */
+};
+int store_unlift(struct store *store, enum cause cause, int64_t id, int64_t newest,
+                 const struct audited *audited, enum unlift *why_r) must_check;
 
 struct suspended {
     char mailbox[ADDRESS_MAX_BYTES + 1];

@@ -13,15 +13,69 @@ function operations.suspend()
     return 1, suspensions().told((suspend(4)))
 end
 
+local function lifted_of(mailbox, cause)
+    return LIFTED .. cause .. ':' .. mailbox
+end
+
+-- For a while what was lifted can be put back.
+local function set_aside(mailbox, suspension)
+    local name, tried = lifted_of(mailbox, suspension.cause),
+        suspensions().tried_of(mailbox, suspension.cause)
+    call('DEL', name)
+    call('HSET', name, 'suspension', cjson.encode(suspension), 'lifted_ms', now,
+        'tried', call('GET', tried) or '')
+    call('PEXPIRE', name, UNDO_TIME + MARGIN)
+end
+
 function operations.lift(mailbox, by, note, cause)
     local text = call('GET', SUSPENSION .. mailbox)
     local suspension = suspensions().find(in_force(read_suspensions(text), now), cause)
     if not suspension then
         return 0
     end
+    set_aside(mailbox, suspension)
     suspensions().drop(mailbox, read_suspensions(text), cause, now)
     audit(by, note, 'lift', mailbox, 'seen', seen_of(suspension) .. ' -')
     return 1
+end
+
+-- Whether a suspension of the cause, beside number `id`, holds or began later.
+local function is_replaced(mailbox, all, cause, id)
+    if suspensions().find(in_force(all, now), cause) then
+        return true
+    end
+    for _, other in ipairs(call('ZRANGE', OFFENCES .. cause .. ':' .. mailbox, 0, -1)) do
+        if tonumber(other) > id then
+            return true
+        end
+    end
+    return false
+end
+
+-- newest: the last entry of the audit log about the mailbox that who asks has read. The other
+-- arguments are of the entry that is written. Returns 0 and why it is not done.
+function operations.unlift(cause, id, newest, by, note, name, mailbox, as, detail)
+    local all = read_suspensions(call('GET', SUSPENSION .. mailbox))
+    if tonumber(call('LINDEX', AUDIT_OF .. mailbox, -1) or 0) ~= tonumber(newest) then
+        return 0, UNLIFT_CHANGED
+    elseif is_replaced(mailbox, all, cause, tonumber(id)) then
+        return 0, UNLIFT_REPLACED
+    end
+    local aside, tried = unpack(call('HMGET', lifted_of(mailbox, cause), 'suspension', 'tried'))
+    local suspension = aside and cjson.decode(aside)
+    if not suspension or suspension.id ~= tonumber(id) then
+        return 0, UNLIFT_GONE
+    elseif suspension.until_ms and suspension.until_ms <= now then
+        return 0, UNLIFT_ENDED
+    end
+    if tried ~= '' then
+        call('SET', suspensions().tried_of(mailbox, cause), tried)
+    end
+    all[select(2, suspensions().find(all, cause)) or #all + 1] = suspension
+    suspensions().keep(mailbox, all, now)
+    call('DEL', lifted_of(mailbox, cause))
+    audit(by, note, name, mailbox, as, detail)
+    return 1, 0
 end
 
 -- The ids of the messages are forgotten with their counts. Returns how many messages and off-domain
@@ -67,8 +121,9 @@ local function seen_of_adjustment(adjustment)
     return string.format('%d %d', value, ends)
 end
 
--- ends: -1 is never. What is removed or has ended is told for a while more.
-local function adjust(by, note, subject, rule, kind, removed, value, ends)
+-- ends: -1 is never. What is removed or has ended is told for a while more. Behind them the arguments
+-- of audit; none: its usual entry.
+local function adjust(by, note, subject, rule, kind, removed, value, ends, ...)
     local field = rule .. ' ' .. kind .. ' ' .. subject
     local known = call('HGET', ADJUSTMENTS, field)
     local change = call('HINCRBY', NUMBERS, 'change', 1)
@@ -81,20 +136,25 @@ local function adjust(by, note, subject, rule, kind, removed, value, ends)
     else
         call('ZREM', ADJUSTMENT_ENDS, field)
     end
+    if select('#', ...) > 0 then
+        audit(...)
+        return
+    end
     audit(by, note, kind, subject, 'seen', string.format('%s %s %s', rule,
         known and seen_of_adjustment(cjson.decode(known)) or '-', seen_of_adjustment(adjustment)))
 end
 
--- Each adjustment is six arguments. newest: who asks has looked at all changes up to it, and
+-- Each adjustment is `each` arguments. newest: who asks has looked at all changes up to it, and
 -- nothing is done when there is another; -1: whatever there is.
-function operations.adjust(by, note, newest, ...)
+function operations.adjust(by, note, newest, each, ...)
+    each = tonumber(each)
     if tonumber(newest) >= 0 and
         #call('ZRANGEBYSCORE', CHANGES, '(' .. newest, '+inf', 'LIMIT', 0, 1) > 0 then
         return 0
     end
     local all = {...}
-    for first = 1, #all, 6 do
-        adjust(by, note, unpack(all, first, first + 5))
+    for first = 1, #all, each do
+        adjust(by, note, unpack(all, first, first + each - 1))
     end
     return 1
 end
@@ -192,6 +252,9 @@ local function sweep_key(name)
     sweep_earlier(name, now)
     if string.sub(name, 1, #OFFENCES) == OFFENCES then
         call('ZREMRANGEBYSCORE', name, '-inf', now - REMEMBERED)
+    elseif string.sub(name, 1, #LIFTED) == LIFTED and
+        tonumber(call('HGET', name, 'lifted_ms')) < now - UNDO_TIME then
+        call('DEL', name)
     elseif string.sub(name, 1, #FROM) == FROM or string.sub(name, 1, #OF) == OF then
         call('ZREMRANGEBYSCORE', name, '-inf', now - SEEN_KEPT)
     elseif name == NEAR then

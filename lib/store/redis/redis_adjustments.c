@@ -3,9 +3,9 @@
 #include "store/redis/redis.h"
 
 static int adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                  int64_t newest, const struct action *action)
+                  int64_t newest, const struct action *action, const struct audited *audited)
 {
-    enum { BEFORE = 5, EACH = 6 };
+    enum { BEFORE = 6, EACH = 6 + AUDITED_ARGUMENTS };
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[BEFORE + EACH * ADJUST_MAX] = {
@@ -14,20 +14,28 @@ static int adjust(struct backend *backend, const struct adjustment *adjustments,
         argument_string(action->by),
         argument_string(action->note),
         argument_int(arena, newest == INT64_MAX ? -1 : newest),
+        argument_int(arena, audited != NULL ? EACH : EACH - AUDITED_ARGUMENTS),
     };
+    size_t used = BEFORE;
     for (size_t i = 0; i < count; i++) {
         const struct adjustment *one = &adjustments[i];
-        struct argument *each = &arguments[BEFORE + EACH * i];
+        struct argument *each = &arguments[used];
         each[0] = argument_string(one->subject);
         each[1] = argument_string(rule_table[one->rule].name);
         each[2] = argument_string(adjust_kind_names[one->kind]);
         each[3] = argument_int(arena, one->removed);
         each[4] = argument_int(arena, one->value);
         each[5] = argument_int(arena, one->until_ms == UNTIL_LIFTED ? -1 : one->until_ms);
+        used += EACH - AUDITED_ARGUMENTS;
+        if (audited == NULL)
+            continue;
+        if (redis_add_audited(self, &audited[i], &arguments[used]) < 0)
+            return -1;
+        used += AUDITED_ARGUMENTS;
     }
     if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    return redis_simple(self, SCRIPT_ACTION, arguments, BEFORE + EACH * count);
+    return redis_simple(self, SCRIPT_ACTION, arguments, used);
 }
 
 /* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */

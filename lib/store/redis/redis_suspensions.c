@@ -92,6 +92,28 @@ static int lift(struct backend *backend, const char *mailbox, enum cause cause,
     return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 
+static int unlift(struct backend *backend, enum cause cause, int64_t id, int64_t newest,
+                  const struct audited *audited, enum unlift *why_r)
+{
+    enum { BEFORE = 5 };
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    struct argument arguments[BEFORE + AUDITED_ARGUMENTS] = {
+        argument_string("unlift"), argument_int(arena, audited->action->now_ms),
+        argument_string(cause_names[cause]), argument_int(arena, id),
+        argument_int(arena, newest)};
+    if (redis_check_time(self, audited->action->now_ms) < 0 ||
+        redis_add_audited(self, audited, arguments + BEFORE) < 0)
+        return -1;
+    const redisReply *why =
+        redis_ask(self, SCRIPT_ACTION, arguments, countof(arguments), &reply);
+    if (why == NULL)
+        return -1;
+    *why_r = (enum unlift)redis_number(why);
+    return redis_number(reply->element[1]) == 1;
+}
+
 static int suspended(struct backend *backend, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, struct store_page *page)
 {
@@ -138,6 +160,7 @@ static int offences(struct backend *backend, const char *mailbox, enum cause cau
 const struct suspension_operations redis_suspensions = {
     .suspend = suspend,
     .lift = lift,
+    .unlift = unlift,
     .suspended = suspended,
     .offences = offences,
 };

@@ -110,7 +110,13 @@
                        " note, mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
                        " AND mailbox > ?1 ORDER BY mailbox")                                      \
     S(SUSPENSION_SWEEP, "DELETE FROM suspension WHERE since_ms <= ?1 - ?2"                        \
-                        " AND (ended_ms IS NOT NULL OR until_ms <= ?1)")                          \
+                        " AND (ended_ms < ?1 - " SQL_NUMBER(UNDO_MINUTES) " * 60000"              \
+                        " OR until_ms <= ?1)")                                                    \
+    S(SUSPENSION_LIFTED, "SELECT until_ms FROM suspension WHERE id = ?1 AND mailbox = ?2"         \
+                         " AND cause = ?3 AND ended_ms IS NOT NULL")                              \
+    S(SUSPENSION_LATER, "SELECT 1 FROM suspension WHERE mailbox = ?2 AND cause = ?3"              \
+                        " AND (id > ?1 OR ended_ms IS NULL AND until_ms > ?4) LIMIT 1")           \
+    S(SUSPENSION_UNLIFT, "UPDATE suspension SET ended_ms = NULL WHERE id = ?1")                   \
     S(ADJUSTMENT_PUT, "INSERT OR REPLACE INTO adjustment (change, subject, rule, kind, removed,"  \
                       " value, until_ms, at_ms) VALUES ((SELECT coalesce(max(change), 0) + 1"     \
                       " FROM adjustment), ?1, ?2, ?3, ?4, ?5, ?6, ?7)")                           \
@@ -125,6 +131,7 @@
                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
     S(AUDIT_AFTER, SQL_AUDIT "number > ?1 ORDER BY number LIMIT ?2")                              \
     S(AUDIT_BEFORE, SQL_AUDIT "number < ?1 ORDER BY number DESC LIMIT ?2")                        \
+    S(AUDIT_NUMBER, "SELECT coalesce(max(number), 0) FROM audit WHERE subject = ?1")              \
     S(AUDIT_OF, SQL_AUDIT "number < ?1 AND subject = ?3 ORDER BY number DESC LIMIT ?2")           \
     /* ?5: only where nothing is */                                                               \
     S(KEPT_PUT, "INSERT INTO kept (kind, key, value, until_ms) VALUES (?1, ?2, ?3, ?4)"           \

@@ -44,11 +44,16 @@ static int adjustment_in_force(struct sqlite_backend *backend, const struct adju
     return found < 0 ? -1 : 1;
 }
 
+/* audited: the entry; NULL: the usual one. */
 static int adjust_one(struct sqlite_backend *backend, const struct adjustment *adjustment,
-                      const struct action *action)
+                      const struct action *action, const struct audited *audited)
 {
     freed_by(text_free) struct text detail = {0};
     struct adjustment before;
+    if (audited != NULL)
+        return put_adjustment(backend, adjustment, action->now_ms) < 0
+                   ? -1
+                   : sqlite_put_audit(backend, audited);
     if (adjustment_in_force(backend, adjustment, action->now_ms, &before) < 0 ||
         put_adjustment(backend, adjustment, action->now_ms) < 0)
         return -1;
@@ -69,15 +74,19 @@ static int any_change_after(struct sqlite_backend *backend, int64_t change)
 }
 
 static int adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                  int64_t newest, const struct action *action)
+                  int64_t newest, const struct action *action, const struct audited *audited)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
+    for (size_t i = 0; audited != NULL && i < count; i++)
+        if (sqlite_check_audited(self, &audited[i]) < 0)
+            return -1;
     if (sqlite_begin(self, true) < 0)
         return -1;
     int changed = any_change_after(self, newest);
     int result = changed < 0 ? -1 : !changed;
     for (size_t i = 0; i < count && result > 0; i++)
-        result = adjust_one(self, &adjustments[i], action);
+        result = adjust_one(self, &adjustments[i], action,
+                            audited != NULL ? &audited[i] : NULL);
     return sqlite_end(self, result);
 }
 

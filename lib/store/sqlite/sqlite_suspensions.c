@@ -172,6 +172,75 @@ static int lift(struct backend *backend, const char *mailbox, enum cause cause,
     return sqlite_end(self, lift_suspension(self, mailbox, cause, action));
 }
 
+/* ---- putting one back ----------------------------------------------------------- */
+
+/* 1 it is the newest entry about the mailbox; 0; -1. */
+static int is_newest(struct sqlite_backend *backend, const char *mailbox, int64_t number)
+{
+    sqlite3_stmt *get = sqlite_take(backend, SQL_AUDIT_NUMBER);
+    sqlite_bind_string(get, 1, mailbox);
+    if (sqlite_row(backend, get) < 1)
+        return -1;
+    bool is_newest = sqlite3_column_int64(get, 0) == number;
+    sqlite3_reset(get);
+    return is_newest;
+}
+
+/* A statement about one: its id is ?1, its mailbox ?2, its cause ?3. */
+static sqlite3_stmt *take_lifted(struct sqlite_backend *backend, enum sqlite_statement which,
+                                 int64_t id, const char *mailbox, enum cause cause)
+{
+    sqlite3_stmt *statement = sqlite_take(backend, which);
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite_bind_string(statement, 2, mailbox);
+    sqlite_bind_string(statement, 3, cause_names[cause]);
+    return statement;
+}
+
+/* 1 it can be put back; 0 with *why_r; -1. */
+static int may_unlift(struct sqlite_backend *backend, enum cause cause, int64_t id,
+                      const char *mailbox, int64_t now_ms, enum unlift *why_r)
+{
+    sqlite3_stmt *later = take_lifted(backend, SQL_SUSPENSION_LATER, id, mailbox, cause);
+    sqlite3_bind_int64(later, 4, now_ms);
+    int found = sqlite_row(backend, later);
+    sqlite3_reset(later);
+    *why_r = UNLIFT_REPLACED;
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    sqlite3_stmt *lifted = take_lifted(backend, SQL_SUSPENSION_LIFTED, id, mailbox, cause);
+    found = sqlite_row(backend, lifted);
+    bool ended = found > 0 && sqlite3_column_int64(lifted, 0) <= now_ms;
+    sqlite3_reset(lifted);
+    *why_r = ended ? UNLIFT_ENDED : UNLIFT_GONE;
+    return ended ? 0 : found;
+}
+
+static int unlift_suspension(struct sqlite_backend *backend, enum cause cause, int64_t id,
+                             int64_t newest, const struct audited *audited, enum unlift *why_r)
+{
+    int result = is_newest(backend, audited->subject, newest);
+    *why_r = UNLIFT_CHANGED;
+    if (result > 0)
+        result = may_unlift(backend, cause, id, audited->subject, audited->action->now_ms, why_r);
+    if (result < 1)
+        return result;
+    sqlite3_stmt *put = sqlite_take(backend, SQL_SUSPENSION_UNLIFT);
+    sqlite3_bind_int64(put, 1, id);
+    return sqlite_do(backend, put) < 0 ? -1 : sqlite_put_audit(backend, audited);
+}
+
+static int unlift(struct backend *backend, enum cause cause, int64_t id, int64_t newest,
+                  const struct audited *audited, enum unlift *why_r)
+{
+    struct sqlite_backend *self = sqlite_backend(backend);
+    if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
+        return -1;
+    return sqlite_end(self, unlift_suspension(self, cause, id, newest, audited, why_r));
+}
+
+/* ---- lists ---------------------------------------------------------------------- */
+
 /* Rows of the list, those of a mailbox one after the other. 1 or -1. */
 static int read_suspended(struct sqlite_backend *backend, sqlite3_stmt *list,
                           struct suspended *suspended_r, struct store_page *page)
@@ -223,6 +292,7 @@ static int offences(struct backend *backend, const char *mailbox, enum cause cau
 const struct suspension_operations sqlite_suspensions = {
     .suspend = suspend,
     .lift = lift,
+    .unlift = unlift,
     .suspended = suspended,
     .offences = offences,
 };

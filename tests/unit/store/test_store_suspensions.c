@@ -481,6 +481,106 @@ START_TEST(test_attempts_of_a_new_one)
 }
 END_TEST
 
+/* ---- what was lifted is put back ------------------------------------------------------- */
+
+static int64_t newest_entry(void)
+{
+    struct audit entry = {0};
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, &entry, &page), 1);
+    return entry.number;
+}
+
+static void lift(enum cause cause, int64_t now_ms)
+{
+    struct action action = action_at(now_ms);
+    ck_assert_int_eq(store_lift(store, ALICE, cause, &action), 1);
+}
+
+/* 1, or what stood in the way: 0, -1, … as the enum has it. */
+static int unlift(enum cause cause, int64_t id, int64_t newest, int64_t now_ms)
+{
+    struct action action = action_at(now_ms);
+    const struct audited audited = {"undo", ALICE, "{\"of\":1}", &action};
+    enum unlift why;
+    int result = store_unlift(store, cause, id, newest, &audited, &why);
+    ck_assert_msg(result >= 0, "%s", store_error(store));
+    return result > 0 ? 1 : -(int)why;
+}
+
+START_TEST(test_put_back_as_it_was)
+{
+    struct message message;
+    backend_begin(_i);
+    send_messages(ALICE, "a", 1, NOW, 0);
+    bring_suspension(&message, NOW);
+    suspend(ALICE, CAUSE_TERMS, &an_hour, NOW);
+    for (unsigned i = 1; i <= 11; i++)
+        refused(mark(i, i), NOW + i, i, NOW + DAY_MS + (i >= 10 ? i : 0));
+    const struct suspension before = account_of(ALICE, NOW + 20).suspensions.of[0];
+    lift(CAUSE_VOLUME, NOW + 20);
+    HELD(NOW + 20, CAUSE_TERMS);
+    ck_assert_int_eq(unlift(CAUSE_VOLUME, before.id, newest_entry(), NOW + 30), 1);
+    HELD(NOW + 30, CAUSE_VOLUME, CAUSE_TERMS);
+    const struct suspension after = account_of(ALICE, NOW + 30).suspensions.of[0];
+    ck_assert_int_eq(after.id, before.id);
+    ck_assert_int_eq(after.since_ms, before.since_ms);
+    ck_assert_int_eq(after.until_ms, before.until_ms);
+    ck_assert_uint_eq(after.attempts, before.attempts);
+    ck_assert_uint_eq(after.offence, before.offence);
+    ck_assert_str_eq(after.by, before.by);
+    ck_assert_str_eq(after.note, before.note);
+    check_audit("undo", "{\"of\":1}");
+    for (unsigned i = 1; i <= 11; i++) /* they are known as the attempts that they were */
+        refused(mark(i, i), NOW + 40, 11, NOW + DAY_MS + 11);
+    refused(mark(12, 12), NOW + 50, 12, NOW + DAY_MS + 50);
+    lift(CAUSE_VOLUME, NOW + 60);
+    ck_assert_uint_eq(suspend(ALICE, CAUSE_VOLUME, &an_hour, NOW + 70).offence, 2);
+    HELD(NOW + 30 * DAY_MS);
+}
+END_TEST
+
+START_TEST(test_not_put_back)
+{
+    backend_begin(_i);
+    int64_t id = suspend(ALICE, CAUSE_TERMS, &an_hour, NOW).id, newest = newest_entry();
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest, NOW + 1), -UNLIFT_REPLACED); /* it holds */
+    lift(CAUSE_TERMS, NOW + 2);
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest, NOW + 3), -UNLIFT_CHANGED);
+    newest = newest_entry();
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id + 1, newest, NOW + 3), -UNLIFT_GONE);
+    ck_assert_int_eq(unlift(CAUSE_STAFF, id, newest, NOW + 3), -UNLIFT_GONE);
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest, NOW + HOUR_MS), -UNLIFT_ENDED);
+    HELD(NOW + 3);
+    ck_assert_int_eq(newest_entry(), newest);
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest, NOW + HOUR_MS - 1), 1);
+    HELD(NOW + HOUR_MS - 1, CAUSE_TERMS);
+    HELD(NOW + HOUR_MS);
+    lift(CAUSE_TERMS, NOW + 10);
+    suspend(ALICE, CAUSE_TERMS, &an_hour, NOW + 11);
+    lift(CAUSE_TERMS, NOW + 12);
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest_entry(), NOW + 13), -UNLIFT_REPLACED);
+    HELD(NOW + 13);
+}
+END_TEST
+
+/* Also one that began more than a month ago, which is forgotten once it has ended. */
+START_TEST(test_put_back_an_old_one)
+{
+    const int64_t later = NOW + 40 * DAY_MS;
+    backend_begin(_i);
+    int64_t id = suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW).id;
+    lift(CAUSE_TERMS, later);
+    suspend(BOB, CAUSE_TERMS, &an_hour, later + 1);
+    ck_assert_int_eq(store_sweep(store, later + 2), 1);
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest_entry(), later + UNDO_MS), 1);
+    HELD(later + UNDO_MS, CAUSE_TERMS);
+    lift(CAUSE_TERMS, later + UNDO_MS);
+    ck_assert_int_eq(store_sweep(store, later + 2 * UNDO_MS + 2 * MINUTE_MS), 1);
+    ck_assert_int_eq(unlift(CAUSE_TERMS, id, newest_entry(), later + DAY_MS), -UNLIFT_GONE);
+}
+END_TEST
+
 /* ---- programs side by side ------------------------------------------------------ */
 
 enum { PROGRAMS = 4, ROUNDS = 25 };
@@ -644,6 +744,9 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_audited_by_cause, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_attempts_of_each, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_attempts_of_a_new_one, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_put_back_as_it_was, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_not_put_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_put_back_an_old_one, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_side_by_side, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lift, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_offences, 0, BACKEND_KINDS);
