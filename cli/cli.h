@@ -44,6 +44,9 @@ enum cli_option {
     OPTION_SINCE,
     OPTION_AT,
     OPTION_BY_HAND,
+    OPTION_ALL,
+    OPTION_NETWORK,
+    OPTION_BY,
     OPTION_COUNT
 };
 #define TAKES(option) (UINT64_C(1) << (option))
@@ -169,6 +172,7 @@ int cli_run_allow_from(struct cli *cli);
 int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);
 int cli_run_what_if(struct cli *cli);
+int cli_run_undo(struct cli *cli);
 int cli_run_audit(struct cli *cli);
 int cli_run_config(struct cli *cli);
 int cli_run_migrate(struct cli *cli);

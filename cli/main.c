@@ -21,8 +21,11 @@ const struct command cli_commands[] = {
      "far as log.keep_admitted less 24 hours.\n"},
     {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_search,
      "what a mailbox, domain, IP or decision id is", NULL},
-    {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_suspended,
-     "the mailboxes that are suspended now", NULL},
+    {"suspended", "", 0, 0,
+     TAKES(OPTION_JSON) | TAKES(OPTION_CAUSE) | TAKES(OPTION_NETWORK) | TAKES(OPTION_SINCE) |
+         TAKES(OPTION_BY),
+     NEEDS_DESK, cli_run_suspended, "the mailboxes that are suspended now",
+     "With --cause, --network, --since or --by those that fit all of them, the newest 500 at most.\n"},
     {"appeals", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_appeals,
      "what users object to, and nobody has answered", NULL},
     {"answer", "MAILBOX NUMBER", 2, 2, TAKES(OPTION_NOTE) | TAKES(OPTION_JSON), NEEDS_DESK,
@@ -114,6 +117,10 @@ const struct command cli_commands[] = {
      "Of a mailbox: without --cause the only one; where it has several it names them.\n"
      "Of a domain: its block for mail that failed, and those of its mailboxes. What was sent before\n"
      "makes no other.\n"},
+    {"undo", "ENTRY", 1, 1, ACTION_OPTIONS | TAKES(OPTION_ALL), NEEDS_DESK, cli_run_undo,
+     "put back what an action changed within 10 minutes",
+     "ENTRY: the number that audit shows, of a lift, limit, extra or exempt. What has changed since is\n"
+     "left alone, and named. Messages that were sent in the meantime stay sent.\n"},
     {"reset", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "forget the counts, keep a suspension",
      "Of a domain: what messages_per_hour_per_domain has counted, and nothing of its mailboxes.\n"},

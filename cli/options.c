@@ -46,6 +46,9 @@ static const struct option_row {
     [OPTION_SINCE] = {"since", '\0', "TIME", "such as 24h (without it), or yesterday 14:00"},
     [OPTION_AT] = {"at", '\0', "MOMENT", "how it stood then, such as \"yesterday 14:00\""},
     [OPTION_BY_HAND] = {"by-hand", '\0', "N", "done in Postfix by hand, to N messages"},
+    [OPTION_ALL] = {"all", '\0', NULL, "with it all that was done under one batch name"},
+    [OPTION_NETWORK] = {"network", '\0', "NETWORK", "whose last message came from there"},
+    [OPTION_BY] = {"by", '\0', "WHO", "guard, user, or a name of the staff"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 
@@ -61,6 +64,8 @@ static const struct own_words {
     {cli_run_release, OPTION_PREVIEW, NULL, "do nothing, show what would be done"},
     {cli_run_logins, OPTION_PREVIEW, NULL, "do nothing, show which blocks would end"},
     {cli_run_logins, OPTION_END, NULL, "end the blocks"},
+    {cli_run_suspended, OPTION_SINCE, "DURATION", "suspended within that time, such as 2h"},
+    {cli_run_undo, OPTION_PREVIEW, NULL, "do nothing, show what would be put back"},
     {cli_run_what_if, OPTION_SCOPE, "MAILBOX|@DOMAIN", "a limit for it, not for all"},
     {cli_run_allow_from, OPTION_END, NULL, "end the permission"},
 };

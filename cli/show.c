@@ -149,7 +149,8 @@ static void print_suspended(struct cli *cli, struct json_object *view)
     struct print_table table;
     size_t count = views_list_length(view, "suspended");
     if (count == 0) {
-        puts("Nobody is suspended.");
+        puts(json_member(view, "causes") != NULL ? "None that fits is suspended."
+                                                 : "Nobody is suspended.");
         return;
     }
     printf("%zu suspended.\n", count);
@@ -164,9 +165,29 @@ static void print_suspended(struct cli *cli, struct json_object *view)
     print_table_end(&table, stdout);
 }
 
+/* Those that fit. */
+static int find_suspended(struct cli *cli, const struct suspended_filter *filter)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    struct problem problem = {0};
+    int status = cli_answer(cli, desk_campaigns(&cli->desk, filter, cli->now_ms, &view, &problem),
+                            &problem);
+    if (status >= 0)
+        return status;
+    status = views_show(cli, view, print_suspended);
+    if (json_is_true(view, "more") && cli->given[OPTION_JSON] == NULL)
+        puts("There may be more: the newest 500 of 10,000 that are looked at are told.");
+    return status;
+}
+
 static int list_suspended(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
+    const struct suspended_filter filter = {
+        .cause = cli->given[OPTION_CAUSE], .by = cli->given[OPTION_BY],
+        .network = cli->given[OPTION_NETWORK], .last = cli->given[OPTION_SINCE]};
+    if (filter.cause != NULL || filter.by != NULL || filter.network != NULL || filter.last != NULL)
+        return find_suspended(cli, &filter);
     if (desk_suspended(&cli->desk, "", cli->now_ms, &view) < 1)
         return cli_no_store(cli);
     for (const char *next; (next = json_string(view, "next", NULL)) != NULL;) {

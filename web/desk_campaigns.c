@@ -194,7 +194,10 @@ static int lift_by_form(struct exchange *exchange, bool preview, struct json_obj
     if (answer < 1)
         return answer < 0 ? -1 : list_again(exchange, &problem);
     add_chosen(exchange, words, *view_r);
-    return 1;
+    const char *batch = json_string(*view_r, "batch", NULL);
+    return batch == NULL ? 1
+                         : desk_undo_add_last(exchange, &(struct audit_words){.text = batch},
+                                              *view_r);
 }
 
 int desk_campaigns_lift(struct exchange *exchange, struct json_object **view_r,

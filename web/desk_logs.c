@@ -123,7 +123,7 @@ static void complete_audit(const struct exchange *exchange, struct json_object *
     static const char *const actions[] = {
         "suspend", "lift", "reset", "extra", "limit", "exempt", "note", "lock", "reopen", "close",
         "open", "block", "unblock", "answer", "allow_from", "disallow_from", "logins_end",
-        "held_release", "held_reject", "approval_ask", "approval_give", "approval_refuse"};
+        "held_release", "held_reject", "approval_ask", "approval_give", "approval_refuse", "undo"};
     desk_logs_add_filter(exchange, names, countof(names), view);
     desk_logs_add_choices(exchange, "choices", "action", actions, countof(actions), view);
 }
@@ -141,6 +141,7 @@ int desk_logs_audit(struct exchange *exchange, struct json_object **view_r,
         return answer;
     if (answer == 0)
         *view_r = json_object_new_object();
+    desk_undo_mark(&exchange->person, json_member(*view_r, "actions"), exchange->now_ms);
     complete_audit(exchange, *view_r);
     return answer > 0 ? 1 : filter_again(exchange, "desk_audit", take(*view_r), problem);
 }

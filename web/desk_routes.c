@@ -74,6 +74,7 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
         return answer;
     json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
     shorten_appeals(*view_r, APPEALS_AT_HOME);
+    desk_undo_mark(&exchange->person, json_member(*view_r, "actions"), exchange->now_ms);
     logins_pages_add_to_home(*view_r);
     freed_by(json_put) struct json_object *waiting = NULL, *held = NULL;
     if (desk_held_sums(&exchange->web->desk, exchange->now_ms, &held) < 0)
@@ -159,13 +160,14 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
 }
 
 /* For the desk: whom the page's forms act on, as "subject"; and behind an action that it is done:
- * "done":"lift", "done_is":{"lift":true}; "both" is a lift with a reset. */
-static void add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
+ * "done":"lift", "done_is":{"lift":true}; "both" is a lift with a reset; and "undo_last": the newest
+ * entry that can be undone. 1 or -1. */
+static int add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
                                           "limit",   "exempt", "note",  "answer", "both",
                                           "lock",    "reopen", "close", "open",
-                                          "allow_from", "disallow_from"};
+                                          "allow_from", "disallow_from", "undo"};
     const char *done = http_request_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
     json_add_bool(view, "of_domain", *subject == '@');
@@ -175,6 +177,9 @@ static void add_subject(struct exchange *exchange, struct json_object *view, con
             json_add_bool(json_add_object(view, "done_is"), actions[i], true);
         }
     }
+    return json_member(view, "done") == NULL || strcmp(done, "undo") == 0
+               ? 1
+               : desk_undo_add_last(exchange, &(struct audit_words){.subject = subject}, view);
 }
 
 static int view_call(struct exchange *exchange, struct json_object **view_r,
@@ -196,7 +201,9 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     if (view_call(exchange, &call, problem) < 1)
         return -1;
     json_add(*view_r, "call", call);
-    add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
+    desk_undo_mark(&exchange->person, json_member(*view_r, "timeline"), exchange->now_ms);
+    if (add_subject(exchange, *view_r, json_string(*view_r, "mailbox", "")) < 0)
+        return -1;
     json_add_string(*view_r, "zone",
                     exchange->reader.zone != NULL ? exchange->reader.zone : "UTC");
     desk_page_add_used(json_member(*view_r, "next"));
@@ -231,8 +238,9 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
     desk_page_add_limit_rows(*view_r);
     if (of != SENDERS_OF_DOMAIN)
         return answer;
-    add_subject(exchange, *view_r,
-                arena_printf(exchange->request->arena, "@%s", json_string(*view_r, "key", "")));
+    if (add_subject(exchange, *view_r, arena_printf(exchange->request->arena, "@%s",
+                                                    json_string(*view_r, "key", ""))) < 0)
+        return -1;
     failure_pages_add_to_domain(exchange, *view_r);
     return desk_deliveries_add_to_domain(exchange, *view_r, problem);
 }
@@ -483,6 +491,9 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, desk_logs_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},
+    {METHOD_GET, NULL, "/audit/{number}/undo", "desk_undo", ROLE_SUPPORT, desk_undo_view},
+    {METHOD_POST, "/audit/{number}/undo", "/audit/{number}/undo", "desk_undo", ROLE_SUPPORT,
+     desk_undo_act},
     {METHOD_GET, "/approvals", "/approvals", "desk_approvals", ROLE_VIEWER, desk_approvals_view},
     {METHOD_GET, NULL, "/approvals/{request}", "desk_approval", ROLE_VIEWER, desk_approvals_one},
     {METHOD_POST, NULL, "/approvals/{request}", "desk_approval", ROLE_SUPPORT, desk_approvals_act},

@@ -154,4 +154,15 @@ void desk_routes_again(struct exchange *exchange, int status);
  * its view answer. Whose request it is has been found out before. */
 void desk_routes_answer(struct exchange *exchange, const char *path);
 
+/* ---- desk_undo.c ---- */
+
+int desk_undo_view(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem);
+int desk_undo_act(struct exchange *exchange, struct json_object **view_r,
+                  struct problem *problem);
+/* "undo_last": the number of the newest entry of those that fit which the person can undo, as text.
+ * 1 or -1. */
+int desk_undo_add_last(struct exchange *exchange, const struct audit_words *words,
+                       struct json_object *view) must_check;
+
 #endif

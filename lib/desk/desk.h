@@ -117,8 +117,7 @@ int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_
                       struct problem *problem) must_check;
 
 /* The user ends a first suspension for volume, once in 30 days, and gets suspension.unpause_messages
- * more messages and recipients for a day. 1; 0 with *problem (409); -1: not known. What a kill has
- * left half done is taken up a minute later. */
+ * more messages and recipients for a day. 1; 0 with *problem (409); -1: not known, it may be used up. */
 int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
                  struct problem *problem) must_check;
 
@@ -780,6 +779,28 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
 int desk_action(const struct desk *desk, const struct person *person, struct json_object *request,
                 bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
+
+/* ---- for staff: undo --------------------------------------------------------------------------- */
+
+/* Undoes what an entry of the audit log did UNDO_MS before at most: a lift of a suspension (of those that
+ * belong to locks none), a limit, an extra, an exemption. What was there is put back as it was, in one
+ * step, unless something has changed it since; an adjustment that would have ended meanwhile stays
+ * away. Who did it may, and administrators. Messages that passed meanwhile stay sent.
+ * words: "note" (may be left out), "all" true: all that was done with the entry under one batch name, each
+ * in a step of its own.
+ * {"now":…,"entry":ACTION,"until":moment up to which it can be undone,"batch":name|null,
+ *  "action":"undo","subject":…,"done":bool,
+ *  "undone":[{"number":17,"subject":…,"action":"lift"|…,"rule":…|null,"before":as "after" in the detail of
+ *     the entry,"after":as "before" in it; null: nothing,"why":null|why it is not undone}…],
+ *  "count":2 entries that are undone,"not_undone":0,
+ *  not of all: "before" and "after" as of desk_action}
+ * 0: 400; 403; 404 there is no such entry; 409 with who has changed it, or why it cannot be. */
+int desk_undo(const struct desk *desk, const struct person *person, const char *number,
+              struct json_object *words, bool preview, int64_t now_ms,
+              struct json_object **view_r, struct problem *problem) must_check;
+/* For pages: adds "undo":"17", its number, to each ACTION of a list that the person may undo now, as far as the list
+ * tells. */
+void desk_undo_mark(const struct person *person, struct json_object *list, int64_t now_ms);
 
 /* ---- for staff: what waits for a second person ------------------------------------------------- */
 

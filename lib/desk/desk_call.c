@@ -34,10 +34,23 @@ static int add_before(const struct context *context, const char *mailbox, struct
     return 1;
 }
 
+/* Whether one of the newer entries has undone it. */
+static bool is_undone(const struct audit *newer, size_t count, int64_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(newer[i].action, "undo") != 0)
+            continue;
+        freed_by(json_put) struct json_object *detail = json_read(newer[i].detail);
+        if (json_int(detail, "of", 0) == number)
+            return true;
+    }
+    return false;
+}
+
 static const struct audit *newest(const struct audit *actions, size_t count, const char *action)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(actions[i].action, action) == 0)
+        if (strcmp(actions[i].action, action) == 0 && !is_undone(actions, i, actions[i].number))
             return &actions[i];
     return NULL;
 }

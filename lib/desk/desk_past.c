@@ -27,8 +27,8 @@ enum {
 /* What began or ended a suspension, or met one. */
 struct past_event {
     int64_t at_ms, number; /* of the audit log's; those of one moment in this order */
-    enum { PAST_SUSPENDED, PAST_LIFTED, PAST_REFUSED } kind;
-    struct suspension suspension; /* PAST_SUSPENDED; of PAST_LIFTED its cause alone */
+    enum { PAST_SUSPENDED, PAST_LIFTED, PAST_PUT_BACK, PAST_REFUSED } kind;
+    struct suspension suspension; /* but of PAST_REFUSED; of PAST_LIFTED its cause alone counts */
     struct record record;         /* PAST_REFUSED */
 };
 
@@ -52,6 +52,7 @@ struct past_moment {
     struct past_list events; /* the newest first, of each source */
     struct past_history histories[HISTORIES];
     struct suspensions suspensions;
+    struct suspension lifted[CAUSE_COUNT]; /* the last one of each */
     int64_t volumes_ms[DURATIONS_MAX]; /* when the last ones of that cause began, in turn */
     size_t volumes;                    /* how many began */
     int64_t lasts_ms;                  /* for how long the last one was made */
@@ -100,13 +101,13 @@ static void add_event(struct past_moment *past, const struct past_event *event)
     list->of[list->count++] = *event;
 }
 
-static void take_suspension(struct past_moment *past, const struct audit *audit, bool lifted,
+static void take_suspension(struct past_moment *past, const struct audit *audit, int kind,
                             struct json_object *detail)
 {
-    struct json_object *of = json_member(detail, lifted ? "before" : "after");
+    struct json_object *of = json_member(detail, kind == PAST_LIFTED ? "before" : "after");
     int cause = names_find(cause_names, CAUSE_COUNT, json_string(of, "cause", ""));
     struct past_event event = {.at_ms = audit->at_ms, .number = audit->number,
-                               .kind = lifted ? PAST_LIFTED : PAST_SUSPENDED};
+                               .kind = kind};
     struct suspension *suspension = &event.suspension;
     if (cause < 0 || !read_moment(of, "since", &suspension->since_ms) ||
         !read_moment(of, "until", &suspension->until_ms))
@@ -120,15 +121,18 @@ static void take_suspension(struct past_moment *past, const struct audit *audit,
 
 static void take_audit(struct past_moment *past, size_t subject, const struct audit *audit)
 {
-    int kind = names_find(adjust_kind_names, ADJUST_KIND_COUNT, audit->action);
-    bool lifted = strcmp(audit->action, "lift") == 0;
     if (audit->at_ms > past->at_ms)
         return;
     freed_by(json_put) struct json_object *detail = json_read(audit->detail);
+    bool undoes = strcmp(audit->action, "undo") == 0;
+    const char *action = undoes ? json_string(detail, "action", "") : audit->action;
+    int kind = names_find(adjust_kind_names, ADJUST_KIND_COUNT, action);
     if (kind >= 0)
         take_adjustment(past, subject, (enum adjust_kind)kind, detail);
-    else if (subject == 0 && (lifted || strcmp(audit->action, "suspend") == 0))
-        take_suspension(past, audit, lifted, detail);
+    else if (subject == 0 && strcmp(action, "lift") == 0)
+        take_suspension(past, audit, undoes ? PAST_PUT_BACK : PAST_LIFTED, detail);
+    else if (subject == 0 && strcmp(action, "suspend") == 0)
+        take_suspension(past, audit, PAST_SUSPENDED, detail);
     else if (subject == 0 && strcmp(audit->action, "reset") == 0 && audit->at_ms > past->reset_ms)
         past->reset_ms = audit->at_ms;
 }
@@ -307,6 +311,22 @@ static void begin_volume(struct past_moment *past, const struct past_event *even
     begin(past, &suspension);
 }
 
+static void lift(struct past_moment *past, enum cause cause)
+{
+    const struct suspension *held = suspension_find(&past->suspensions, cause);
+    if (held != NULL)
+        past->lifted[cause] = *held;
+    suspension_drop(&past->suspensions, cause);
+}
+
+/* As it was lifted; what the audit log has of it, where that is not known. */
+static void put_back(struct past_moment *past, const struct suspension *suspension)
+{
+    const struct suspension *lifted = &past->lifted[suspension->cause];
+    suspension_put(&past->suspensions,
+                   lifted->id != 0 ? lifted : suspension);
+}
+
 /* As if each refused message was another attempt. */
 static void count_attempt(struct past_moment *past, int64_t at_ms)
 {
@@ -333,7 +353,9 @@ static void replay_suspensions(struct past_moment *past)
         if (event->kind == PAST_SUSPENDED)
             begin(past, &event->suspension);
         else if (event->kind == PAST_LIFTED)
-            suspension_drop(&past->suspensions, event->suspension.cause);
+            lift(past, event->suspension.cause);
+        else if (event->kind == PAST_PUT_BACK)
+            put_back(past, &event->suspension);
         else if (past->suspensions.count == 0)
             begin_volume(past, event);
         else

@@ -79,7 +79,7 @@ static int read_values(struct complaint_making *making)
 static int64_t ended_by(const struct audit *entry, int64_t now_ms)
 {
     bool lifted = strcmp(entry->action, "lift") == 0;
-    if (!lifted && strcmp(entry->action, "suspend") != 0)
+    if (!lifted && strcmp(entry->action, "suspend") != 0 && strcmp(entry->action, "undo") != 0)
         return 0;
     freed_by(json_put) struct json_object *detail = json_read(entry->detail);
     struct json_object *suspension = json_member(detail, lifted ? "before" : "after");

@@ -278,7 +278,11 @@ def test_every_operation_answers_as_described(provider, document):
     provider.admin.action("extra", "@example.test", messages=1)
     object_to_it(provider)
     called = set()
-    for method, path, more in good_calls(provider):
+    undone = provider.admin.get(f"{ROOT}/audit?action=extra").json["actions"][0]
+    undo = {"number": str(undone["number"])}
+    undoing = [("post", "/audit/{number}/undo", {**undo, "body": {"preview": True}}),
+               ("post", "/audit/{number}/undo", {**undo, "body": {"note": "the wrong domain"}})]
+    for method, path, more in undoing + good_calls(provider):
         answer = call(document, provider.admin, method, path, **more)
         assert answer.status == 200, f"{method} {path} {more}: {answer}"
         assert answer.header("Cache-Control") == "no-store"
@@ -485,7 +489,7 @@ def test_only_json(provider, document):
 
 def test_silent_store(store, folder):
     """Every operation says so, and the description says that it may."""
-    web = Web(folder, store).start()
+    web = Web(folder, store, {"store": {"timeout": "100ms"}}).start()
     client = Program(web, web.token("monitor", "admin"))
     document = client.get(ROOT + "/openapi.json").json
     for path in operations(document):

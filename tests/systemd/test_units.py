@@ -32,7 +32,7 @@ MTA = "/run/sendguard/mta/mta.sock"
 SOCKETS = dict(zip(UNITS, (FCGI, WEB, MTA)))
 LOG = pathlib.Path("/run/units.log")
 SAMPLE = "/usr/local/share/sample.conf"
-PATIENCE = 60
+PATIENCE = 20
 
 EVERYBODY = ("www-data", "postfix", "nobody", "sendguard")
 

@@ -1055,6 +1055,65 @@ START_TEST(test_second_approval)
 }
 END_TEST
 
+/* The page behind an action leads to undo, which shows what comes back before it is done. */
+START_TEST(test_undo)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL, "desk.max_extra=50"));
+    do_action(&admin, "{'action':'suspend','subject':'" BOB "','note':'n'}", NOW);
+    post("action=lift&subject=" BOB "&note=" SCRIPT "&confirm=1");
+    const char *html = get("/mailboxes/" BOB "?done=lift");
+    const char *link = strstr(html, "The suspension is lifted. <a href=\"/sending/desk/audit/");
+    ck_assert_ptr_nonnull(link);
+    const char *path = value_at(strstr(link, "/audit/"));
+    rig_check_has(get("/audit"), arena_printf(arena, "desk%s\">Undo</a>", path));
+    rig_check_has(get("/"), arena_printf(arena, "desk%s\">Undo</a>", path));
+    for (size_t i = 0; i < countof(languages); i++)
+        check_page(get_in(path, languages[i]));
+    html = get(path);
+    rig_check_has(html, ESCAPED);
+    rig_check_has(html, "stay sent");
+    rig_check_has(html, "<span class=\"badge badge-bad\">paused</span>");
+    post_in(path, "note=the+other+bob", "en");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/mailboxes/bob%40example.test?done=undo");
+    ck_assert_uint_eq(audited("undo", "the other bob"), 1);
+    html = get("/mailboxes/" BOB "?done=undo");
+    check_page(html);
+    rig_check_has(html, "It is undone.");
+    rig_check_has_not(html, ">Undo</a>");
+    html = post_in(path, "note=again", "en");
+    ck_assert_int_eq(response.status, 409);
+    check_page(html);
+    rig_check_has(html, "sam has undone it already");
+    end();
+}
+END_TEST
+
+START_TEST(test_undo_of_many)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    do_action(&admin, "{'action':'suspend','subject':'" BOB "','note':'n'}", NOW);
+    do_action(&admin, "{'action':'suspend','subject':'" ALICE "','note':'n'}", NOW);
+    const char *html = post_in("/lifts", "suspensions=" BOB "%0A" ALICE "&note=n&confirm=1", "en");
+    ck_assert_int_eq(response.status, 200);
+    const char *link = strstr(html, "/audit/");
+    while (link != NULL && strstr(value_at(link), "/undo") == NULL)
+        link = strstr(link + 1, "/audit/");
+    ck_assert_ptr_nonnull(link);
+    const char *path = value_at(link);
+    for (size_t i = 0; i < countof(languages); i++)
+        check_page(get_in(path, languages[i]));
+    html = post_in(arena_strndup(arena, path, strcspn(path, "?")), "all=1&note=", "en");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "2 undone.");
+    html = get("/audit");
+    rig_check_has(html, "suspension lifted</td>");
+    rig_check_has_not(html, ">Undo</a>");
+    end();
+}
+END_TEST
+
 START_TEST(test_second_person)
 {
     begin(_i, ROLE_ADMIN, WITH(SMALL, "desk.second_approval=yes"));
@@ -1395,6 +1454,8 @@ int main(void)
     tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
                         2 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_undo, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_undo_of_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hundreds_of_appeals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);

@@ -60,7 +60,6 @@ class sendguard extends rcube_plugin
             $this->register_action('plugin.sendguard_hints', [$this, 'hints']);
             $this->register_action('plugin.sendguard_sent', [$this, 'open_sent']);
             $this->register_action('plugin.sendguard_parked', [$this, 'look_at_parked']);
-            $this->add_hook('storage_init', [$this, 'fetch_mark']);
             $this->add_hook('message_compose', [$this, 'compose_parked']);
             $this->add_hook('message_draftsaved', [$this, 'draft_saved']);
         }
@@ -97,7 +96,7 @@ class sendguard extends rcube_plugin
     public function told_of_held(sendguard_answer $answer)
     {
         $this->add_texts('localization/');
-        return html::div('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));
+        return html::span('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));
     }
 
     /** A message that was sent before waits: said until it is closed, and once. */
@@ -130,9 +129,8 @@ class sendguard extends rcube_plugin
         if ($this->parked()->submission_id() !== null) {
             return $this->before_parked($args, ['id' => $this->parked()->submission_id()] + $submission);
         }
-        $why = $this->is_composing() ? $this->parked()->send_opened() : '';
-        if ($why !== '') {
-            return $this->abort($args, rcube::Q($this->text($why)));
+        if ($this->is_composing() && !$this->parked()->take_over()) {
+            return $this->abort($args, rcube::Q($this->text('parkedbusy')));
         }
         $wish = $this->wish($args);
         if ($wish === 'park' || $wish === 'split') {
@@ -387,15 +385,7 @@ class sendguard extends rcube_plugin
     {
         $parked = $this->parked()->visit();
         rcmail::get_instance()->output->command('plugin.sendguard_parked',
-            ['html' => $this->parked()->box($parked), 'drafts' => $this->parked()->has_sent(),
-                'number' => (int) rcube_utils::get_input_string('_number', rcube_utils::INPUT_POST)]);
-    }
-
-    /** Hook storage_init: the mark of a parked draft is read with the headers of its message. */
-    public function fetch_mark($args)
-    {
-        $args['fetch_headers'] = trim(($args['fetch_headers'] ?? '') . ' ' . sendguard_parked_message::MARK);
-        return $args;
+            ['html' => $this->parked()->box($parked), 'drafts' => $this->parked()->has_sent()]);
     }
 
     /** Hook message_compose: who opens a parked draft reads that it ends its waiting to change it. */
