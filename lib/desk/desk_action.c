@@ -103,16 +103,32 @@ static int possible(const struct desk_request *request, const struct forecast *f
 
 enum { ADJUST_ATTEMPTS = 20 };
 
-/* Within the caps at the moment when it is done: what others change after it was looked at makes it
- * be looked at again. 1; 0 with *problem, and nothing is done; -1. */
-static int adjust_within_caps(const struct context *context, const struct desk_request *request,
-                              const struct action *action, struct problem *problem)
+/* Whether it may be done as limits are now. 1; 0 with *problem; -1. */
+static int may_adjust(const struct context *context, const struct person *person,
+                      const struct desk_request *request, struct problem *problem)
+{
+    int result = person->role == ROLE_ADMIN ? 1
+                                            : desk_request_within_caps(context, request, problem);
+    if (result < 1)
+        return result;
+    int needed = desk_approval_needed(context, request);
+    if (needed < 1)
+        return needed == 0 ? 1 : -1;
+    return problem_set(problem, 409, "", "with what others have changed just now it takes a second "
+                                         "person; try again");
+}
+
+/* What others change after it was looked at makes it be looked at again. 1; 0 with *problem, and
+ * nothing is done; -1. */
+static int adjust_in_step(const struct context *context, const struct person *person,
+                          const struct desk_request *request, const struct action *action,
+                          struct problem *problem)
 {
     for (int attempt = 0; attempt < ADJUST_ATTEMPTS; attempt++) {
         int64_t newest;
         if (guard_renew_limits(context->desk->guard, &newest) < 0)
             return -1;
-        int result = desk_request_within_caps(context, request, problem);
+        int result = may_adjust(context, person, request, problem);
         if (result < 1)
             return result;
         result = store_adjust_after(context->desk->store, request->changes, request->change_count,
@@ -127,10 +143,10 @@ static int adjust(const struct context *context, const struct person *person,
                   const struct desk_request *request, const struct action *action,
                   struct problem *problem)
 {
-    int done = person->role == ROLE_ADMIN
-                   ? store_adjust_after(context->desk->store, request->changes, request->change_count,
-                                        INT64_MAX, action)
-                   : adjust_within_caps(context, request, action, problem);
+    bool freely = person->role == ROLE_ADMIN && !context->settings->desk_second_approval;
+    int done = freely ? store_adjust_after(context->desk->store, request->changes,
+                                           request->change_count, INT64_MAX, action)
+                      : adjust_in_step(context, person, request, action, problem);
     guard_outdate_limits(context->desk->guard); /* also when it is not known whether it is done */
     return done;
 }
@@ -232,7 +248,7 @@ static int do_or_ask(const struct context *context, const struct person *person,
                      enum doing doing, struct suspensions *suspensions, struct json_object *view,
                      bool *done_r, struct problem *problem)
 {
-    int needed = doing == DOING_APPROVED ? 0 : desk_approval_needed(context, request);
+    int needed = desk_approval_needed(context, request);
     if (needed < 0)
         return -1;
     json_add_bool(view, "needs_approval", needed > 0);
@@ -255,6 +271,7 @@ static int act(const struct desk *desk, const struct person *person, struct json
     struct forecast before, after;
     if (!desk_request_read(&context, words, &request, problem))
         return 0;
+    request.approved = doing == DOING_APPROVED;
     int allowed = may(&context, person, &request, preview, &why_not);
     if (allowed < 0)
         return -1;

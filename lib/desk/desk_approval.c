@@ -14,7 +14,7 @@ enum { NOTE_MAX_BYTES = 255 };
 
 int desk_approval_needed(const struct context *context, const struct desk_request *request)
 {
-    if (!context->settings->desk_second_approval)
+    if (!context->settings->desk_second_approval || request->approved)
         return 0;
     if (request->action == ACTION_EXEMPT)
         return request->mailbox[0] == '\0' && !request->changes[0].removed;

@@ -4,8 +4,8 @@
 
 #include "desk/desk_request.h"
 
-/* Whether the settings want a second person for it: an exemption of a domain, and a limit that comes above
- * ten times the settings' (desk_request_beyond). 1, 0, -1. */
+/* Whether the settings want a second person for it who has not approved it yet: an exemption of a
+ * domain, and a limit that comes above ten times the settings' (desk_request_beyond). 1, 0, -1. */
 int desk_approval_needed(const struct context *context, const struct desk_request *request)
     must_check;
 /* Keeps what was asked for (`words`), and adds "waits", its id. 1; 0 with *problem (409): too many wait;

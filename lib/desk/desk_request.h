@@ -23,6 +23,7 @@ struct desk_request {
     struct durations durations;   /* suspend */
     struct adjustment changes[ADJUST_MAX]; /* extra, limit, exempt */
     size_t change_count;
+    bool approved;                /* by a second person */
 };
 
 /* desk_action's words. 1; 0 with *problem (400, where = the member). Strings live in context->arena. */
