@@ -90,13 +90,11 @@ static void complete_decisions(const struct exchange *exchange, struct json_obje
 {
     static const char *const names[] = {"mailbox", "outcome", "channel", "rule",
                                         "network", "from", "until", "tz"};
-    static const char *const outcomes[] = {"admitted", "rejected", "over", "suspended", "blocked",
-                                           "repeated", "redeemed"};
     const char *rules[RULE_COUNT];
     for (int rule = 0; rule < RULE_COUNT; rule++)
         rules[rule] = rule_table[rule].name;
     desk_logs_add_filter(exchange, names, countof(names), view);
-    desk_logs_add_choices(exchange, "outcomes", "outcome", outcomes, countof(outcomes), view);
+    desk_logs_add_choices(exchange, "outcomes", "outcome", outcome_names, OUTCOME_COUNT, view);
     desk_logs_add_choices(exchange, "channels", "channel", channel_names, CHANNEL_COUNT, view);
     desk_logs_add_choices(exchange, "rule_choices", "rule", rules, RULE_COUNT, view);
 }

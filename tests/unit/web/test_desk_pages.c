@@ -440,6 +440,16 @@ START_TEST(test_audit_of_blocks)
 }
 END_TEST
 
+START_TEST(test_outcomes_to_choose)
+{
+    begin(0, ROLE_VIEWER, DEFAULTS);
+    const char *html = get("/decisions");
+    for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+        rig_check_has(html, arena_printf(arena, "<option value=\"%s\">", outcome_names[outcome]));
+    end();
+}
+END_TEST
+
 START_TEST(test_words_of_others)
 {
     static const char *const paths[] = {"/", ("/mailboxes/" ALICE), "/audit",
@@ -1425,6 +1435,7 @@ int main(void)
     tcase_add_loop_test(cases, test_reports_that_wait, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_viewer_deals_with_no_report, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_audit_of_blocks, 0, BACKEND_KINDS);
+    tcase_add_test(cases, test_outcomes_to_choose);
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins_opened, 0, BACKEND_KINDS);
