@@ -14,13 +14,35 @@ static int64_t limit_of(const struct effective_limits *limits, enum rule rule)
     return limit == LIMIT_OFF ? LIMIT_OFF : limit + limits->extra[rule];
 }
 
-static bool is_beyond(int64_t before, int64_t after, int64_t standard)
+/* Until when the limit or extra holds that the change would take the place of. */
+static int64_t replaced_until(const struct context *context, const struct desk_request *request,
+                              const struct effective_limits *before,
+                              const struct adjustment *change)
 {
-    if (standard == LIMIT_OFF)
+    struct adjustment old;
+    bool of_domain = change->kind == ADJUST_LIMIT &&
+                     before->source[change->rule] == LIMIT_OF_DOMAIN;
+    const char *subject =
+        of_domain ? arena_printf(context->arena, "@%s", request->domain) : change->subject;
+    return guard_adjustment(context->desk->guard, subject, change->rule, change->kind,
+                            context->now_ms, &old) != 0
+               ? old.until_ms
+               : context->now_ms;
+}
+
+/* What comes below what holds already is none, unless it holds for longer. */
+static bool is_beyond(const struct context *context, const struct desk_request *request,
+                      const struct effective_limits *before, const struct effective_limits *after,
+                      const struct adjustment *change, int64_t standard)
+{
+    int64_t was = limit_of(before, change->rule), limit = limit_of(after, change->rule);
+    bool has_own = request->mailbox[0] == '\0' && change->kind == ADJUST_LIMIT &&
+                   after->source[change->rule] == LIMIT_OF_MAILBOX;
+    if (change->removed || has_own || standard == LIMIT_OFF ||
+        (limit != LIMIT_OFF && limit <= DOUBTED_TIMES * standard))
         return false;
-    if (after == LIMIT_OFF)
-        return true;
-    return before != LIMIT_OFF && after >= before && after > DOUBTED_TIMES * standard;
+    return limit == LIMIT_OFF || (was != LIMIT_OFF && limit >= was) ||
+           change->until_ms > replaced_until(context, request, before, change);
 }
 
 static int mailbox_beyond(const struct context *context, const struct desk_request *request,
@@ -35,13 +57,10 @@ static int mailbox_beyond(const struct context *context, const struct desk_reque
             guard_limits_if(context->desk->guard, (enum channel)channel, mailbox, request->domain,
                             request->changes, request->change_count, context->now_ms, &after) < 0)
             return -1;
-        for (size_t i = 0; i < request->change_count; i++) {
-            enum rule rule = request->changes[i].rule;
-            if (!request->changes[i].removed &&
-                is_beyond(limit_of(&before, rule), limit_of(&after, rule),
-                          context->settings->limits[channel].of[rule]))
+        for (size_t i = 0; i < request->change_count; i++)
+            if (is_beyond(context, request, &before, &after, &request->changes[i],
+                          context->settings->limits[channel].of[request->changes[i].rule]))
                 return 1;
-        }
     }
     return 0;
 }

@@ -54,7 +54,8 @@ int desk_request_imagine(const struct context *context, const struct desk_reques
 
 /* Whether changes of limits (extra, limit) make one come, in all, above ten times the settings', or
  * switch one off that the settings have; of a domain, also for a mailbox with adjustments of its own.
- * 1, 0, -1. Asked before they are made. */
+ * What comes below what holds already, and lasts no longer, does not. 1, 0, -1. Asked before they are
+ * made. */
 int desk_request_beyond(const struct context *context, const struct desk_request *request)
     must_check;
 /* "asked" and "doubtful": what is confirmed. `after`: the suspension that is made among the others.

@@ -174,6 +174,36 @@ START_TEST(test_in_steps)
 }
 END_TEST
 
+#define OF(subject, value, span)                                                           \
+    "{'action':'limit','subject':'" subject "','rule':'messages_per_day','value':'" value  \
+    "','for':'" span "','note':'n'}"
+#define OWN(value, span) OF(ALICE, value, span)
+#define DOMAIN(value) OF("@example.test", value, "permanent")
+
+/* What was agreed on for an hour is not made to last by who asks for a little less. */
+START_TEST(test_lower_and_longer)
+{
+    rig_begin(_i, TWO);
+    ck_assert_int_eq(answer(&second, ask(&admin, OWN("500", "1h"), NOW), AGREED, NOW), 200);
+    ask(&admin, OWN("499", "2h"), NOW + 1);
+    ask(&admin, OWN("500", "1h"), NOW + 1);
+    do_action(&admin, OWN("499", "30m"), NOW + 2);
+    ask(&admin, OWN("498", "permanent"), NOW + 3);
+    do_action(&admin, OWN("50", "permanent"), NOW + 4);
+}
+END_TEST
+
+/* A mailbox is not what holds for its domain, and what its domain has it need not be given. */
+START_TEST(test_beside_its_domain)
+{
+    rig_begin(_i, TWO);
+    ck_assert_int_eq(answer(&second, ask(&admin, OWN("500", "permanent"), NOW), AGREED, NOW), 200);
+    do_action(&admin, DOMAIN("6"), NOW + 1);
+    ck_assert_int_eq(answer(&second, ask(&admin, DOMAIN("400"), NOW + 2), AGREED, NOW + 2), 200);
+    do_action(&admin, OF(BOB, "300", "permanent"), NOW + 3);
+}
+END_TEST
+
 START_TEST(test_no_more_than_so_many)
 {
     struct json_object *view = NULL;
@@ -194,7 +224,8 @@ int main(void)
     TCase *cases = desk_case(suite, "second approval");
     const TTest *tests[] = {test_off_by_default, test_another_one_agrees,
                             test_refused_withdrawn_and_too_late, test_a_shell_is_no_second_person,
-                            test_any_name_is_audited, test_in_steps, test_no_more_than_so_many};
+                            test_any_name_is_audited, test_in_steps, test_lower_and_longer,
+                            test_beside_its_domain, test_no_more_than_so_many};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_what_needs_it, 0, (int)countof(needs));
