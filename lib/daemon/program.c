@@ -280,7 +280,8 @@ static bool is_of_start(const struct program *program, const char *name)
 {
     if (strncmp(name, "store.", strlen("store.")) == 0 && strcmp(name, "store.on_failure") != 0)
         return true;
-    for (const char *const *of_start = program->of_start; *of_start != NULL; of_start++) {
+    const char *const *of_start = program->of_start;
+    for (; of_start != NULL && *of_start != NULL; of_start++) {
         size_t length = strlen(*of_start);
         bool section = (*of_start)[length - 1] == '.';
         if (section ? strncmp(name, *of_start, length) == 0 : strcmp(name, *of_start) == 0)

@@ -48,7 +48,7 @@ struct program {
      * nothing. Printed by --check, and logged at the start. */
     void (*warnings)(const struct settings *settings, struct faults *warnings);
     /* Settings that a running program does not take over, beside those of how the store is reached;
-     * NULL-ended. "fcgi." is a section. */
+     * NULL-ended, or NULL. "fcgi." is a section. */
     const char *const *of_start;
 };
 
