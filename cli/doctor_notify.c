@@ -31,6 +31,11 @@ void doctor_notify(struct doctor *doctor)
     if (notify_send_requires(settings, &problem) < 1)
         doctor_says(doctor, DOCTOR_BAD, "below [notify]: mail_from = ADDRESS", "%s %s",
                     problem.where, problem.text);
+    if (notify_send_is_forwarded(settings))
+        doctor_says(doctor, DOCTOR_WARN,
+                    "a port of master.cf without smtpd_end_of_data_restrictions; below [notify]: smtp "
+                    "= 127.0.0.1:PORT",
+                    "notify.smtp %s", NOTIFY_SEND_FORWARDED);
     if (doctor_store_open(doctor, false, &store) < 1)
         return;
     if (notify_state_read(&state, store, doctor->arena, now_ms) < 0) {

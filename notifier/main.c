@@ -16,6 +16,8 @@ static void warnings(const struct settings *settings, struct faults *warnings)
         settings->notify_user_languages[0] == '\0')
         settings_warn(warnings, "notify.mail_to",
                       "is not set, nor are webhook and user_languages: nobody is told of anything");
+    if (notify_send_is_forwarded(settings))
+        settings_warn(warnings, "notify.smtp", NOTIFY_SEND_FORWARDED);
 }
 
 static void *start(const struct daemon *daemon) { return notifier_start(daemon); }

@@ -50,14 +50,23 @@ static int write_state(struct notifier *notifier)
     return written;
 }
 
+/* A mailbox that the mail server refuses for good is not tried again. */
+static enum notify_result result_of(enum notify_way way, bool taken, const struct problem *problem)
+{
+    enum { FOR_GOOD = 500 };
+    if (taken)
+        return NOTIFY_SENT;
+    return way == NOTIFY_TO_USER && problem->status >= FOR_GOOD ? NOTIFY_GIVEN_UP : NOTIFY_FAILED;
+}
+
 /* What is due that way, up to the first that fails: the others would probably fail too. False: the
  * state could not be written, and nothing more is to be sent. */
 static bool send_due(struct notifier *notifier, const struct notify_writer *writer,
                      enum notify_way way)
 {
     struct problem problem;
-    enum notify_result result = NOTIFY_SENT;
-    for (int sent = 0; sent < AT_ONCE && result == NOTIFY_SENT; sent++) {
+    enum notify_result tried = NOTIFY_SENT, result;
+    for (int sent = 0; sent < AT_ONCE && tried != NOTIFY_FAILED; sent++) {
         int64_t now_ms = clock_wall_ms();
         struct json_object *next = notify_state_due(&notifier->state, way, now_ms);
         if (next == NULL)
@@ -67,7 +76,8 @@ static bool send_due(struct notifier *notifier, const struct notify_writer *writ
                                    &problem);
         if (notifier->rounds.ending && !taken)
             return false; /* it was broken off, which is nobody's fault */
-        result = notify_state_tried(&notifier->state, way, notification, taken, clock_wall_ms());
+        tried = result_of(way, taken, &problem);
+        result = notify_state_tried(&notifier->state, way, notification, tried, clock_wall_ms());
         tell_try(notifier, way, result, notification, &problem);
         if (write_state(notifier) < 1)
             return false;
@@ -141,9 +151,8 @@ static void tell_look(struct notifier *notifier, int looked)
                                         : "another program sends notifications", NULL);
 }
 
-static void do_round(struct notifier *notifier)
+static void do_round(struct notifier *notifier, struct snapshot *snapshot)
 {
-    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(notifier->guard);
     const struct settings *settings = snapshot_settings(snapshot);
     const struct notify_writer writer = {.arena = notifier->arena, .settings = settings,
                                          .catalogue = snapshot_catalogue(snapshot),
@@ -165,13 +174,21 @@ static void do_round(struct notifier *notifier)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
+static bool are_in_force(struct notifier *notifier, const struct snapshot *snapshot)
+{
+    freed_by(snapshot_release) struct snapshot *now = guard_snapshot(notifier->guard);
+    return now == snapshot;
+}
+
+/* With new settings a round begins at once. */
 static void *run(void *context)
 {
     struct notifier *notifier = context;
     while (!notifier->rounds.ending) {
-        do_round(notifier);
+        freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(notifier->guard);
+        do_round(notifier, snapshot);
         int64_t until_ms = clock_monotonic_ms() + LOOK_EACH_MS;
-        while (rounds_wait(&notifier->rounds, until_ms))
+        while (rounds_wait(&notifier->rounds, until_ms) && are_in_force(notifier, snapshot))
             ;
     }
     notify_state_resign(&notifier->state, notifier->store, notifier->who, clock_wall_ms());

@@ -376,6 +376,7 @@ static void prepare_record(const struct judgement *judgement, struct judge_reque
         .objections = judgement->objections,
         .objection_count = judgement->objection_count,
         .exempt = judgement->limits.exempt,
+        .keeps_lang = judgement->settings->notify_user_languages[0] != '\0',
         .terms = judgement->terms,
     });
 }

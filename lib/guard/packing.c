@@ -15,6 +15,7 @@ enum {
     FLAG_WEBMAIL_HOST = 8,
     IP_SHIFT = 4, /* two bits: the form of the IP */
     FLAG_BY_HEADER = 64,
+    FLAG_LANG = 128,
     IP_MASK = 3,
 };
 enum ip_form { IP_NONE, IP_TEXT, IP_V4, IP_V6_64 };
@@ -61,6 +62,7 @@ static void put_head(struct text *out, const struct packed_message *message)
     enum ip_form form = pack_ip(submission->ip, ip);
     bool has_from = submission->from != NULL;
     bool from_mailbox = has_from && strcmp(submission->from, submission->mailbox) == 0;
+    bool has_lang = message->keeps_lang && submission->lang_set;
     text_add_char(out, FORMAT);
     text_add_bytes(out, (const char *)&message->terms, sizeof message->terms);
     text_add_char(out, (char)((has_from && !from_mailbox ? FLAG_FROM : 0) |
@@ -68,6 +70,7 @@ static void put_head(struct text *out, const struct packed_message *message)
                               (message->exempt ? FLAG_EXEMPT : 0) |
                               (submission->webmail_host ? FLAG_WEBMAIL_HOST : 0) |
                               (submission->by_header ? FLAG_BY_HEADER : 0) |
+                              (has_lang ? FLAG_LANG : 0) |
                               form << IP_SHIFT));
     text_add_char(out, (char)submission->channel);
     packed_add_string(out, submission->mailbox);
@@ -78,6 +81,8 @@ static void put_head(struct text *out, const struct packed_message *message)
     packed_add_string(out, submission->id);
     if (has_from && !from_mailbox)
         packed_add_string(out, submission->from);
+    if (has_lang)
+        packed_add_string(out, submission->lang);
 }
 
 /* The most of one domain that is not an own one: what shows how near the limits of a domain were. */
@@ -187,6 +192,8 @@ static void read_head(struct packed_rest *unread, struct json_object *facts)
         json_add(facts, "from", json_object_get(mailbox));
     else
         json_add_null(facts, "from");
+    if ((flags & FLAG_LANG) != 0)
+        json_add(facts, "lang", get_string(unread));
     if ((flags & FLAG_EXEMPT) != 0)
         json_add_bool(facts, "exempt", true);
     if ((flags & FLAG_WEBMAIL_HOST) != 0)
@@ -314,6 +321,8 @@ int packing_identity(struct arena *arena, const struct record *record,
     if (mailbox == NULL || id == NULL || channel >= CHANNEL_COUNT)
         return 0;
     if ((flags & FLAG_FROM) != 0)
+        packed_string(&unread, arena);
+    if ((flags & FLAG_LANG) != 0)
         packed_string(&unread, arena);
     for (int field = 0; field < FIELD_COUNT; field++)
         packed_number(&unread);

@@ -2,7 +2,8 @@
  * packing_read reads what any version wrote.
  *
  * A format, the id of the terms (guard/terms.h; 8 bytes as they are in memory), flags and the
- * channel; mailbox, IP, id, and From where it is not the mailbox; then as numbers the recipients of
+ * channel; mailbox, IP, id, From where it is not the mailbox, and its user's language where that is
+ * to be kept; then as numbers the recipients of
  * each field, the off-domain ones, and the most recipients and header characters of one domain. So
  * much is kept of a message that passes. Of a refused one, and of one that broke a rule of one
  * message while that was only observed, follow its domains and the rules that it broke. A number is
@@ -25,6 +26,7 @@ struct packed_message {
     const struct objection *objections;
     size_t objection_count;
     bool exempt;
+    bool keeps_lang; /* the language that the webmail told */
     uint64_t terms;
 };
 /* In the submission's arena. */
@@ -49,7 +51,7 @@ int packing_identity(struct arena *arena, const struct record *record,
  *  "recipients":2,"off_domain":1,"most_in_domain":1,"most_chars_in_domain":20,
  *  "domains":[[NAME,RECIPIENTS,HEADER_CHARS,1 for an own one]…],"more_domains":3,
  *  "broken":[{"rule":…,"count":…,"field":…,"domain":…}…],"more_broken":3,
- *  "exempt":true,"webmail_host":true,"by_header":true} and the members of its terms (their text; NULL: not known).
+ *  "lang":"de","exempt":true,"webmail_host":true,"by_header":true} and the members of its terms (their text; NULL: not known).
  * What is not kept is absent. */
 struct json_object *packing_read(const struct record *record, const char *terms);
 

@@ -178,6 +178,7 @@ int submission_set_lang(struct submission *submission, const char *text, size_t 
                            "digits and hyphens",
                            LANG_MAX_BYTES);
     submission->lang = arena_strndup(submission->arena, text, length);
+    submission->lang_set = true;
     return 1;
 }
 

@@ -46,6 +46,7 @@ struct submission {
     const char *const *further_from; /* as `from`: of several addresses in the header, the others */
     size_t further_from_count;
     const char *lang;    /* BCP 47 tag, "en" until set */
+    bool lang_set;
     const char *zone;    /* the sender's time zone, "Europe/Berlin"; NULL: not known, UTC */
     struct recipient *recipients;
     size_t recipient_count, recipient_room;

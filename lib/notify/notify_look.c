@@ -7,11 +7,13 @@
 #include "base/text.h"
 #include "base/zone.h"
 #include "guard/held.h"
+#include "guard/packing.h"
 #include "notify/notify_numbers.h"
 #include "notify/notify_send.h"
 #include "rules/complaints.h"
 #include "store/audit.h"
 #include "store/observations.h"
+#include "store/records.h"
 #include "store/suspensions.h"
 #include "store/values.h"
 
@@ -21,7 +23,7 @@ enum {
     NEAR_MAX = 256,   /* those seen last */
     NEAR_KNOWN_MAX = 512,
     SUSPENSIONS_KNOWN_MAX = 5000,
-    HELD_KNOWN_MAX = 500,
+    DECISIONS_LOOKED_AT = 64, /* for the language of a user */
 };
 /* A window that stays near is not written with each message. */
 #define NEAR_NOTED_MS (5 * MINUTE_MS)
@@ -87,6 +89,25 @@ static bool tells_users(const struct notify_looking *looking)
     return settings->notify_user_languages[0] != '\0' && settings->guard_mode == MODE_ENFORCE;
 }
 
+/* The language that the webmail told with the last of its messages; NULL: it told none, the last
+ * messages were others, or the store does not answer. */
+static const char *language_of(const struct notify_looking *looking, const char *mailbox)
+{
+    struct notify_look *look = looking->look;
+    struct record *records = arena_alloc(look->arena, DECISIONS_LOOKED_AT * sizeof *records);
+    struct store_page paging = {.max = DECISIONS_LOOKED_AT};
+    const char *language = NULL;
+    if (store_decisions(look->store, look->arena, mailbox, UINT64_MAX, look->now_ms, records,
+                        &paging) < 0)
+        return NULL;
+    for (size_t i = 0; i < paging.count && language == NULL; i++) {
+        freed_by(json_put) struct json_object *facts = packing_read(&records[i], NULL);
+        const char *told = json_string(facts, "lang", NULL);
+        language = told != NULL ? arena_strdup(look->arena, told) : NULL;
+    }
+    return language;
+}
+
 /* The one that is told of those that hold. A mailbox that was told of one hears when it is over. */
 static void tell_user_begin(const struct notify_looking *looking, const char *mailbox,
                             const struct suspension *suspension)
@@ -96,6 +117,7 @@ static void tell_user_begin(const struct notify_looking *looking, const char *ma
         return;
     struct json_object *mail = json_object_new_object();
     json_add_string(mail, "mailbox", mailbox);
+    json_add_string(mail, "lang", language_of(looking, mailbox));
     json_add_bool(mail, "begins", true);
     json_add_string(mail, "cause", cause_names[suspension->cause]);
     json_add_string(mail, "by", suspension->by);
@@ -115,6 +137,7 @@ static void tell_user_end(const struct notify_looking *looking, const char *mail
 {
     struct json_object *mail = json_object_new_object();
     json_add_string(mail, "mailbox", mailbox);
+    json_add_string(mail, "lang", language_of(looking, mailbox));
     json_add_bool(mail, "begins", false);
     if (!notify_state_add_user_mail(looking->state, mail, looking->look->now_ms))
         looking->look->users_left_out++;
@@ -436,7 +459,7 @@ static void look_at_held_mailbox(const struct notify_looking *looking,
                                  const struct held_mailbox *held, struct json_object *before,
                                  struct json_object *now)
 {
-    if (held->held.action != UNUSUAL_HOLD || json_object_object_length(now) >= HELD_KNOWN_MAX)
+    if (held->held.action != UNUSUAL_HOLD || json_object_object_length(now) >= NOTIFY_HELD_MAX)
         return;
     json_add_int(now, held->mailbox, held->held.since_ms);
     if (json_int(before, held->mailbox, -1) == held->held.since_ms)

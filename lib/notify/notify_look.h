@@ -6,6 +6,10 @@
 
 #include "notify/notify_state.h"
 
+/* Mailboxes whose mail waits, of which it is known that they were told; others are told when some of
+ * these were answered. */
+enum { NOTIFY_HELD_MAX = 500 };
+
 struct notify_look {
     struct store *store;
     struct arena *arena; /* of this round */

@@ -54,6 +54,18 @@ int notify_send_examine_key(const char *key_file, struct problem *problem)
     return good;
 }
 
+/* Whether the policy service takes for forwarded what comes from this machine to that server. */
+bool notify_send_is_forwarded(const struct settings *settings)
+{
+    bool mails = settings->notify_mail_to.count > 0 || settings->notify_user_languages[0] != '\0';
+    const char *smtp = settings->notify_smtp;
+    bool is_four = strncmp(smtp, "127.", 4) == 0 || strncmp(smtp, "localhost:", 10) == 0;
+    bool is_six = strncmp(smtp, "[::1]:", 6) == 0 || strncmp(smtp, "localhost:", 10) == 0;
+    const struct text_list *networks = &settings->mta_forwarding_networks;
+    return mails && ((is_four && settings_network_holds(networks, "127.0.0.1")) ||
+                     (is_six && settings_network_holds(networks, "::1")));
+}
+
 /* ---- libcurl --------------------------------------------------------------------------------- */
 
 struct transfer {
@@ -95,7 +107,7 @@ static void begin_curl(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 static void end_curl(CURL **curl) { curl_easy_cleanup(*curl); }
 static void end_list(struct curl_slist **list) { curl_slist_free_all(*list); }
 
-static CURL *new_curl(struct transfer *transfer)
+static CURL *new_curl(const struct settings *settings, struct transfer *transfer)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, begin_curl);
@@ -111,6 +123,10 @@ static CURL *new_curl(struct transfer *transfer)
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_given_up);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    if (settings->notify_tls_ca_file[0] != '\0') {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, settings->notify_tls_ca_file);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
     return curl;
 }
 
@@ -227,16 +243,23 @@ int notify_send_mail(const struct settings *settings, const struct notify_mail *
     gethostname(host, sizeof host - 1);
     freed_by(free_string) char *url = xasprintf("smtp://%s/%s", settings->notify_smtp, host);
     struct transfer transfer = {message.data, message.length, 0, ending};
-    freed_by(end_curl) CURL *curl = new_curl(&transfer);
+    freed_by(end_curl) CURL *curl = new_curl(settings, &transfer);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp");
+    curl_easy_setopt(curl, CURLOPT_USE_SSL,
+                     settings->notify_smtp_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_NONE);
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_bytes);
     curl_easy_setopt(curl, CURLOPT_READDATA, &transfer);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, "");
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
-    return perform(curl, "notify.smtp", problem);
+    if (perform(curl, "notify.smtp", problem))
+        return 1;
+    long code = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
+    problem->status = (int)code;
+    return 0;
 }
 
 /* ---- the webhook ----------------------------------------------------------------------------- */
@@ -282,7 +305,7 @@ int notify_send_webhook(const struct settings *settings, const char *body, const
     sodium_memzero(key, sizeof key);
     freed_by(end_list) struct curl_slist *headers = headers_of(signature, id);
     struct transfer transfer = {.ending = ending};
-    freed_by(end_curl) CURL *curl = new_curl(&transfer);
+    freed_by(end_curl) CURL *curl = new_curl(settings, &transfer);
     curl_easy_setopt(curl, CURLOPT_URL, is_socket ? "http://localhost/" : url);
     if (is_socket)
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, url + strlen(UNIX_SOCKET));

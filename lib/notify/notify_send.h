@@ -17,6 +17,12 @@ enum { NOTIFY_SEND_MS = 10000 };
 int notify_send_requires(const struct settings *settings, struct problem *problem) must_check;
 /* Whether mail can be sent to an address in key form: it is ASCII, without quotation marks. */
 bool notify_send_may_reach(const char *address);
+/* Whether mta.forwarding_networks holds the address from which this machine reaches notify.smtp,
+ * when that is itself: the policy service refuses its mail, which has no envelope sender. */
+bool notify_send_is_forwarded(const struct settings *settings);
+#define NOTIFY_SEND_FORWARDED \
+    "names a service of this machine, and mta.forwarding_networks holds its address: where that " \
+    "service asks sendguard-mta, each mail is refused, since it has no envelope sender"
 /* What would be wrong with the file of the key: 1; 0 with *problem. */
 int notify_send_examine_key(const char *key_file, struct problem *problem) must_check;
 
@@ -32,8 +38,9 @@ struct notify_mail {
 void notify_send_write_mail(const struct settings *settings, const struct notify_mail *mail,
                             struct text *out);
 /* To notify.smtp, with an empty envelope sender, so that nothing bounces and no answer comes. A
- * recipient that is refused does not keep the others from it. 1; 0: it was not taken, with
- * *problem. Ends once *ending (NULL: nothing ends it). */
+ * recipient that is refused does not keep the others from it. With notify.smtp_tls it goes by TLS or
+ * not at all. 1; 0: it was not taken, with *problem, whose status is the last code that the server
+ * answered (0: none). Ends once *ending (NULL: nothing ends it). */
 int notify_send_mail(const struct settings *settings, const struct notify_mail *mail,
                      const _Atomic bool *ending, struct problem *problem) must_check;
 

@@ -322,15 +322,18 @@ void notify_state_forget(struct notify_state *state, enum notify_way way)
 }
 
 enum notify_result notify_state_tried(struct notify_state *state, enum notify_way way,
-                                      struct json_object *notification, bool sent, int64_t now_ms)
+                                      struct json_object *notification,
+                                      enum notify_result result, int64_t now_ms)
 {
     struct json_object *sending = json_member(notification, notify_way_names[way]);
     int64_t tries = json_int(sending, "tries", 0) + 1, wait_ms = FIRST_WAIT_MS;
-    bool given_up = has_passed(json_int(sending, "since_ms", 0), NOTIFY_GIVE_UP_MS, now_ms);
     state->changed = true;
-    if (sent || given_up) {
+    if (result == NOTIFY_FAILED &&
+        has_passed(json_int(sending, "since_ms", 0), NOTIFY_GIVE_UP_MS, now_ms))
+        result = NOTIFY_GIVEN_UP;
+    if (result != NOTIFY_FAILED) {
         drop(state, way, notification);
-        return sent ? NOTIFY_SENT : NOTIFY_GIVEN_UP;
+        return result;
     }
     for (int64_t i = 1; i < tries && wait_ms < LONGEST_WAIT_MS; i++)
         wait_ms *= 2;

@@ -76,7 +76,7 @@ void notify_state_add(struct notify_state *state, enum notify_condition conditio
  * number. */
 int64_t notify_state_collect(struct notify_state *state, const struct settings *settings,
                              int64_t now_ms);
-/* A mail to a user waits: {"mailbox", "begins", and of one that begins "cause", "by", "since_ms",
+/* A mail to a user waits: {"mailbox", "lang" (the user's, NULL: not known), "begins", and of one that begins "cause", "by", "since_ms",
  * "until_ms"}. Takes `mail`. False: too many do. */
 bool notify_state_add_user_mail(struct notify_state *state, struct json_object *mail,
                                 int64_t now_ms);
@@ -84,10 +84,11 @@ bool notify_state_add_user_mail(struct notify_state *state, struct json_object *
 /* The first that is to be sent that way now; NULL: none. */
 struct json_object *notify_state_due(const struct notify_state *state, enum notify_way way,
                                      int64_t now_ms);
-/* It was sent, or not; then it is sent again later, and later each time, for NOTIFY_GIVE_UP_MS.
- * Returns NOTIFY_SENT, NOTIFY_FAILED or NOTIFY_GIVEN_UP. */
+/* It was NOTIFY_SENT; or it NOTIFY_FAILED, and is sent again later, and later each time, for
+ * NOTIFY_GIVE_UP_MS; or it is NOTIFY_GIVEN_UP. Returns which of these it is then. */
 enum notify_result notify_state_tried(struct notify_state *state, enum notify_way way,
-                                      struct json_object *notification, bool sent, int64_t now_ms);
+                                      struct json_object *notification,
+                                      enum notify_result result, int64_t now_ms);
 
 /* Nothing is sent that way any more. */
 void notify_state_forget(struct notify_state *state, enum notify_way way);

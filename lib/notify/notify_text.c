@@ -1,6 +1,7 @@
 #include "notify/notify_text.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/zone.h"
@@ -357,12 +358,24 @@ const char *notify_text_json(const struct notify_writer *writer, struct json_obj
 
 enum { LANGUAGES_MAX_TOLD = 8 };
 
-/* Of notify.user_languages, each once. */
-static size_t languages_of(const struct notify_writer *writer,
+/* The catalogue's language that is the user's own; NULL: it is not known, or there is none. */
+static const char *own_language(const struct notify_writer *writer, struct json_object *mail)
+{
+    const char *own = json_string(mail, "lang", "");
+    const char *language = catalogue_language(writer->catalogue, own);
+    size_t length = strcspn(language, "-");
+    return strncasecmp(language, own, length) == 0 ? language : NULL;
+}
+
+/* The user's own, or those of notify.user_languages, each once. */
+static size_t languages_of(const struct notify_writer *writer, struct json_object *mail,
                            const char *languages_r[LANGUAGES_MAX_TOLD])
 {
     const char *rest = writer->settings->notify_user_languages;
     size_t count = 0;
+    const char *own = own_language(writer, mail);
+    if (own != NULL)
+        return languages_r[0] = own, 1;
     while (count < LANGUAGES_MAX_TOLD && *(rest += strspn(rest, " \t,")) != '\0') {
         size_t length = strcspn(rest, " \t,"), before = 0;
         const char *language = catalogue_language(
@@ -416,7 +429,7 @@ const char *notify_text_user_subject(const struct notify_writer *writer, struct 
 {
     const char *languages[LANGUAGES_MAX_TOLD] = {"en"};
     freed_by(text_free) struct text out = {0};
-    (void)languages_of(writer, languages);
+    (void)languages_of(writer, mail, languages);
     freed_by(json_put) struct json_object *values = values_of(writer, languages[0], mail);
     const char *key = !json_is_true(mail, "begins") ? "notify.subject_end"
                       : suspension_of(mail).until_ms == UNTIL_LIFTED ? "notify.subject_stopped"
@@ -450,7 +463,7 @@ const char *notify_text_user_body(const struct notify_writer *writer, struct jso
 {
     const char *languages[LANGUAGES_MAX_TOLD] = {"en"};
     freed_by(text_free) struct text out = {0};
-    size_t count = languages_of(writer, languages);
+    size_t count = languages_of(writer, mail, languages);
     for (size_t i = 0; i < count; i++) {
         freed_by(json_put) struct json_object *values = values_of(writer, languages[i], mail);
         if (i > 0)

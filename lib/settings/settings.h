@@ -162,6 +162,8 @@ struct settings {
     struct text_list notify_mail_to; /* addresses in key form */
     char *notify_mail_from;          /* the same; "": none */
     char *notify_smtp;               /* HOST:PORT */
+    int notify_smtp_tls;             /* 1: by STARTTLS alone */
+    char *notify_tls_ca_file;        /* "": what the system trusts */
     char *notify_webhook;            /* "": none */
     char *notify_webhook_key_file;
     struct text_list notify_leave_out; /* of settings_notify_conditions */

@@ -520,8 +520,16 @@ const struct setting settings_table[] = {
                  "without."},
     {NAMED("notify", "smtp"), .type = &settings_type_host_port, MEMBER(notify_smtp),
      .standard = "127.0.0.1:25",
-     .sentence = "The mail server that takes it, on this machine or in a network that you trust: "
-                 "there is no TLS."},
+     .sentence = "The mail server that takes it, on this machine or in a network that you trust; or "
+                 "any, with `smtp_tls`."},
+    {NAMED("notify", "smtp_tls"), .type = &settings_type_choice, MEMBER(notify_smtp_tls),
+     .standard = "no", .choices = no_yes_names,
+     .sentence = "`yes`: mail is handed in by TLS alone (STARTTLS), to a server whose certificate "
+                 "names HOST."},
+    {NAMED("notify", "tls_ca_file"), .type = &settings_type_file, MEMBER(notify_tls_ca_file),
+     .standard = "",
+     .sentence = "Certificates (PEM) of the authorities that may have signed those of the mail "
+                 "server and the webhook; none takes those that the system trusts."},
     {NAMED("notify", "webhook"), .type = &settings_type_may_url, MEMBER(notify_webhook),
      .max = 1024, .standard = "", .choices = webhook_urls,
      .sentence = "Where the same is posted as signed JSON, for a chat or a ticket system: a URL, "
@@ -549,9 +557,9 @@ const struct setting settings_table[] = {
                  "last 24 hours."},
     {NAMED("notify", "user_languages"), .type = &settings_type_text, MEMBER(notify_user_languages),
      .max = 100, .standard = "",
-     .sentence = "In which languages a user gets a mail when a suspension of the mailbox begins "
-                 "and when it ends: `de`, or `de en` for both below each other. Empty: users get "
-                 "none."},
+     .sentence = "A user gets a mail when a suspension of the mailbox begins and when it ends, in "
+                 "the language of the webmail where that is known, else in these: `de`, or `de en` "
+                 "for both below each other. Empty: users get none."},
 
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import socketserver
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -17,7 +18,9 @@ import time
 
 import pytest
 
+from clock import SECOND, RunningClock
 from programs import BUILD, PATIENCE, Guard, eventually, free_port
+from redis_access import Authority
 
 KEY = "a-key-of-the-tests-that-nobody-else-has"
 SHELL = BUILD / "sendguard"
@@ -49,9 +52,14 @@ virtual_gid_maps = static:8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = reject_unlisted_recipient, permit
 multi_instance_enable = yes
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {key}, {certificate}
 """
 MASTER_CF = """
 127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{plain_port} inet n - n - - smtpd
+    -o smtpd_tls_security_level=none
+tlsmgr unix - - n 1000? 1 tlsmgr
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -65,19 +73,20 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """It delivers to desk@ and alice@example.test."""
+    """It delivers to desk@ and alice@example.test; by TLS too, but for `plain_port`."""
 
-    def __init__(self):
+    def __init__(self, authority):
         assert os.geteuid() == 0, "Postfix runs as several users: this test wants root"
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sendguard.", dir="/tmp"))
         self.folder.chmod(0o755)
-        self.port = free_port()
+        self.port, self.plain_port = free_port(), free_port()
+        certificate, key = authority.sign("mx", "IP:127.0.0.1")
         for name in ("conf", "queue", "data", "mail"):
             (self.folder / name).mkdir()
         shutil.chown(self.folder / "data", "postfix")
         shutil.chown(self.folder / "mail", "mail")
-        (self.folder / "conf/main.cf").write_text(MAIN_CF.format(folder=self.folder))
-        (self.folder / "conf/master.cf").write_text(MASTER_CF.format(port=self.port))
+        (self.folder / "conf/main.cf").write_text(MAIN_CF.format(folder=self.folder, certificate=certificate, key=key))
+        (self.folder / "conf/master.cf").write_text(MASTER_CF.format(port=self.port, plain_port=self.plain_port))
         self.run("start")
 
     def run(self, command):
@@ -98,15 +107,15 @@ class Postfix:
         return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
 
 
-class Hook(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class Hook(socketserver.ThreadingMixIn):
     """Where notifications are posted to. `answer`: a status, or an event that it waits for."""
 
     daemon_threads = True
     request_queue_size = 32
 
-    def __init__(self, path):
+    def __init__(self, address):
         self.got, self.answer = [], 204
-        super().__init__(str(path), Handler)
+        super().__init__(address, Handler)
         self.thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 
@@ -117,6 +126,22 @@ class Hook(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def told(self, condition=None):
         bodies = [json.loads(body) for _, _, body in self.got]
         return [one for one in bodies if condition in (None, one["condition"])]
+
+
+class SocketHook(Hook, socketserver.UnixStreamServer):
+    pass
+
+
+class TlsHook(Hook, socketserver.TCPServer):
+    def __init__(self, certificate, key):
+        super().__init__(("127.0.0.1", 0))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://127.0.0.1:{self.server_address[1]}/hook"
+
+    def handle_error(self, *_):
+        """A client that does not believe the certificate goes away."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -134,7 +159,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def address_string(self):
-        return "the socket"
+        return "the client"
 
     def log_message(self, *_):
         pass
@@ -157,27 +182,34 @@ class Notify(Guard):
 
     def shell(self, *words, status=0):
         done = subprocess.run([str(SHELL), "-c", str(self.config_path), *words], text=True, capture_output=True,
-                              timeout=PATIENCE * 3, stdin=subprocess.DEVNULL)
+                              timeout=PATIENCE * 3, stdin=subprocess.DEVNULL, env=dict(os.environ, **self.environment))
         assert done.returncode == status, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
     def suspend(self, mailbox):
         self.shell("suspend", mailbox, "--cause", "terms", "--for", "24h", "--note", "a test")
+        self.reload() # it looks at once
 
     def lift(self, mailbox):
         self.shell("lift", mailbox, "--note", "a test")
+        self.reload()
 
 
 @pytest.fixture(scope="module")
-def postfix():
-    postfix = Postfix()
+def authority(new_folder):
+    return Authority(new_folder())
+
+
+@pytest.fixture(scope="module")
+def postfix(authority):
+    postfix = Postfix(authority)
     yield postfix
     postfix.stop()
 
 
 @pytest.fixture
 def hook(folder):
-    hook = Hook(folder / "hook.sock")
+    hook = SocketHook(str(folder / "hook.sock"))
     yield hook
     hook.stop()
 
@@ -237,47 +269,99 @@ def test_suspension(notify, hook, postfix):
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
-def test_what_fails_is_sent_again(notify, hook):
+def test_user_who_is_refused(notify, postfix):
+    """For good: it is not tried again. Where the mail server is away it is."""
+    notify.configure({"notify": {"user_languages": "en"}})
+    notify.start().leads()
+    notify.suspend("nobody@example.test")
+    notify.log.wait('msg="a notification is given up" by=user')
+    assert "0 by user wait" in notify.shell("notify")
+    notify.reload({"notify": {"smtp": f"127.0.0.1:{free_port()}"}}) # a change is taken over
+    notify.suspend("alice@example.test")
+    eventually(lambda: "1 by user wait, of which 1 were tried in vain" in notify.shell("notify"), "it waits")
+    assert counted(notify, "user", "given_up") == 1
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_fails_is_sent_again(notify, hook, postfix, folder):
     """Also after a kill: once more, with the same id. Redirects are not followed."""
+    clock = RunningClock(folder)
+    notify.environment = clock.environment
     hook.answer = 302
     notify.start().leads()
     notify.suspend("bob@example.test")
     eventually(lambda: hook.got, "it is posted")
     notify.log.wait('level=error msg="a notification cannot be sent" by=webhook .*HTTP status 302')
     assert [path for path, _, _ in hook.got] == ["/"]
+    eventually(lambda: postfix.mail("desk"), "mail comes all the same")
     hook.answer = 500
+    clock.advance(5 * SECOND)
+    notify.reload()
     eventually(lambda: len(hook.got) == 2, "it is posted again")
+    eventually(lambda: counted(notify, "webhook", "failed") == 2, "it has failed")
     hook.answer = threading.Event()
+    clock.advance(10 * SECOND)
+    notify.reload()
     eventually(lambda: len(hook.got) == 3, "it is posted again")
     assert "1 by webhook wait, of which 1 were tried in vain" in notify.shell("notify")
     assert "1 notifications by webhook cannot be sent" in " ".join(notify.shell("doctor", "notify").split())
     notify.kill()
     hook.answer = 204
-    notify.start() # it waits until the one that was killed leads no more
-    eventually(lambda: len(hook.got) == 4, "it is posted once more", PATIENCE * 3)
+    clock.advance(30 * SECOND) # the one that was killed leads no more
+    notify.start().leads()
+    eventually(lambda: len(hook.got) == 4, "it is posted once more")
     assert len({json.loads(body)["id"] for _, _, body in hook.got}) == 1
     eventually(lambda: "0 by webhook wait" in notify.shell("notify"), "nothing waits")
     assert len(hook.got) == 4
 
 
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store", ["redis"], indirect=True)
 def test_store_is_away(notify, hook, postfix):
-    """What happened meanwhile is told afterwards; a hook that never answers keeps no mail."""
+    """What happened meanwhile is told afterwards."""
     notify.configure({"store": {"timeout": "250ms"}})
-    hook.answer = threading.Event()
     notify.start().leads()
     notify.suspend("dan@example.test")
     eventually(lambda: postfix.mail("desk"), "mail comes")
-    eventually(lambda: hook.got, "it is posted")
+    eventually(lambda: hook.told(), "it is posted")
     notify.store.silence()
+    notify.reload()
     notify.log.wait('msg="store does not answer: nobody is told of anything"')
     notify.store.speak()
-    hook.answer.set()
-    hook.answer = 204
     notify.suspend("erin@example.test")
     eventually(lambda: {one["items"][0]["mailbox"] for one in hook.told()} >=
                {"dan@example.test", "erin@example.test"}, "both are told", PATIENCE * 2)
     eventually(lambda: len(postfix.mail("desk")) == 2, "mail comes")
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_tls(notify, postfix, authority, folder):
+    """Mail and webhook by TLS, with certificates of an authority that is named; no others, and no
+    mail without TLS."""
+    hook = TlsHook(*authority.sign("hook", "IP:127.0.0.1"))
+    try:
+        notify.configure({"notify": {"smtp_tls": "yes", "webhook": hook.url, "tls_ca_file": authority.file}})
+        notify.start()
+        tried = notify.shell("notify", "--test")
+        assert "fail" not in tried and [one["condition"] for one in hook.told()] == list(CONDITIONS)
+        eventually(lambda: len(postfix.mail("desk")) == len(CONDITIONS), "mail comes")
+        assert "with ESMTPS id" in str(postfix.mail("desk")[0]["Received"])
+
+        stranger = Authority(folder, "stranger")
+        notify.configure({"notify": {"tls_ca_file": stranger.file}})
+        tried = json.loads(notify.shell("notify", "--test", "--json", status=1))["tried"]
+        assert tried and not any(one["sent"] for one in tried)
+        assert all("certificate" in one["error"] for one in tried), tried
+    finally:
+        hook.stop()
+    other = TlsHook(*authority.sign("other", "DNS:other.test"))
+    try:
+        notify.configure({"notify": {"tls_ca_file": authority.file, "webhook": other.url,
+                                     "smtp": f"127.0.0.1:{postfix.plain_port}"}})
+        tried = json.loads(notify.shell("notify", "--test", "--json", status=1))["tried"]
+        assert not any(one["sent"] for one in tried), "another name; no STARTTLS"
+    finally:
+        other.stop()
+    assert hook.told() and not other.told() and len(postfix.mail("desk")) == len(CONDITIONS)
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
@@ -322,3 +406,13 @@ def test_wrong_settings(notify, fault, words):
     assert notify.wait() == 78
     assert words in notify.finished_log().replace('"', " ").replace("where=", "").replace(" error= ", " ")
     notify.process = None
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_its_own_mail_would_be_refused(notify):
+    notify.configure({"notify": {"smtp": "127.0.0.1:25"}, "mta": {"forwarding_networks": "127.0.0.0/8"}})
+    done = subprocess.run(notify.command("--check"), text=True, capture_output=True, timeout=PATIENCE,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0 and "notify.smtp" in done.stdout + done.stderr
+    told = " ".join(notify.shell("doctor", "notify").split())
+    assert "mta.forwarding_networks holds its address" in told

@@ -2,6 +2,7 @@
  * bytes that are none of it are passed over. And the terms that records name. */
 #include <string.h>
 
+#include "base/json.h"
 #include "guard/packing.h"
 #include "guard/terms.h"
 #include "store/kept.h"
@@ -74,6 +75,29 @@ START_TEST(test_addresses_and_senders)
     ck_assert_int_eq(identity.channel, CHANNEL_SMTP);
     record.facts_length = 20; /* within the mailbox */
     ck_assert_int_eq(packing_identity(arena, &record, &identity), 0);
+}
+END_TEST
+
+/* The language is kept where it is wanted and was told, and what follows is read behind it. */
+START_TEST(test_language)
+{
+    const bool wanted = _i & 1, told = _i & 2;
+    struct problem problem;
+    rig_begin(BACKEND_SQLITE, DEFAULTS);
+    struct submission submission = submission_with("192.0.2.1", "other@example.test");
+    if (told)
+        ck_assert_int_eq(submission_set_lang(&submission, "pt-BR", 5, &problem), 1);
+    const struct facts counts = {.in_field = {3, 0, 0}, .recipients = 3, .off_domain = 2};
+    struct record record = record_with(
+        &(struct packed_message){.submission = &submission, .facts = &counts,
+                                 .keeps_lang = wanted, .terms = 7}, true);
+    freed_by(json_put) struct json_object *facts = packing_read(&record, terms);
+    ck_assert_str_eq(json_string(facts, "lang", "none"), wanted && told ? "pt-BR" : "none");
+    check(facts, "from", "other@example.test");
+    check(facts, "to", "3");
+    struct packed_identity identity;
+    ck_assert_int_eq(packing_identity(arena, &record, &identity), 1);
+    ck_assert_uint_eq(identity.off_domain, 2);
 }
 END_TEST
 
@@ -220,6 +244,7 @@ int main(void)
     Suite *suite = suite_create("packing");
     TCase *cases = rig_case(suite, "packing");
     tcase_add_loop_test(cases, test_addresses_and_senders, 0, countof(texts));
+    tcase_add_loop_test(cases, test_language, 0, 4);
     tcase_add_test(cases, test_all_of_a_refused_message);
     tcase_add_test(cases, test_any_bytes);
     tcase_add_loop_test(cases, test_terms_of_many, 0, BACKEND_KINDS);

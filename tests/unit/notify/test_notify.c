@@ -120,7 +120,7 @@ static const char *told(void)
         text_addf(&text, " +%d", (int)json_int(notification, "more", 0));
     if (json_is_true(notification, "late"))
         text_add(&text, " late");
-    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_MAIL, notification, true, now_ms),
+    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_MAIL, notification, NOTIFY_SENT, now_ms),
                      NOTIFY_SENT);
     return arena_strdup(arena, text.data);
 }
@@ -132,7 +132,7 @@ static const char *told_user(void)
     if (next == NULL)
         return "";
     freed_by(json_put) struct json_object *mail = json_object_get(next);
-    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_TO_USER, mail, true, now_ms), NOTIFY_SENT);
+    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_TO_USER, mail, NOTIFY_SENT, now_ms), NOTIFY_SENT);
     return arena_printf(arena, "%s %s", json_is_true(mail, "begins") ? "begins" : "ends",
                         json_string(mail, "mailbox", "?"));
 }
@@ -304,6 +304,27 @@ START_TEST(test_held)
 }
 END_TEST
 
+/* Of very many, the others are told of when some were answered. */
+START_TEST(test_very_many_are_held)
+{
+    begin(_i, WITH(BASICS));
+    for (int i = 0; i <= NOTIFY_HELD_MAX; i++)
+        hold(arena_printf(arena, "m%03d@example.test", i), UNUSUAL_HOLD);
+    round_after(ROUND_MS);
+    const char *rest = arena_printf(arena, " m019@example.test +%d",
+                                    NOTIFY_HELD_MAX - NOTIFY_ITEMS_MAX);
+    const char *what = told();
+    ck_assert_str_eq(what + strlen(what) - strlen(rest), rest);
+    count("decisions channel=smtp verdict=held", 1);
+    round_after(INTERVAL_MS);
+    ck_assert_str_eq(told(), "");
+    put_value(VALUE_HELD, "m007@example.test", "", 0); /* answered */
+    count("decisions channel=smtp verdict=held", 1);
+    round_after(INTERVAL_MS);
+    ck_assert_str_eq(told(), arena_printf(arena, "held m%03d@example.test", NOTIFY_HELD_MAX));
+}
+END_TEST
+
 START_TEST(test_left_out_by_the_operator)
 {
     begin(_i, WITH(BASICS, "notify.leave_out=suspension bypassed"));
@@ -395,7 +416,7 @@ START_TEST(test_tries)
     int64_t begun_ms = now_ms;
     const int64_t waits_ms[] = {5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600};
     for (size_t i = 0; i < countof(waits_ms); i++) {
-        ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_WEBHOOK, next, false, now_ms),
+        ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_WEBHOOK, next, NOTIFY_FAILED, now_ms),
                          NOTIFY_FAILED);
         ck_assert_ptr_null(notify_state_due(&state, NOTIFY_BY_WEBHOOK,
                                             now_ms + waits_ms[i] * SECOND_MS - 1));
@@ -403,10 +424,22 @@ START_TEST(test_tries)
         ck_assert_ptr_eq(notify_state_due(&state, NOTIFY_BY_WEBHOOK, now_ms), next);
     }
     now_ms = begun_ms + NOTIFY_GIVE_UP_MS;
-    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_WEBHOOK, next, false, now_ms),
+    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_WEBHOOK, next, NOTIFY_FAILED, now_ms),
                      NOTIFY_GIVEN_UP);
     ck_assert_ptr_null(notify_state_due(&state, NOTIFY_BY_WEBHOOK, now_ms));
     ck_assert_uint_eq(json_object_array_length(notify_state_list(&state, "outbox")), 0);
+}
+END_TEST
+
+START_TEST(test_refused_for_good)
+{
+    begin(_i, WITH(BASICS));
+    suspend(ALICE);
+    round_after(ROUND_MS);
+    struct json_object *next = notify_state_due(&state, NOTIFY_BY_MAIL, now_ms);
+    ck_assert_int_eq(notify_state_tried(&state, NOTIFY_BY_MAIL, next, NOTIFY_GIVEN_UP, now_ms),
+                     NOTIFY_GIVEN_UP);
+    ck_assert_uint_eq(notify_state_waiting(&state, NOTIFY_BY_MAIL).count, 0);
 }
 END_TEST
 
@@ -520,6 +553,37 @@ START_TEST(test_users)
 }
 END_TEST
 
+/* As the last message of the webmail told it, however many the mail server took since. */
+START_TEST(test_language_of_a_user)
+{
+    enum { LOOKED_AT = 64 };
+    struct problem problem;
+    rig_begin(_i, WITH(FOR_USERS));
+    settings_are(WITH(FOR_USERS));
+    now_ms = NOW;
+    ck_assert_int_eq(notify_state_read(&state, store, arena, now_ms), 1);
+    a_round();
+    for (int i = 0; i < 2; i++) {
+        struct submission submission = rig_message(i == 0 ? "first" : "second", 1);
+        ck_assert_int_eq(submission_set_lang(&submission, i == 0 ? "es" : "fr", 2, &problem), 1);
+        ck_assert_int_eq(rig_judge(&submission, now_ms + i).kind, VERDICT_ADMIT);
+    }
+    rig_send("without", LOOKED_AT - 1, now_ms + 2, 1);
+    for (int round = 0; round < 3; round++) {
+        if (round == 1)
+            lift(ALICE);
+        else
+            suspend(ALICE);
+        round_after(ROUND_MS);
+        struct json_object *mail = notify_state_due(&state, NOTIFY_TO_USER, now_ms);
+        ck_assert_str_eq(json_string(mail, "lang", "none"), round < 2 ? "fr" : "none");
+        ck_assert_str_ne(told_user(), "");
+        if (round == 1)
+            rig_send("more", 1, now_ms, 0);
+    }
+}
+END_TEST
+
 START_TEST(test_users_who_are_not_told)
 {
     begin(_i, WITH(BASICS));
@@ -581,17 +645,20 @@ int main(void)
     tcase_add_loop_test(cases, test_counters, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_complaints, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_very_many_are_held, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_left_out_by_the_operator, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_interval, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_per_hour, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many_at_once, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_outbox_is_full, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_tries, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refused_for_good, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_one_leads, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_too_long, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_way_is_given_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_language_of_a_user, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users_who_are_not_told, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_digest, 0, BACKEND_KINDS);
     return backends_run(suite);

@@ -141,6 +141,26 @@ START_TEST(test_user)
 }
 END_TEST
 
+/* The user's own, where there is one. */
+START_TEST(test_language_of_the_user)
+{
+    static const struct {
+        const char *lang, *first, *second;
+    } cases[] = {{"\"fr-CA\"", "Bonjour", NULL}, {"\"en\"", "Hello", NULL},
+                 {"\"DE\"", "Guten Tag", NULL}, {"\"it\"", "Guten Tag", "Hello"},
+                 {"\"\"", "Guten Tag", "Hello"}, {"null", "Guten Tag", "Hello"}};
+    const char *subject;
+    begin_with(WITH(BASICS));
+    const char *body =
+        user_mail(arena_printf(texts, "\"lang\":%s,\"begins\":false", cases[_i].lang), &subject);
+    ck_assert_ptr_eq(strstr(body, cases[_i].first), body);
+    if (cases[_i].second != NULL)
+        has(body, cases[_i].second);
+    else
+        lacks(body, "----");
+}
+END_TEST
+
 /* Each cause, in each language: no text is missing. */
 START_TEST(test_user_in_all_languages)
 {
@@ -231,6 +251,28 @@ START_TEST(test_requires)
 }
 END_TEST
 
+/* Its own mail is refused where a network of forwarders holds this machine. */
+START_TEST(test_is_forwarded)
+{
+    static const struct {
+        const char *smtp, *networks;
+        bool is;
+    } cases[] = {{"127.0.0.1:25", "127.0.0.0/8", true}, {"127.0.0.1:25", "127.0.0.1", true},
+                 {"localhost:25", "127.0.0.1", true},   {"[::1]:25", "::1", true},
+                 {"localhost:25", "::1", true},         {"[::1]:25", "127.0.0.1", false},
+                 {"127.0.0.1:25", "127.0.0.2", false},  {"mx.example.test:25", "127.0.0.1", false},
+                 {"127.0.0.1:25", "none", false}};
+    char smtp[64], networks[64];
+    snprintf(smtp, sizeof smtp, "notify.smtp=%s", cases[_i].smtp);
+    snprintf(networks, sizeof networks, "mta.forwarding_networks=%s", cases[_i].networks);
+    begin_with(WITH(BASICS, smtp, networks));
+    ck_assert_int_eq(notify_send_is_forwarded(settings), cases[_i].is);
+    end();
+    begin_with(WITH(smtp, networks)); /* it sends no mail */
+    ck_assert(!notify_send_is_forwarded(settings));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("notify_text");
@@ -239,10 +281,12 @@ int main(void)
     tcase_add_loop_test(cases, test_each_condition, 0, NOTIFY_CONDITION_COUNT);
     tcase_add_test(cases, test_suspension);
     tcase_add_test(cases, test_user);
+    tcase_add_loop_test(cases, test_language_of_the_user, 0, 6);
     tcase_add_loop_test(cases, test_user_in_all_languages, 0, 4);
     tcase_add_test(cases, test_mail);
     tcase_add_test(cases, test_subject_that_is_broken);
     tcase_add_test(cases, test_signature);
     tcase_add_loop_test(cases, test_requires, 0, 3);
+    tcase_add_loop_test(cases, test_is_forwarded, 0, 9);
     return backends_run(suite);
 }
