@@ -23,7 +23,7 @@ comma := ,
 B := build$(if $(SAN),/$(subst $(comma),-,$(SAN)))
 
 VERSION := 0.2
-PACKAGES := gmime-3.0 json-c hiredis openssl sqlite3 libsodium libidn2
+PACKAGES := gmime-3.0 json-c hiredis openssl sqlite3 libsodium libidn2 libseccomp
 PACKAGES_CPPFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 PACKAGES_LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/listen.h"
+#include "daemon/sandbox.h"
 
 enum { FINISH_MS = 10 * 1000 };
 
@@ -39,6 +40,14 @@ static const char *mode_of(const struct daemon_program *daemon_program,
     bool observes = daemon_program->observes != NULL ? daemon_program->observes(settings)
                                                      : settings->guard_mode == MODE_OBSERVE;
     return observes ? "observe" : "enforce";
+}
+
+static void give_up(const struct settings *settings)
+{
+    struct problem problem;
+    if (sandbox_enter(settings, &problem) < 1)
+        log_line(LOG_WARNING_LEVEL, "no system calls are given up", "where", problem.where, "error",
+                 problem.text, NULL);
 }
 
 static int serve(const struct daemon_program *daemon_program,
@@ -104,6 +113,7 @@ static int run(const struct daemon_program *daemon_program, const struct program
     daemon.listen_fd = -1;
     if (!open_socket(daemon_program, &daemon, &where))
         return PROGRAM_FAILED;
+    give_up(daemon.settings);
     freed_by(recorder_stop) struct recorder *recorder = recorder_start(store);
     daemon.recorder = recorder;
     int status = serve(daemon_program, options, &daemon, where);

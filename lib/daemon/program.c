@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/program_check.h"
+#include "daemon/sandbox.h"
 #include "message/address.h"
 
 /* ---- options --------------------------------------------------------------------- */
@@ -231,6 +232,14 @@ static int refuse_start(const char *where, const char *error)
     return PROGRAM_CONFIG;
 }
 
+const char *program_store_advice(const struct settings *settings)
+{
+    const char *url = settings->store_url;
+    bool by_network = strncmp(url, "redis", strlen("redis")) == 0 &&
+                      strncmp(url, "redis+unix", strlen("redis+unix")) != 0;
+    return by_network ? "; a public address has to be among IPAddressAllow= of the unit" : "";
+}
+
 struct store_options program_store_options(const struct settings *settings)
 {
     return (struct store_options){
@@ -266,9 +275,11 @@ int program_open(const struct program *program, const struct settings *settings,
     int answer = store_examine(*store_r, &made);
     if (answer == 0)
         return refuse_start("store.url", store_error(*store_r));
-    if (answer < 0)
-        log_line(LOG_ERROR_LEVEL, "store does not answer at the start", "error",
-                 store_error(*store_r), NULL);
+    if (answer < 0) {
+        freed_by(free_string) char *error =
+            xasprintf("%s%s", store_error(*store_r), program_store_advice(settings));
+        log_line(LOG_ERROR_LEVEL, "store does not answer at the start", "error", error, NULL);
+    }
     if (made)
         log_line(LOG_INFO_LEVEL, "new and empty database", "url", settings->store_url, NULL);
     return status;
@@ -304,13 +315,27 @@ static void tell_differences(const struct program *program, const struct setting
     }
 }
 
+/* As program_load. */
+static int load_again(const struct program_options *options, struct settings **settings_r,
+                      struct catalogue **catalogue_r, struct faults *faults_r)
+{
+    if (program_load(options, settings_r, catalogue_r, faults_r) < 1)
+        return 0;
+    if (sandbox_permits(*settings_r, &faults_r->first[0]) == 1)
+        return 1;
+    faults_r->count = 1;
+    settings_free(settings_r);
+    catalogue_free(catalogue_r);
+    return 0;
+}
+
 static void reload(const struct program *program, const struct program_options *options,
                    struct guard *guard)
 {
     struct settings *settings = NULL;
     struct catalogue *catalogue = NULL;
     struct faults faults;
-    if (program_load(options, &settings, &catalogue, &faults) < 1) {
+    if (load_again(options, &settings, &catalogue, &faults) < 1) {
         for (size_t i = 0; i < kept_faults(&faults); i++)
             log_line(LOG_ERROR_LEVEL, "settings are refused, the old ones stay", "where",
                      faults.first[i].where, "error", faults.first[i].text, NULL);

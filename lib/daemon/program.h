@@ -93,6 +93,9 @@ int program_begin(const struct program *program, int argc, char **argv,
 
 /* How the store is used. */
 struct store_options program_store_options(const struct settings *settings);
+/* What may be the reason where a store does not answer that is asked over the network, as the end of
+ * a sentence; "" where it is not. */
+const char *program_store_advice(const struct settings *settings);
 /* Opens the secret of a program that `seals_links`, examines its other one, and opens the store. -1:
  * go on with both; or the exit status, and each reason that stands against a start has been logged.
  * A store that does not answer now is logged, and no reason. */

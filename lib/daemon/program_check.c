@@ -250,7 +250,8 @@ static void check_store(struct checking *checking)
     if (answer == 0)
         refuse(checking, problem.where, problem.text);
     else if (answer < 0)
-        warn(checking, "%s: does not answer now: %s", problem.where, problem.text);
+        warn(checking, "%s: does not answer now: %s%s", problem.where, problem.text,
+             program_store_advice(settings));
     else if (problem.text[0] != '\0')
         program_tell(checking->program->name, "%s: %s", problem.where, problem.text);
 }

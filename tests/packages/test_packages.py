@@ -82,11 +82,14 @@ def test_an_install_starts_nothing_and_its_settings_are_right():
     install(package("sendguard"))
     assert owner(CONF) == "root:sendguard 640" and owner(STATE) == "sendguard:sendguard 700"
     assert pwd.getpwnam("sendguard").pw_shell in ("/usr/sbin/nologin", "/bin/false")
-    for service in (*SERVICES, "sendguard-feedback", "sendguard-auth"):
+    units = re.findall(r"systemd/system/(sendguard-[a-z]+\.(?:service|socket))$", run("dpkg", "-L", "sendguard"), re.M)
+    assert len(units) == 8, units
+    for service in units:
         assert not is_active(service)
         assert run("systemctl", "is-enabled", service, check=False).strip() == "disabled"
     for service in SERVICES:
         run(f"/usr/sbin/{service}", "--check")
+    assert run("sendguard-postqueue", "--version").startswith("sendguard-postqueue ")
     assert run("sendguard", "config", "-n") is not None
     assert not list(STATE.iterdir())
     run("apt-get", "-qy", "purge", "sendguard")

@@ -324,6 +324,55 @@ def test_modes_and_owners(running):
     assert (mode("/run/sendguard"), owner("/run/sendguard")) == (0o755, "root:root")
 
 
+# Of systemd's points, of which 10 is a program that may do everything. One that asks other people's
+# servers has the network; the log's reader sees whose files these are, and has their group; Postfix'
+# own commands want root.
+EXPOSED = {**dict.fromkeys(SERVICES, 1.0), "sendguard-notify": 1.1, "sendguard-feedback": 1.5,
+           "sendguard-postqueue@1": 1.6}
+
+
+@pytest.mark.parametrize("unit", EXPOSED)
+def test_how_exposed_a_unit_is(unit):
+    shown = run("systemd-analyze", "security", "--no-pager", f"{unit}.service").stdout
+    [level] = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", shown)
+    assert float(level) <= EXPOSED[unit], shown
+
+
+def test_a_store_at_a_public_address_wants_a_drop_in():
+    """Only local and private addresses are reached without one, which the units say."""
+    run("ip", "address", "add", "203.0.113.5/32", "dev", "lo")
+    server = subprocess.Popen(["redis-server", "--bind", "203.0.113.5", "--port", "6390", "--save", "",
+                               "--protected-mode", "no"], stdout=subprocess.DEVNULL)
+    try:
+        configure(web={"listen": WEB}, store={"url": "redis://203.0.113.5:6390/0", "timeout": "1s"})
+        start("sendguard-fcgi")
+        eventually(lambda: re.search(r"203.0.113.5:6390: .*IPAddressAllow=", log()), "it is said what to set")
+        stop("sendguard-fcgi")
+        os.makedirs("/run/systemd/system/sendguard-fcgi.service.d", exist_ok=True)
+        pathlib.Path("/run/systemd/system/sendguard-fcgi.service.d/store.conf").write_text(
+            "[Service]\nIPAddressAllow=203.0.113.5\n")
+        systemctl("daemon-reload")
+        LOG.write_text("")
+        start("sendguard-fcgi")
+        assert submit() == 200, log()
+    finally:
+        stop("sendguard-fcgi")
+        shutil.rmtree("/run/systemd/system/sendguard-fcgi.service.d", ignore_errors=True)
+        systemctl("daemon-reload")
+        server.terminate()
+        server.wait(PATIENCE)
+
+
+def test_a_started_program_gives_up_what_it_may_under_its_unit(running):
+    """tests/blackbox/test_sandbox.py tries what that is."""
+    assert "given up" not in log()
+    for unit in UNITS:
+        for thread in pathlib.Path(f"/proc/{show(unit, 'MainPID')[0]}/task").iterdir():
+            status = (thread / "status").read_text()
+            assert re.search(r"^Seccomp:\s+2$", status, re.M), status
+            assert re.search(r"^CapEff:\s+0+$", status, re.M), status
+
+
 def test_the_programs_belong_to_no_group_but_their_own(running):
     own = grp.getgrnam("sendguard").gr_gid
     for unit in UNITS:
