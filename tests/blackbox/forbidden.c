@@ -1,7 +1,9 @@
 /* Preloaded into a program by test_sandbox.py: at SIGUSR1 it tries, from inside, what somebody who took
- * the program over would try, and writes a line for each to the file FORBIDDEN_LOG names. */
+ * the program over would try, and writes a line for each to the file that FORBIDDEN_LOG names. Where
+ * a call were not forbidden it would fail in another way, or change nothing: tests run as root. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +24,7 @@ static void tell(const char *what, long result)
 
 static void try_programs(void)
 {
-    char *const words[] = {"/bin/true", NULL};
+    char *const words[] = {"", NULL};
     pid_t child = fork();
     if (child == 0)
         _exit(0);
@@ -33,11 +35,9 @@ static void try_programs(void)
     if (child == 0)
         _exit(0);
     tell("clone", child);
-    if (child > 0) { /* execve would end this program */
+    if (child > 0)
         waitpid(child, NULL, 0);
-        return;
-    }
-    tell("execve", execve(words[0], words, environ));
+    tell("execve", execve("", words, environ));
 }
 
 static void try_all(int signal)
@@ -45,15 +45,15 @@ static void try_all(int signal)
     (void)signal;
     char byte;
     try_programs();
-    tell("ptrace", ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
-    tell("process_vm_readv", syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0));
-    tell("unshare", unshare(CLONE_NEWUSER));
-    tell("mount", syscall(SYS_mount, "none", "/proc", "tmpfs", 0, ""));
+    tell("ptrace", ptrace(PTRACE_ATTACH, INT_MAX, NULL, NULL));
+    tell("process_vm_readv", syscall(SYS_process_vm_readv, INT_MAX, NULL, 0, NULL, 0, 0));
+    tell("unshare", unshare(0));
+    tell("mount", syscall(SYS_mount, NULL, NULL, NULL, 0, NULL));
     tell("bpf", syscall(SYS_bpf, 0, NULL, 0));
     tell("io_uring_setup", syscall(SYS_io_uring_setup, 1, &byte));
     tell("packets", socket(AF_PACKET, SOCK_RAW, 0));
     tell("vsock", socket(AF_VSOCK, SOCK_STREAM, 0));
-    tell("setuid", setuid(1));
+    tell("setuid", setuid((uid_t)-1));
     tell("ip", socket(AF_INET, SOCK_STREAM, 0));
     tell("end", 0);
     close(out);
