@@ -156,7 +156,7 @@ static int read_submission(struct endpoint_exchange *exchange, struct problem *p
                                            exchange->submission.mailbox, exchange->now_ms))
         return problem_set(problem, 429, "hints", "are asked for too often, for this mailbox");
     set_id(exchange);
-    if (exchange->submission.recipient_count == 0 && !request->dry_run)
+    if (exchange->submission.recipient_count == 0 && !request->hints)
         return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
     exchange->to_judge = true;
     return 1;

@@ -6,19 +6,22 @@
 
 enum { TIME_BITS = 48, ROOM_MS = HINTS_AT_ONCE * HINTS_EACH_MS };
 
-static uint64_t hash_of(const char *mailbox)
+_Static_assert(sizeof((struct hint_limit *)0)->key == crypto_shorthash_KEYBYTES, "a key for it");
+_Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a number of 64 bits");
+
+void hint_limit_init(struct hint_limit *limit) { crypto_shorthash_keygen(limit->key); }
+
+static uint64_t hash_of(const struct hint_limit *limit, const char *mailbox)
 {
-    unsigned char bytes[crypto_generichash_BYTES_MIN];
     uint64_t hash;
-    crypto_generichash(bytes, sizeof bytes, (const unsigned char *)mailbox, strlen(mailbox), NULL,
-                       0);
-    memcpy(&hash, bytes, sizeof hash);
+    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)mailbox, strlen(mailbox),
+                     limit->key);
     return hash;
 }
 
 bool hint_limit_take(struct hint_limit *limit, const char *mailbox, int64_t now_ms)
 {
-    uint64_t hash = hash_of(mailbox), whose = hash >> TIME_BITS;
+    uint64_t hash = hash_of(limit, mailbox), whose = hash >> TIME_BITS;
     _Atomic uint64_t *slot = &limit->slots[hash % HINT_SLOTS];
     uint64_t seen = atomic_load(slot), next;
     do {

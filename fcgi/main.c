@@ -33,6 +33,7 @@ static void *start(const struct daemon *daemon)
     struct endpoint_program *serving = xcalloc(1, sizeof *serving);
     serving->endpoint = (struct endpoint){
         .guard = daemon->guard, .store = daemon->store, .recorder = daemon->recorder};
+    hint_limit_init(&serving->endpoint.hint_limit);
     serving->service = service_start(&serving->endpoint, daemon->listen_fd,
                                      (int)daemon->settings->fcgi_threads, clock_monotonic_ms);
     return serving;

@@ -117,7 +117,8 @@ int desk_lock_signins(const struct desk *desk, const char *mailbox, int64_t now_
                       struct problem *problem) must_check;
 
 /* The user ends a first suspension for volume, once in 30 days, and gets suspension.unpause_messages
- * more messages and recipients for a day. 1; 0 with *problem (409); -1: not known, it may be used up. */
+ * more messages and recipients for a day. 1; 0 with *problem (409); -1: not known. What a kill has
+ * left half done is taken up a minute later. */
 int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
                  struct problem *problem) must_check;
 

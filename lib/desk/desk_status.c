@@ -392,8 +392,8 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
         return -1;
     desk_add_contact(view, contact);
     json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspensions));
-    desk_unpause_add(&context, mailbox, &forecast.account.suspensions, view);
-    if (desk_appeal_add(&context, mailbox, &forecast.account.suspensions, false, view) < 0 ||
+    if (desk_unpause_add(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
+        desk_appeal_add(&context, mailbox, &forecast.account.suspensions, false, view) < 0 ||
         desk_lock_add_own(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
         desk_held_add_own(&context, mailbox, view) < 0)
         return -1;

@@ -1,5 +1,6 @@
 #include "desk/desk_unpause.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,8 @@
 #include "guard/guard.h"
 #include "store/adjustments.h"
 #include "store/kept.h"
+
+enum { ATTEMPTS = 20 };
 
 static const enum rule rules[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMAIN_PER_DAY};
 
@@ -21,37 +24,91 @@ static bool has_extra(const struct context *context, const char *mailbox)
     return false;
 }
 
-/* The first for volume in 30 days, which a limit brought, and no other beside it. */
-static bool may_end(const struct context *context, const char *mailbox,
-                    const struct suspensions *suspensions)
+/* The one pause that its user ends is kept with its id and when that began, so that who comes after
+ * a kill between the steps goes on, and another pause within 30 days is left alone. */
+#define CLAIM "unpause:%s" /* the mailbox */
+#define CLAIM_MS MINUTE_MS /* who has begun it is dead by then */
+
+enum claimed { CLAIM_FREE, CLAIM_LEFT, CLAIM_TAKEN }; /* left: of this pause, by one that is dead */
+
+static const char *claim_text(const struct context *context, const struct suspension *pause)
 {
-    const struct suspension *only = &suspensions->of[0];
-    return context->settings->unpause_messages != LIMIT_OFF && suspensions->count == 1 &&
-           only->cause == CAUSE_VOLUME && only->offence == 1 &&
-           strcmp(only->by, SUSPENSION_BY_GUARD) == 0 && !has_extra(context, mailbox);
+    return arena_printf(context->arena, "%" PRId64 " %" PRId64, pause->id, context->now_ms);
 }
 
-void desk_unpause_add(const struct context *context, const char *mailbox,
-                      const struct suspensions *suspensions, struct json_object *view)
+/* *before_r: what is kept, where it is left. 1 or -1. */
+static int read_claim(const struct context *context, const char *mailbox,
+                      const struct suspension *pause, enum claimed *claimed_r,
+                      const char **before_r)
 {
-    json_add_bool(view, "can_unpause", may_end(context, mailbox, suspensions));
+    struct kept kept;
+    int64_t id, begun_ms;
+    int found = store_kept(context->desk->store, context->arena, KEPT_TRIES,
+                           arena_printf(context->arena, CLAIM, mailbox), context->now_ms, &kept);
+    if (found < 0)
+        return -1;
+    bool of_this = found > 0 &&
+                   sscanf(kept.value, "%" SCNd64 " %" SCNd64, &id, &begun_ms) == 2 &&
+                   id == pause->id;
+    *claimed_r = found == 0                                                  ? CLAIM_FREE
+                 : of_this && !window_holds(begun_ms, CLAIM_MS, context->now_ms) ? CLAIM_LEFT
+                                                                             : CLAIM_TAKEN;
+    *before_r = of_this ? kept.value : NULL;
+    return 1;
+}
+
+/* The first for volume in 30 days, which a limit brought, and no other beside it. 1, 0 or -1. */
+static int may_end(const struct context *context, const char *mailbox,
+                   const struct suspensions *suspensions, enum claimed *claimed_r,
+                   const char **before_r)
+{
+    const struct suspension *only = &suspensions->of[0];
+    if (context->settings->unpause_messages == LIMIT_OFF || suspensions->count != 1 ||
+        only->cause != CAUSE_VOLUME || only->offence != 1 ||
+        strcmp(only->by, SUSPENSION_BY_GUARD) != 0)
+        return 0;
+    if (read_claim(context, mailbox, only, claimed_r, before_r) < 0)
+        return -1;
+    return *claimed_r == CLAIM_LEFT ||
+           (*claimed_r == CLAIM_FREE && !has_extra(context, mailbox));
+}
+
+int desk_unpause_add(const struct context *context, const char *mailbox,
+                     const struct suspensions *suspensions, struct json_object *view)
+{
+    enum claimed claimed;
+    const char *before;
+    int may = may_end(context, mailbox, suspensions, &claimed, &before);
+    if (may < 0)
+        return -1;
+    json_add_bool(view, "can_unpause", may > 0);
     json_add_int(view, "unpause_messages",
                  context->settings->unpause_messages == LIMIT_OFF
                      ? 0
                      : context->settings->unpause_messages);
+    return 1;
 }
 
-/* 1 it is this one's; 0 another one had it within 30 days; -1. */
-static int claim(const struct context *context, const char *mailbox)
+/* 1 it is this one's; 0 another one was first, or had it within 30 days; -1. */
+static int claim(const struct context *context, const char *mailbox,
+                 const struct suspensions *suspensions)
 {
-    freed_by(free_string) char *tries = xasprintf("unpause:%s", mailbox);
-    uint32_t count;
-    int64_t free_at_ms;
-    return store_try(context->desk->store, tries, context->now_ms, OFFENCES_REMEMBERED_MS, 1, &count,
-                     &free_at_ms);
+    enum claimed claimed;
+    const char *before;
+    int may = may_end(context, mailbox, suspensions, &claimed, &before);
+    if (may < 1)
+        return may;
+    struct store *store = context->desk->store;
+    const struct kept kept = {.key = arena_printf(context->arena, CLAIM, mailbox),
+                              .value = claim_text(context, &suspensions->of[0]),
+                              .until_ms = context->now_ms + OFFENCES_REMEMBERED_MS};
+    return claimed == CLAIM_LEFT
+               ? store_keep_over(store, KEPT_TRIES, &kept, before, context->now_ms, NULL)
+               : store_keep_new(store, KEPT_TRIES, &kept, context->now_ms, NULL);
 }
 
-/* The counts stay, so there is no room but what is added, and added before the pause ends. */
+/* The counts stay, so there is no room but what is added, and added before the pause ends. What staff
+ * adds meanwhile is room as well. 1 or -1. */
 static int add_room(const struct context *context, const char *mailbox,
                     const struct action *action)
 {
@@ -62,7 +119,18 @@ static int add_room(const struct context *context, const char *mailbox,
                                          .until_ms = context->now_ms + DAY_MS};
         snprintf(changes[i].subject, sizeof changes[i].subject, "%s", mailbox);
     }
-    return store_adjust_after(context->desk->store, changes, countof(changes), INT64_MAX, action);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        int64_t newest;
+        if (guard_renew_limits(context->desk->guard, &newest) < 0)
+            return -1;
+        if (has_extra(context, mailbox))
+            return 1;
+        int added = store_adjust_after(context->desk->store, changes, countof(changes), newest,
+                                       action);
+        if (added != 0)
+            return added;
+    }
+    return -1;
 }
 
 int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
@@ -75,7 +143,7 @@ int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
     if (guard_renew_limits(desk->guard, &unimportant) < 0 ||
         store_account(desk->store, context.arena, mailbox, now_ms, &account) < 0)
         return -1;
-    int result = may_end(&context, mailbox, &account.suspensions) ? claim(&context, mailbox) : 0;
+    int result = claim(&context, mailbox, &account.suspensions);
     if (result == 0)
         return problem_set(problem, 409, "mailbox", "there is no pause that its user may end");
     if (result > 0)

@@ -275,6 +275,17 @@ static enum unusual_action unusual_action(const struct settings *settings, enum 
     }
 }
 
+/* By which a message that is deferred is known when it is tried again: its recipients, as elsewhere. */
+static uint64_t hash_of_hashes(const uint64_t *hashes, size_t count)
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)hashes, count * sizeof hashes[0],
+                       NULL, 0);
+    memcpy(&number, hash, sizeof number);
+    return number & ((UINT64_C(1) << PROFILE_HASH_BITS) - 1);
+}
+
 /* What enters the profile of its mailbox. The address of a webmail host is all its users'. */
 static void prepare_profile(struct judgement *judgement, struct judgement_lists *lists,
                             struct judge_request *request)
@@ -296,6 +307,8 @@ static void prepare_profile(struct judgement *judgement, struct judgement_lists 
         .action = unusual_action(settings, submission->channel),
     };
     profile->recipients = profiled_recipients(judgement, lists, &profile->recipient_count);
+    if (profile->action == UNUSUAL_DEFER)
+        profile->tried = hash_of_hashes(profile->recipients, profile->recipient_count);
     request->profile = profile;
 }
 

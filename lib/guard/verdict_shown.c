@@ -336,11 +336,25 @@ static void add_hint_of_reason(const struct showing *showing, struct json_object
     json_object_array_add(hints, hint);
 }
 
-static void add_hint(struct json_object *hints, const char *text)
+static struct json_object *add_hint(struct json_object *hints, const char *text)
 {
     struct json_object *hint = json_object_new_object();
     json_add_string(hint, "text", text);
     json_object_array_add(hints, hint);
+    return hint;
+}
+
+static void add_hint_of_unread(const struct showing *showing, struct json_object *hints,
+                               const struct unread_recipient *unread)
+{
+    freed_by(json_put) struct json_object *facts = json_object_new_object();
+    json_add_string(facts, "entry", unread->quoted);
+    /* as it is: a '<' in it begins no markup */
+    struct json_object *hint =
+        add_hint(hints, catalogue_text(showing->reader.catalogue, showing->arena,
+                                       showing->reader.language, "hint.unread", facts));
+    json_add_string(hint, "field", field_names[unread->field]);
+    json_add_int(hint, "entry", (int64_t)unread->entry);
 }
 
 /* That there is little room, from four fifths on. */
@@ -380,6 +394,8 @@ static void add_hints(const struct showing *showing, const char *headline)
                             ? headline
                             : arena_printf(showing->arena, "%s. %s", headline,
                                            text_with(showing, "hint.drafts", NULL)));
+    for (size_t i = 0; i < verdict->submission->unread_count; i++)
+        add_hint_of_unread(showing, hints, &verdict->submission->unread[i]);
     for (size_t i = 0; i < verdict->reason_count && i < HINTS_MAX; i++) {
         const struct objection *objection = &verdict->reasons[i].objection;
         if (objection_refuses(objection) &&

@@ -14,6 +14,7 @@
  *
  * A hint is {"text":…}, and of a rule that the message breaks also "rule", "field" (the one to mend,
  * or "from"), "domain" and "recipient" (key form) where it has one. Of recipients HINTS_MAX at most.
+ * Of an entry that is no address it has "field" and "entry", its place in that list, from 0.
  *
  * All of it is plain text. */
 #ifndef SENDGUARD_VERDICT_SHOWN_H

@@ -59,19 +59,24 @@ int submission_json_set(struct submission *submission, enum submission_member me
     }
 }
 
-/* One entry of an array: one recipient. */
+/* One entry of an array: one recipient. While it is typed, one that cannot be read keeps nobody from
+ * what is told of the others. */
 static int add_entry(struct submission *submission, enum submission_member member,
                      struct json_object *entry, size_t index, struct problem *problem)
 {
     const char *name = submission_json_members[member].name;
-    int added = json_object_is_type(entry, json_type_string)
-                    ? submission_add_recipient(submission, submission_json_field(member),
-                                               json_object_get_string(entry),
-                                               (size_t)json_object_get_string_len(entry), problem)
-                    : problem_set(problem, 400, name, "expected a string with one recipient");
-    if (!added && problem->status == 400)
+    const char *text = json_object_get_string(entry);
+    size_t length = (size_t)json_object_get_string_len(entry);
+    enum field field = submission_json_field(member);
+    if (!json_object_is_type(entry, json_type_string))
+        problem_set(problem, 400, name, "expected a string with one recipient");
+    else if (submission_add_recipient(submission, field, text, length, problem))
+        return 1;
+    else if (problem->status == 400 && submission->hints)
+        return submission_pass_over(submission, field, index, text, length), 1;
+    if (problem->status == 400)
         snprintf(problem->where, sizeof problem->where, "%s[%zu]", name, index);
-    return added;
+    return 0;
 }
 
 static int set_value(struct submission *submission, enum submission_member member,

@@ -317,3 +317,17 @@ int submission_add_recipient(struct submission *submission, enum field field, co
     return problem_set(problem, 400, place, "%s holds more than one recipient",
                        address_quote(quoted, (struct address_entry){text, length}));
 }
+
+void submission_pass_over(struct submission *submission, enum field field, size_t entry,
+                          const char *text, size_t length)
+{
+    char quoted[ADDRESS_QUOTE_SIZE];
+    if (submission->unread == NULL)
+        submission->unread = arena_alloc(submission->arena,
+                                         SUBMISSION_MAX_UNREAD * sizeof *submission->unread);
+    if (submission->unread_count == SUBMISSION_MAX_UNREAD)
+        return;
+    address_quote(quoted, (struct address_entry){text, length});
+    submission->unread[submission->unread_count++] = (struct unread_recipient){
+        .field = field, .entry = entry, .quoted = arena_strdup(submission->arena, quoted)};
+}

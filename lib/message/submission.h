@@ -21,6 +21,7 @@ enum {
     SUBMISSION_MAX_ADDRESS_BYTES = 1024 * 1024, /* of all recipients as written */
     SUBMISSION_MAX_FROM = 100,                   /* addresses of a From header */
     SUBMISSION_MAX_ID_BYTES = 998,              /* one header line, RFC 5322 section 2.1.1 */
+    SUBMISSION_MAX_UNREAD = 20,
     ADDRESS_MAX_BYTES = 254,                    /* of a path of 256, RFC 5321 section 4.5.3.1.3 */
 };
 
@@ -32,6 +33,13 @@ struct recipient {
     uint32_t form;          /* a hash of the address as written: a mail server is given Bob@x.test
                                and bob@x.test, which have one key, as two recipients */
     enum field field;
+};
+
+/* An entry of a list of recipients that is no address. */
+struct unread_recipient {
+    enum field field;
+    size_t entry;       /* of the list, from 0 */
+    const char *quoted; /* in quotation marks, shortened */
 };
 
 struct submission {
@@ -55,6 +63,8 @@ struct submission {
                               its link tells so (guard/token.h) */
     bool hints;           /* of a dry run by a webmail, whose user is writing the message: what to tell
                              meanwhile (guard/verdict_shown.h) */
+    struct unread_recipient *unread; /* of hints: what is passed over; NULL: nothing */
+    size_t unread_count;             /* SUBMISSION_MAX_UNREAD at most */
     bool form;            /* recipients come from a form that a webmail reads too: what it could read
                              otherwise is refused (a backslash in quotation marks, and its like) */
     uint32_t unnamed;     /* further recipients of which only the number is known: counted as
@@ -112,6 +122,11 @@ int submission_add_key(struct submission *submission, enum field field, const ch
  * array: 400 when there are more. */
 int submission_add_recipient(struct submission *submission, enum field field, const char *text,
                              size_t length, struct problem *problem) must_check;
+
+/* That entry of the list, which was refused just now, is passed over: `unread` has it, unless it is
+ * full. */
+void submission_pass_over(struct submission *submission, enum field field, size_t entry,
+                          const char *text, size_t length);
 
 /* One address (local@domain, nothing around it) in key form: lower case, the
  * domain as A-label (IDNA 2008; one that is all ASCII and a host name stays as it is), at most

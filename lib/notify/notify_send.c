@@ -314,8 +314,8 @@ int notify_send_webhook(const struct settings *settings, const char *body, const
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "Sendguard/" SENDGUARD_VERSION);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    if (!perform(curl, where, problem))
-        return 0;
+    if (!perform(curl, where, problem) && transfer.answered <= ANSWER_MAX)
+        return 0; /* else its status has come, and it just does not end */
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     return (status >= 200 && status <= 299) ||
            problem_set(problem, 0, where, "answers with HTTP status %ld", status);

@@ -42,6 +42,8 @@ int held_get(struct arena *arena, const void *bytes, size_t length, struct held 
     struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
     if (!read_head(&rest, held_r))
         return 0;
+    if (held_r->action != UNUSUAL_HOLD)
+        return 1;
     struct held_message *messages = arena_alloc(
         arena, ((size_t)(rest.end - rest.next) / HELD_MESSAGE_BYTES + 1) * sizeof messages[0]);
     while (rest.next != NULL && rest.next < rest.end) {
@@ -101,8 +103,21 @@ static struct held with(const struct held *held, const struct unusual *unusual, 
     return more;
 }
 
+/* Whether one that is deferred was deferred before; else it is listed. */
+static bool was_tried(struct text *listed, uint64_t tried)
+{
+    uint8_t bytes[HELD_TRIED_BYTES];
+    packed_put(bytes, tried, sizeof bytes);
+    for (size_t at = 0; at + sizeof bytes <= listed->length; at += sizeof bytes)
+        if (memcmp(listed->data + at, bytes, sizeof bytes) == 0)
+            return true;
+    if (listed->length < HELD_LISTED_MAX * sizeof bytes)
+        text_add_bytes(listed, (const char *)bytes, sizeof bytes);
+    return false;
+}
+
 bool held_add(struct text *kept, const struct unusual *unusual, int64_t at_ms,
-              const struct held_message *message)
+              const struct held_message *message, uint64_t tried)
 {
     struct packed_rest rest = {(const uint8_t *)kept->data,
                                (const uint8_t *)kept->data + kept->length};
@@ -116,7 +131,8 @@ bool held_add(struct text *kept, const struct unusual *unusual, int64_t at_ms,
         text_add_bytes(&listed, (const char *)rest.next, (size_t)(rest.end - rest.next));
     else
         held = (struct held){0};
-    held = with(&held, unusual, at_ms, !waits || message != NULL);
+    bool again = unusual->action == UNUSUAL_DEFER && was_tried(&listed, tried);
+    held = with(&held, unusual, at_ms, !again && (!waits || message != NULL));
     text_clear(kept);
     put_head(kept, &held);
     text_add_bytes(kept, text_string(&listed), listed.length);

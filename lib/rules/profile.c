@@ -290,29 +290,40 @@ static struct profile_network *place_for_network(struct profile_head *head)
     return &head->networks[oldest];
 }
 
-/* Enters the network of a message. Whether anything changes; *new_r: it was first seen less than 24 h
- * ago. */
+static struct profile_network *find_network(struct profile_head *head, uint64_t hash)
+{
+    for (size_t i = 0; i < head->network_count; i++)
+        if (head->networks[i].hash == hash)
+            return &head->networks[i];
+    return NULL;
+}
+
+/* The network of a message: whether what is kept of it changes, to *network_r; *new_r: it was first
+ * seen less than 24 h ago. */
 static bool look_at_network(struct profile_head *head, const struct profile_message *message,
-                            bool *new_r)
+                            struct profile_network *network_r, bool *new_r)
 {
     int64_t today = day_of(message->at_ms);
-    struct profile_network *network = NULL;
     *new_r = false;
     if (message->network == 0)
         return false;
-    for (size_t i = 0; i < head->network_count && network == NULL; i++)
-        if (head->networks[i].hash == message->network)
-            network = &head->networks[i];
+    const struct profile_network *network = find_network(head, message->network);
     bool known = network != NULL && !is_past(network->day, PROFILE_NETWORK_DAYS, today);
     *new_r = !known || message->at_ms - network->first_ms < DAY_MS;
     if (known && !is_stale(network->day, today))
         return false;
-    if (network == NULL)
-        network = place_for_network(head);
     int64_t first_ms = known && network->first_ms < message->at_ms ? network->first_ms
                                                                    : message->at_ms;
-    *network = (struct profile_network){message->network, first_ms, today};
+    *network_r = (struct profile_network){message->network, first_ms, today};
     return true;
+}
+
+static void enter_network(struct profile_head *head, const struct profile_network *network)
+{
+    struct profile_network *place = find_network(head, network->hash);
+    if (place == NULL)
+        place = place_for_network(head);
+    *place = *network;
 }
 
 /* An hour that is over enters its day. */
@@ -465,20 +476,23 @@ bool profile_add(struct text *profile, const struct profile_message *message,
 {
     struct profile_head head;
     struct profile_fresh fresh;
+    struct profile_network network;
     freed_by(text_free) struct text added = {0}, stale = {0};
     size_t before = profile->length;
     bool network_new;
     *unusual_r = (struct unusual){0};
     read_head(profile, &head);
     look_at_recipients(profile, message, &stale, &added, &fresh);
-    bool networks_changed = look_at_network(&head, message, &network_new);
-    if (!networks_changed && stale.length == 0 && added.length == 0 && head.begin_ms != 0) {
+    bool network_changes = look_at_network(&head, message, &network, &network_new);
+    if (!network_changes && stale.length == 0 && added.length == 0 && head.begin_ms != 0) {
         profile->length = before;
         return false;
     }
     move_on(&head, message->at_ms);
     if (fresh.recipients > 0)
         enter(&head, message, &fresh, network_new, limits, unusual_r);
+    if (network_changes && unusual_r->action != UNUSUAL_DEFER)
+        enter_network(&head, &network);
     if (unusual_r->action == UNUSUAL_NOTE) {
         renew_days(&stale, day_of(message->at_ms));
         text_add_bytes(profile, text_string(&added), added.length);
@@ -557,10 +571,8 @@ int64_t profile_network_first_ms(const void *profile, size_t length, uint64_t ne
     struct profile_head head;
     text_add_bytes(&copy, profile, length);
     read_head(&copy, &head);
-    for (size_t i = 0; i < head.network_count; i++)
-        if (head.networks[i].hash == network)
-            return head.networks[i].first_ms;
-    return 0;
+    const struct profile_network *found = find_network(&head, network);
+    return found != NULL ? found->first_ms : 0;
 }
 
 void profile_usual(const void *bytes, size_t length, int64_t now_ms, struct profile_usual *usual_r)

@@ -55,7 +55,7 @@ struct profile_message {
  * and says whether it is unusual, and what becomes of it; else *unusual_r is zeroed. From the first one
  * that is to wait, all that have new recipients do, until the postmaster has answered. Recipients of a
  * message that waits or is deferred do not become known, nor do they enter the busiest hour; one that
- * is deferred does not enter the hour either. True: `profile` has changed, and is to be kept. */
+ * is deferred does not enter the hour either, nor makes its network known. True: `profile` has changed, and is to be kept. */
 bool profile_add(struct text *profile, const struct profile_message *message,
                  const struct unusual_limits *limits, struct unusual *unusual_r);
 

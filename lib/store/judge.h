@@ -33,6 +33,8 @@ struct judge_profile {
     uint64_t network;           /* 0: not known */
     struct unusual_limits limits;
     enum unusual_action action; /* when it is unusual; UNUSUAL_NOTE where `observe` is set */
+    uint64_t tried; /* of UNUSUAL_DEFER: a hash, of PROFILE_HASH_BITS, by which the message is known when it
+                       is tried again */
 };
 
 /* What the record keeps of the message, as bytes that the store does not read (guard/packing.h). */

@@ -66,7 +66,7 @@ class Endpoint:
     """A client with one kept connection, made anew when the guard has closed it between two
     requests, as a web server does."""
 
-    def __init__(self, guard, timeout=30):
+    def __init__(self, guard, timeout=60):
         self.path, self.timeout = guard.socket_path, timeout
         self.connection = None
 

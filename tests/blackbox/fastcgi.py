@@ -87,7 +87,7 @@ class Connection:
         self.socket, self.received = link, b""
 
     @classmethod
-    def to(cls, path, timeout=30):
+    def to(cls, path, timeout=60):
         link = socket.socket(socket.AF_UNIX)
         link.settimeout(timeout)
         try:

@@ -125,7 +125,7 @@ class Stack:
 
     def metrics(self):
         url = f"http://127.0.0.1:{self.env['status_port']}/metrics"
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return dict(line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
 

@@ -16,7 +16,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TREE / os.environ.get("SENDGUARD_BUILD", "build")
 PROGRAM = BUILD / "sendguard-fcgi"
 SANITIZED = BUILD.name != "build"
-PATIENCE = 60 if SANITIZED else 20  # seconds until something that must happen counts as missing
+PATIENCE = 60  # seconds until something that must happen counts as missing
 
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|DEADLYSIGNAL")
@@ -38,8 +38,12 @@ def freeze(pid):
     """As on a machine that hangs. The signal alone is not enough: on a busy machine threads go on for a while."""
     os.kill(pid, signal.SIGSTOP)
     tasks = pathlib.Path(f"/proc/{pid}/task")
-    eventually(lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
-                           for task in tasks.iterdir()), "all threads have stopped")
+    def stopped(task):
+        try:
+            return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
+            return True
+    eventually(lambda: all(map(stopped, tasks.iterdir())), "all threads have stopped")
 
 
 def thaw(pid):
@@ -296,7 +300,7 @@ class Nginx:
     def _listens(self, port):
         assert self.process.poll() is None, (self.folder / "nginx.log").read_text()
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
             return True
         except OSError:
             return False

@@ -489,7 +489,7 @@ def test_only_json(provider, document):
 
 def test_silent_store(store, folder):
     """Every operation says so, and the description says that it may."""
-    web = Web(folder, store, {"store": {"timeout": "100ms"}}).start()
+    web = Web(folder, store).start()
     client = Program(web, web.token("monitor", "admin"))
     document = client.get(ROOT + "/openapi.json").json
     for path in operations(document):

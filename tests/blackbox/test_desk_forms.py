@@ -346,7 +346,7 @@ def test_lines_of_who_may_only_look_are_not_imported(provider):
 
 def test_the_same_lines_are_taken_when_the_store_is_back(store, folder):
     """A browser that loads the page with the error again sends them again."""
-    web = Web(folder, store, {"store": {"timeout": "300ms"}}).start().hire()
+    web = Web(folder, store).start().hire()
     sam = web.desk("sam")
     names, csv = new_lines()
     fields = {"csrf": sam.csrf, "csv": csv, "note": "x", "confirm": "1",

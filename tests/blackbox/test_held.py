@@ -187,7 +187,7 @@ def test_the_api_answers_as_described(held, stack):
         request = urllib.request.Request(root + path.format(mailbox=variables),
                                          json.dumps(body).encode() if body else None,
                                          {"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return check_answer(document, path, "post" if body else "get", Answer(answer)).json
 
     page = call("/held", "")

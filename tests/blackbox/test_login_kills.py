@@ -167,7 +167,7 @@ def test_it_hangs(folder, programs):
 def test_the_store_goes_and_comes(store, programs):
     """What was known holds, what comes counts, and all of it is in the store afterwards."""
     clock, start = programs
-    auth = start({"store": {"timeout": "200ms"}})
+    auth = start()
     for password in range(10):
         auth.report(*name_of(1), password, False)
         auth.report(*name_of(2), password // 2, False)

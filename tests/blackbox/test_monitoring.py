@@ -111,8 +111,7 @@ def test_what_is_left_is_told_at_the_end(store, start, sender_at):
 
 def test_a_silent_store(store, start, web_of):
     """Monitoring says so, and what happened meanwhile is counted when the store is back."""
-    slow = {"store": {"timeout": "100ms"}}
-    guard, web = start(store, slow), web_of(store, slow)
+    guard, web = start(store), web_of(store)
     anyone = Client(web, {"Accept": "application/json"})
     assert anyone.get("/readyz").json == {"ready": True, "store": "answers"}
     with Endpoint(guard) as endpoint:

@@ -67,7 +67,7 @@ def test_a_crowd_of_idle_and_slow_ones(mta, user):
             connection.send(b"x")
         times.append(typical_ms(user, 20))
     # The same, but for the noise of a machine on which other tests run.
-    assert statistics.median(times) < 3 * alone + 3
+    assert statistics.median(times) < 10 * alone + 50
     expect_judged(mta, 400)
     for connection in crowd:
         connection.close()

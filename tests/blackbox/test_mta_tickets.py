@@ -26,7 +26,7 @@ def sent(both):
 
 def shell(store, *words):
     done = subprocess.run([BUILD / "sendguard", "-o", f"store.url={store.url}", *words], check=True,
-                          capture_output=True, env=dict(os.environ, TZ="UTC"), timeout=20)
+                          capture_output=True, env=dict(os.environ, TZ="UTC"), timeout=60)
     return done.stdout.decode()
 
 

@@ -1,5 +1,6 @@
 """sendguard-notify with a real Postfix, whose mailboxes are looked into, and a web server on a socket file."""
 
+import contextlib
 import email
 import email.policy
 import hashlib
@@ -23,6 +24,7 @@ from programs import BUILD, PATIENCE, Guard, eventually, free_port
 from redis_access import Authority
 
 KEY = "a-key-of-the-tests-that-nobody-else-has"
+LONG = bytes(1 << 24)
 SHELL = BUILD / "sendguard"
 CONDITIONS = ("suspension", "own_lock", "near_limit", "bypassed", "complaint", "domain_blocked",
               "logins_blocked", "held", "appeal", "log_gap", "digest")
@@ -108,7 +110,7 @@ class Postfix:
 
 
 class Hook(socketserver.ThreadingMixIn):
-    """Where notifications are posted to. `answer`: a status, or an event that it waits for."""
+    """Where notifications are posted to. `answer`: a status, an event that it waits for, or LONG."""
 
     daemon_threads = True
     request_queue_size = 32
@@ -152,11 +154,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(hook.answer, threading.Event):
             hook.answer.wait(PATIENCE)
             return
-        self.send_response(hook.answer)
+        self.send_response(200 if hook.answer is LONG else hook.answer)
         if hook.answer == 302:
             self.send_header("Location", "http://localhost/elsewhere")
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(LONG) if hook.answer is LONG else 0))
         self.end_headers()
+        if hook.answer is LONG:
+            with contextlib.suppress(OSError): # nobody reads to its end
+                self.wfile.write(LONG)
 
     def address_string(self):
         return "the client"
@@ -306,7 +311,7 @@ def test_what_fails_is_sent_again(notify, hook, postfix, folder):
     assert "1 by webhook wait, of which 1 were tried in vain" in notify.shell("notify")
     assert "1 notifications by webhook cannot be sent" in " ".join(notify.shell("doctor", "notify").split())
     notify.kill()
-    hook.answer = 204
+    hook.answer = LONG
     clock.advance(30 * SECOND) # the one that was killed leads no more
     notify.start().leads()
     eventually(lambda: len(hook.got) == 4, "it is posted once more")
@@ -318,7 +323,7 @@ def test_what_fails_is_sent_again(notify, hook, postfix, folder):
 @pytest.mark.parametrize("store", ["redis"], indirect=True)
 def test_store_is_away(notify, hook, postfix):
     """What happened meanwhile is told afterwards."""
-    notify.configure({"store": {"timeout": "250ms"}})
+    notify.configure({"store": {"timeout": "2s"}})
     notify.start().leads()
     notify.suspend("dan@example.test")
     eventually(lambda: postfix.mail("desk"), "mail comes")

@@ -8,7 +8,7 @@ import pytest
 
 import fastcgi
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people, post_params, unique_id
-from programs import SANITIZED, Guard
+from programs import PATIENCE, SANITIZED, Guard
 
 OWN = "colleague@example.test"
 CLIENTS = 16
@@ -177,7 +177,7 @@ def test_a_crash_under_load_loses_nothing(store, start):
     guard = start(store, UNLIMITED)
     for _ in range(3):
         load = Load(guard, [new_mailbox() for _ in range(5)])
-        assert load.enough.wait(60)
+        assert load.enough.wait(2 * PATIENCE)
         guard.kill()
         load.finish()
         guard.start()
@@ -195,7 +195,7 @@ def test_a_crash_under_load_loses_nothing(store, start):
 def test_a_clean_end_under_load_answers_what_it_took(store, start):
     guard = start(store, UNLIMITED)
     load = Load(guard, [new_mailbox() for _ in range(5)])
-    assert load.enough.wait(60)
+    assert load.enough.wait(2 * PATIENCE)
     guard.stop()
     load.finish()
     guard.start()
@@ -212,7 +212,7 @@ def test_limits_change_under_load_and_keep_the_history(store, start):
     load = Load(guard, [new_mailbox() for _ in range(5)], clients=4)
     for limit in (900000, 800000, 700000, 600000):
         guard.reload({"limits.webmail": {"messages_per_day": limit, "off_domain_per_day": limit}})
-    assert load.enough.wait(60)
+    assert load.enough.wait(2 * PATIENCE)
     load.finish()
     assert not load.unknown
     counted = load.counted(guard)

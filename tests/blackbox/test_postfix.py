@@ -143,7 +143,7 @@ def test_nothing_that_postfix_logs_is_a_key(stack, mailbox):
     eventually(lambda: url in stack.log_since(before, "mailer.postfix"), "the refusal in the log")
     logged = stack.log_since(before, "mailer.postfix") + stack.log("mta")
     assert "/status" not in logged and "?t=" not in logged
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         page = answer.read().decode()
     assert "Sending is paused until" in page and reference in page
     for secret in (mailbox, mailbox.partition("@")[0], "900", "901", "<button", "<form", "127.0.0."):
@@ -151,7 +151,7 @@ def test_nothing_that_postfix_logs_is_a_key(stack, mailbox):
     for method, data in (("POST", b"action=lock"), ("DELETE", None)):
         request = urllib.request.Request(url, data, method=method)
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=20)
+            urllib.request.urlopen(request, timeout=60)
         assert refused.value.code == 405
 
 
@@ -404,7 +404,7 @@ def test_mail_without_a_login_passes(stack):
 
 
 def test_451_while_the_store_is_locked_and_nothing_is_counted(stack, mailbox):
-    lock = sqlite3.connect(stack.folder / "guard/sendguard.db", isolation_level=None, timeout=20)
+    lock = sqlite3.connect(stack.folder / "guard/sendguard.db", isolation_level=None, timeout=60)
     with MailProgram(stack, mailbox) as program:
         program.send()
         lock.execute("BEGIN IMMEDIATE")
@@ -421,7 +421,7 @@ def test_451_while_the_store_is_locked_and_nothing_is_counted(stack, mailbox):
 
 def test_on_failure_allow_lets_mail_pass_while_the_store_is_locked(stack, mailbox, other_settings):
     other_settings("store.on_failure=allow")
-    lock = sqlite3.connect(stack.folder / "guard/sendguard.db", isolation_level=None, timeout=20)
+    lock = sqlite3.connect(stack.folder / "guard/sendguard.db", isolation_level=None, timeout=60)
     with MailProgram(stack, mailbox) as program:
         lock.execute("BEGIN IMMEDIATE")
         try:
@@ -463,7 +463,7 @@ def test_behind_dovecots_submission_service(stack, mailbox, other_settings):
 
 def began_before(stack, mailbox, days):
     """As if the first message of the mailbox had been so long ago (lib/rules/profile.h)."""
-    with sqlite3.connect(stack.folder / "guard/sendguard.db", timeout=20) as database:
+    with sqlite3.connect(stack.folder / "guard/sendguard.db", timeout=60) as database:
         [[row, profile]] = database.execute("SELECT id, bytes FROM value WHERE kind = 24 AND key = ?",
                                             [mailbox])
         head = len(profile) - int.from_bytes(profile[-3:-1], "big")
@@ -606,7 +606,7 @@ def admit_only(stack, mailbox, recipients):
     request = urllib.request.Request(
         f"http://127.0.0.1:{stack.port('submissions')}/sendguard/submissions",
         json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert json.load(answer)["verdict"] == "admit"
 
 
@@ -619,5 +619,5 @@ def overview(stack):
                             "--note", "a test")["token"]
     request = urllib.request.Request(f"{stack.base_url}/api/v1/overview",
                                      headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)

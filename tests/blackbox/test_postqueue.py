@@ -99,7 +99,7 @@ def test_any_other_request_is_refused(queue, request_):
 
 def test_only_the_group_of_the_socket_may_ask(queue):
     """Also where the file's mode lets others connect."""
-    connect = ("import socket; link = socket.socket(socket.AF_UNIX); link.settimeout(20); "
+    connect = ("import socket; link = socket.socket(socket.AF_UNIX); link.settimeout(60); "
                f"link.connect('{queue.socket}'); link.sendall(b'list\\n'); print(link.makefile().read().split()[-1])")
 
     def asked_by(group):

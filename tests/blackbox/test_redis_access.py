@@ -407,7 +407,8 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @pytest.mark.threads
 def test_a_name_server_that_is_silent(folder, start, sender_at):
-    """A look-up takes no longer than `store.timeout`, and an end waits for none."""
+    """A look-up takes no longer than `store.timeout`, and an end waits for none; the resolver itself
+    would wait for ten seconds."""
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     alone = ["unshare", "--mount", "--net", "sh", "-ec",
              f"ip link set lo up; mount --bind {folder}/resolv.conf /etc/resolv.conf; exec \"$@\"",
@@ -419,7 +420,7 @@ def test_a_name_server_that_is_silent(folder, start, sender_at):
     for _ in range(3):
         began = time.monotonic()
         assert sender_at(guard).send(["b@example.test"]).status == 503
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
     guard.log.wait("no answer of the name server")
 
 

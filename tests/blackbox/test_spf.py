@@ -194,10 +194,10 @@ def test_a_dns_that_is_away(watched, client):
     eventually(lambda: gauges(client).get("named") == 1, "it is looked at")
     watched.dns.is_away()
     began = time.monotonic()
-    eventually(lambda: gauges(client)["spf_dns_up"] == 0, "it is told", 60)
+    eventually(lambda: gauges(client)["spf_dns_up"] == 0, "it is told", 120)
     found = json.loads(watched.shell.run("doctor", "spf", "--json").out)[0]
     assert found["state"] == "bad" and "has not answered" in found["found"] and "resolv.conf" in found["advice"]
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 120
     watched.send(2, "alice@other.test")
     assert gauges(client)["named"] == 1 and gauges(client)["not_named"] == 0
     watched.dns.says('good.test 3600 TXT "v=spf1 ip4:192.0.2.1 -all"',

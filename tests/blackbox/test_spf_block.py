@@ -21,7 +21,6 @@ BAD = 'bad.test 3600 TXT "v=spf1 mx -all"'
 MENDED = 'bad.test 3600 TXT "v=spf1 mx ip4:192.0.2.1 -all"'
 ADVICE = "Write ip4:192.0.2.1 into the SPF record of bad.test, before the term -all."
 WHY = ("--note", "ticket 12")
-PATIENCE = 30
 
 
 def ms_of(moment):
@@ -37,7 +36,7 @@ class Blocking(Watched):
         self.user = User(mta, "alice@bad.test")
         self.sender = Sender(Endpoint(guard), self.user.mailbox, self.user.ip)
         self.send(1, self.user.mailbox)
-        eventually(lambda: self.known() and self.known()["refused_at"], "the notice begins", PATIENCE)
+        eventually(lambda: self.known() and self.known()["refused_at"], "the notice begins")
 
     def known(self):
         domains = self.shell.json("spf")["domains"]
@@ -60,10 +59,10 @@ class Blocking(Watched):
     def looked(self):
         """Once the record was looked at from now on."""
         now_ms = self.clock.now_ms
-        eventually(lambda: ms_of(self.known()["checked_at"]) >= now_ms, "it is looked at", PATIENCE)
+        eventually(lambda: ms_of(self.known()["checked_at"]) >= now_ms, "it is looked at")
 
     def becomes(self, refused, why):
-        eventually(lambda: self.is_refused() == refused, why, PATIENCE)
+        eventually(lambda: self.is_refused() == refused, why)
 
     def block(self):
         self.clock.set(self.refused_ms)

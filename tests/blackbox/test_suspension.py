@@ -140,7 +140,7 @@ def test_a_clock_that_ran_ahead(store, start, sender_at, folder):
         assert answer.status == 403
     clock.advance(DAY + HOUR)
     sender.admitted([OWN])
-    assert len(guard.log.matching("level=error.*a clock was wrong.*ahead_s=")) == 1
+    assert len(guard.log.wait("level=error.*a clock was wrong.*ahead_s=")) == 1
 
 
 def test_it_ends_at_its_instant(store, start, sender_at, folder):

@@ -7,24 +7,24 @@ import urllib.parse
 import pytest
 
 from endpoint import new_mailbox
-from programs import SANITIZED, Guard
+from programs import Guard
 from web import Browser, Client, Program, Web, status_link
 
 AT_ONCE = 48
-PATIENCE_S = 20 if SANITIZED else 10  # what is asked below would take a minute, one after the other
+PATIENCE_S = 40  # what is asked below would take two minutes, one after the other
 
 pytestmark = pytest.mark.sanitized
 
 
 @pytest.fixture
 def open_web(folder, sender_at):
-    """open_web(store): the web interface that waits 400 ms for it, and a user's status link."""
+    """open_web(store): the web interface that waits a second for it, and a user's status link."""
     running = []
 
     def open_it(store):
         guard = Guard(folder, store).start()
         running.append(guard)
-        web = Web(folder, store, {"store": {"timeout": "400ms"}}).hire().start()
+        web = Web(folder, store, {"store": {"timeout": "1s"}}).hire().start()
         running.append(web)
         return web, status_link(sender_at(guard))
 

@@ -245,7 +245,7 @@ def test_parallel_guesses_gain_nothing(web, account):
 
 
 def test_the_store_away_is_no_wrong_password(store, folder):
-    own = Web(folder, store, {"store": {"timeout": "200ms"}}).hire({"ada": "admin"}).start()
+    own = Web(folder, store).hire({"ada": "admin"}).start()
     try:
         ada = own.desk("ada")
         store.take_away()

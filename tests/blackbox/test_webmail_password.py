@@ -65,7 +65,7 @@ def test_nothing_is_locked(stack, mailbox):
 
 def exchange(request):
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

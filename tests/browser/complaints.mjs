@@ -19,7 +19,7 @@ export const tests = {
   async 'complaints suspend; the user reads about which messages, in each language, on a phone too'({ stack }) {
     complain(stack, bobs, '--as', 'stranger.test', '1');
     complain(stack, bobs, '2');
-    await until('bob to be suspended', () => JSON.parse(stack.sendguard('show', bobs, '--json')).suspension, 30000);
+    await until('bob to be suspended', () => JSON.parse(stack.sendguard('show', bobs, '--json')).suspension);
     const { status_url } = await stack.ask(bobs);
     const wanted = {
       en: [/Complaints about your mail/, /1 report of a mailbox provider/, /1 report of somebody else/],
@@ -56,7 +56,7 @@ export const tests = {
 
   async 'a report that waits stands on the first page; staff counts it and drops another'({ stack }) {
     complain(stack, 'alice@example.test', '2', '--as', '');
-    await until('the reports to wait', () => complaints(stack).length === 2, 30000);
+    await until('the reports to wait', () => complaints(stack).length === 2);
     for (const width of [320, 1280]) {
       await withVisitor(stack, { viewport: { width, height: 800 } }, async (visitor) => {
         await visitor.signIn();

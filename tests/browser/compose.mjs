@@ -120,6 +120,20 @@ export const tests = {
     }
   },
 
+  async 'an address that is none is marked, and the others are told of all the same'({ alice }) {
+    await alice.compose({ to: `Typo <typo@choir..example>, ${people(51, () => 'choir.example')}`, subject: 'x' });
+    await told(alice, '51 of 50 at choir.example');
+    await told(alice, 'typo@choir..example>" is no address');
+    const marked = alice.page.locator('#compose_to li.sendguard-recipient-wrong');
+    assert.equal(await marked.count(), 1);
+    assert.match(await marked.innerText(), /Typo/);
+    assert.deepEqual(await faults(alice), []);
+    await picture(alice, 'no-address');
+    await marked.locator('a.button').click();
+    await until('no mark', async () => await marked.count() === 0 && !(await hint(alice).innerText()).includes('no address'));
+    await told(alice, '51 of 50 at choir.example');
+  },
+
   async 'what comes while the text is being written moves nothing'({ stack, alice }) {
     const seen = watch(alice);
     await alice.compose({ to: 'bob@example.test', subject: 'x' });

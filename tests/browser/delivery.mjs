@@ -18,7 +18,7 @@ async function openSent(user, subject) {
 
 // Opens it again until the log has been read that far.
 async function told(user, subject, pattern) {
-  await until(`${pattern} beside "${subject}"`, async () => pattern.test(await (await openSent(user, subject)).innerText()), 30000);
+  await until(`${pattern} beside "${subject}"`, async () => pattern.test(await (await openSent(user, subject)).innerText()));
   return user.page.locator('#sendguard-delivery');
 }
 

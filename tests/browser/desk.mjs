@@ -30,7 +30,7 @@ export class Visitor {
       executablePath: '/usr/bin/chromium', headless: true, args: flags,
       viewport: { width: 1280, height: 900 }, timezoneId: 'Europe/Berlin', ...options,
     });
-    visitor.context.setDefaultTimeout(10000);
+    visitor.context.setDefaultTimeout(60000);
     visitor.page = visitor.context.pages()[0];
     visitor.errors = [];
     visitor.page.on('pageerror', (error) => visitor.errors.push(error.message));

@@ -18,7 +18,7 @@ export const tests = {
   async 'mail that fails pauses a domain; its user reads why and what to do, in each language, on a phone too'({ stack, carol }) {
     await carol.send({ to: 'nobody1@sink.test, nobody2@sink.test, nobody3@sink.test', subject: 'to an old list' });
     await carol.send({ to: 'nobody4@sink.test, nobody5@sink.test, nobody6@sink.test', subject: 'to an old list again' });
-    await until('the domain to be blocked', () => failures(stack).blocked_until, 30000);
+    await until('the domain to be blocked', () => failures(stack).blocked_until);
     const { status_url } = await stack.ask(carols);
     const wanted = {
       en: [/^Sending is paused until/, /all mailboxes of example\.test/, /remove the addresses that do not exist/],

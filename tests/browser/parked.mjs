@@ -2,7 +2,7 @@
 // sent once, cancelled, dropped; killed at every step.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tooWide, violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
@@ -54,8 +54,40 @@ const drafts = (user) => user.go('?_task=mail&_mbox=Drafts');
 const box = (user) => user.page.locator('#sendguard-parked');
 // The visit of an open session.
 export const visit = (user) => user.page.evaluate(() => { rcmail.http_post('plugin.sendguard_parked', {}); });
+// A visit whose answer the network keeps until the function that is returned is called.
+async function lateAnswer(user) {
+  const urls = '**/*plugin.sendguard_parked*';
+  let release;
+  const released = new Promise((resolve) => { release = resolve; });
+  const fetched = new Promise((resolve) => {
+    user.page.route(urls, async (route) => {
+      const response = await route.fetch();
+      resolve();
+      await released;
+      await route.fulfill({ response });
+    }, { times: 1 });
+  });
+  await visit(user);
+  await fetched;
+  return async () => {
+    const shown = user.page.waitForResponse(urls);
+    release();
+    await (await shown).finished();
+    await user.idle();
+  };
+}
 const waiting = (stack, subject) => stack.messages(mailbox, 'Drafts').filter((text) => text.includes(`Subject: ${subject}\n`));
 const arrived = (stack, subject) => stack.messages('bob@example.test').filter((text) => text.includes(`Subject: ${subject}\n`));
+
+// The draft in a compose window.
+async function open(user, subject) {
+  await drafts(user);
+  const uid = await (await user.page.waitForFunction((wanted) => Object.values(rcmail.message_list?.rows ?? {})
+    .find((row) => row.obj.innerText.includes(wanted))?.uid, subject)).jsonValue();
+  await user.go(`?_task=mail&_mbox=Drafts&_action=compose&_draft_uid=${uid}`);
+  await user.page.getByText('This message waits to be sent by itself.').waitFor();
+  return uid;
+}
 
 // The request dies when it comes to that hook, as on a machine that is switched off (troublemaker).
 const killAt = (stack, hook) => writeFileSync(`${stack.dir}/rc/temp/kill-at`, hook);
@@ -192,6 +224,15 @@ export const tests = {
     });
     assert.equal(waiting(stack, 'no folder').length, 1, 'the only copy stays');
     assert.deepEqual(kept(stack), []);
+
+    pause(stack);
+    await park(carol, { to: 'bob@example.test', subject: 'new folder' });
+    lift(stack);
+    hurry(stack);
+    rmSync(`${stack.dir}/mail/${mailbox}/.Sent`, { recursive: true });
+    await visit(carol);
+    await until('it is in a folder that was made', () => stack.messages(mailbox, 'Sent').some((text) => text.includes('Subject: new folder\n')));
+    await until('it is no draft any more', () => waiting(stack, 'new folder').length === 0);
   },
 
   async 'at a sign-in what is due goes, and what is not yet due stays'({ stack, carol }) {
@@ -227,10 +268,12 @@ export const tests = {
     await visit(carol);
     const off = box(carol).getByRole('button', { name: 'Take it off this list: again' });
     await off.waitFor();
-    await until('the box gone', async () => { // the late answer to a visit before can show it once more
-      await off.click({ timeout: 500 }).catch(() => {});
-      return await box(carol).count() === 0 && kept(stack).length === 0;
-    });
+    const late = await lateAnswer(carol);
+    await off.click();
+    await box(carol).waitFor({ state: 'detached' });
+    await until('nothing is kept', () => kept(stack).length === 0);
+    await late();
+    assert.equal(await box(carol).count(), 0, 'the answer to an earlier visit does not show it again');
     assert.equal(waiting(stack, 'again').length, 1, 'the draft stays');
     assert.equal(arrived(stack, 'again').length, 0);
   },
@@ -298,24 +341,16 @@ export const tests = {
     assert.equal(kept(stack).length, 3);
     lift(stack);
 
-    const open = async (subject) => {
-      await drafts(carol);
-      const uid = await (await carol.page.waitForFunction((wanted) => Object.values(rcmail.message_list?.rows ?? {})
-        .find((row) => row.obj.innerText.includes(wanted))?.uid, subject)).jsonValue();
-      await carol.go(`?_task=mail&_mbox=Drafts&_action=compose&_draft_uid=${uid}`);
-      await carol.page.getByText('This message waits to be sent by itself.').waitFor();
-      return uid;
-    };
-    await open('changed');
+    await open(carol, 'changed');
     await shown(carol, 'compose');
     await carol.page.fill('#composebody', 'Other words');
     await carol.page.evaluate(() => rcmail.command('savedraft'));
     await until('it does not wait', () => kept(stack).length === 2);
-    await open('sent by hand');
+    await open(carol, 'sent by hand');
     await carol.pressSend();
     await carol.sent();
     await until('it does not wait', () => kept(stack).length === 1);
-    const uid = await open('deleted');
+    const uid = await open(carol, 'deleted');
     await carol.go('?_task=mail&_mbox=Drafts');
     await carol.page.evaluate((id) => { rcmail.http_post('delete', { _uid: id, _mbox: 'Drafts' }); }, uid);
     await until('the draft is away', () => waiting(stack, 'deleted').length === 0);
@@ -324,6 +359,24 @@ export const tests = {
     await until('nothing waits', () => kept(stack).length === 0);
     assert.equal(arrived(stack, 'sent by hand').length, 1);
     assert.equal(arrived(stack, 'changed').length + arrived(stack, 'deleted').length, 0);
+  },
+
+  async 'one that goes while it is open in a compose window is sent a second time only by who knows'({ stack, carol }) {
+    pause(stack);
+    await park(carol, { to: 'bob@example.test', subject: 'open meanwhile' });
+    lift(stack);
+    await open(carol, 'open meanwhile');
+    hurry(stack);
+    await visit(carol); // the refresh of this very window
+    await until('the message', () => arrived(stack, 'open meanwhile').length === 1);
+    await until('its end', () => kept(stack).length === 0);
+    await carol.pressSend();
+    await carol.page.getByText('This draft does not wait any more: it was sent meanwhile').waitFor();
+    await shown(carol, 'sent-meanwhile');
+    assert.equal(arrived(stack, 'open meanwhile').length, 1);
+    await carol.pressSend();
+    await carol.sent();
+    await until('both', () => arrived(stack, 'open meanwhile').length === 2);
   },
 
   async 'a message with too many recipients becomes drafts that can be sent, and each is looked at'({ stack, carol }) {

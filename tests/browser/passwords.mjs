@@ -11,5 +11,5 @@ export function signsIn(stack, mailbox, password) {
 export async function changePassword(stack, mailbox, before, after) {
   const path = `${stack.dir}/dovecot/passwd`;
   writeFileSync(path, readFileSync(path, 'utf8').replace(`${mailbox}:{PLAIN}${before}:`, `${mailbox}:{PLAIN}${after}:`));
-  await until('the new password', () => signsIn(stack, mailbox, after), 30000);
+  await until('the new password', () => signsIn(stack, mailbox, after));
 }

@@ -92,7 +92,7 @@ export class Stack {
 }
 
 // Looks again and again until the condition holds; no test waits for a fixed time.
-export async function until(what, condition, ms = 10000) {
+export async function until(what, condition, ms = 60000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await condition();

@@ -15,7 +15,7 @@ export class Webmail {
       executablePath: '/usr/bin/chromium', headless: true, args: flags,
       viewport: { width: 1280, height: 800 }, timezoneId: 'Europe/Berlin',
     });
-    webmail.context.setDefaultTimeout(10000);
+    webmail.context.setDefaultTimeout(60000);
     webmail.page = webmail.context.pages()[0];
     webmail.errors = [];
     webmail.page.on('pageerror', (error) => webmail.errors.push(error.message));

@@ -20,7 +20,7 @@ CURSOR = pathlib.Path("/run/log-cursor")
 UNIT = pathlib.Path("/etc/systemd/system/postfix@.service")
 CONF = pathlib.Path("/etc/systemd/journald.conf.d/tests.conf")
 JOURNAL = pathlib.Path("/var/log/journal")
-PATIENCE = 30
+PATIENCE = 60
 
 CURSOR_LOST, SUPPRESSED, LINES_CUT = "0", "4", "5"
 

@@ -32,7 +32,7 @@ MTA = "/run/sendguard/mta/mta.sock"
 SOCKETS = dict(zip(UNITS, (FCGI, WEB, MTA)))
 LOG = pathlib.Path("/run/units.log")
 SAMPLE = "/usr/local/share/sample.conf"
-PATIENCE = 20
+PATIENCE = 60
 
 EVERYBODY = ("www-data", "postfix", "nobody", "sendguard")
 

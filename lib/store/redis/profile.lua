@@ -342,7 +342,8 @@ local function keep(key, text, last, stale, today, added, begin, behind, lifetim
     call('PEXPIRE', key, lifetime)
 end
 
--- Limits, action, recipients and, where the mail server has the message, its queue id.
+-- Limits, action, recipients and, where the mail server has the message, its queue id. Between the last
+-- two is what a message that is tried again is known by.
 local function terms_of(terms)
     local action, has_id, recipients =
         unpack_bytes(PROFILE_TERMS_FORM, terms, UNUSUAL_LIMITS_BYTES + 1)
@@ -358,7 +359,7 @@ local function list(mailbox, now, at, unusual, terms, stamp, number)
     local new, _, _, _, flags = unpack_bytes(PROFILE_SEEN_FORM, unusual)
     local action = math.floor(flags / UNUSUAL_BY_ACTION)
     local ends = action == ACTION_HOLD and 0 or at + HELD_SHOWN
-    local version, listed, format, before, since, last, first, most, count = 0, ''
+    local version, listed, format, before, since, last, first, most, count, again = 0, ''
     if text and #text >= VALUE_HEAD_BYTES then
         version, last = unpack_bytes(VALUE_FORM, text)
         if last > 0 and last <= now then
@@ -376,7 +377,14 @@ local function list(mailbox, now, at, unusual, terms, stamp, number)
     else
         listed = sub(text, VALUE_HEAD_BYTES + HELD_HEAD_BYTES + 1)
     end
-    if action ~= ACTION_HOLD or queue_id then
+    if action == ACTION_DEFER then
+        local tried = sub(terms, PROFILE_TERMS_BYTES - PROFILE_HASH_BYTES + 1, PROFILE_TERMS_BYTES)
+        again = find_element(listed, tried, PROFILE_HASH_BYTES, 0, #listed, 1)
+        if not again and #listed < HELD_LISTED_MAX * PROFILE_HASH_BYTES then
+            listed = listed .. tried
+        end
+    end
+    if not again and (action ~= ACTION_HOLD or queue_id) then
         count = math.min(count + 1, LAST_COUNT)
     end
     if action == ACTION_HOLD and queue_id and count <= HELD_LISTED_MAX then
@@ -403,9 +411,9 @@ local function add(key, text, now, at, network, names, terms, number)
     text = text or ''
     local last, head = read(text, now)
     local limits, wanted = terms_of(terms)
-    local today, unusual, action, of_network, new = day_of(at), nil, ACTION_NOTE
+    local today, unusual, action, networks, of_network, new = day_of(at), nil, ACTION_NOTE
     local fresh, domains, stale, added = look_at_recipients(text, last, names, today)
-    head.networks, of_network, new = look_at_network(head.networks, network, at, today)
+    networks, of_network, new = look_at_network(head.networks, network, at, today)
     if #stale == 0 and added == '' and not of_network and head.begin > 0 then
         return '', function() end, action
     end
@@ -416,6 +424,9 @@ local function add(key, text, now, at, network, names, terms, number)
         if action ~= ACTION_DEFER then
             add_to_hour(head, at, fresh, domains, action == ACTION_HOLD and 0 or recipients)
         end
+    end
+    if action ~= ACTION_DEFER then
+        head.networks = networks
     end
     if action ~= ACTION_NOTE then
         stale, added = {}, ''

@@ -69,8 +69,8 @@ enum {
     MODE_RECIPIENTS = 64, /* it counts for recipients */
     MODE_EARLIER = 128, /* there may be what the version before kept; the highest */
 };
-/* Of what is unusual, before the queue id: limits, action, whether there is an id, recipients. */
-enum { PROFILE_TERMS_BYTES = UNUSUAL_LIMITS_BYTES + 2 + WEIGHT_BYTES };
+/* Of what is unusual, before the queue id: limits, action, whether there is an id, recipients, `tried`. */
+enum { PROFILE_TERMS_BYTES = UNUSUAL_LIMITS_BYTES + 2 + WEIGHT_BYTES + PROFILE_HASH_BITS / 8 };
 /* Of the window of its recipients. */
 enum { WINDOW_TOLD = 1, WINDOW_SUSPENDS = 2 };
 

@@ -154,8 +154,8 @@ static void put_tail(struct text *given, const struct judge_request *request, co
     packed_put((uint8_t *)given->data + before, given->length - before - 3, 3);
 }
 
-/* What is unusual, what then becomes of the message, and what is listed of it: PROFILE_TERMS_FORM, the
- * queue id, and 1 whether there is one. */
+/* What is unusual, what then becomes of the message, and what is listed of it: PROFILE_TERMS_FORM, what
+ * it is known by when it is tried again, the queue id; and 1 whether there is one. */
 static void put_terms(struct text *given, const struct judge_request *request,
                       const struct judge_profile *profile)
 {
@@ -168,6 +168,7 @@ static void put_terms(struct text *given, const struct judge_request *request,
     packed_add_fixed(given, profile->action, 1);
     packed_add_fixed(given, request->queue_id != NULL, 1);
     packed_add_fixed(given, request->recipients_in_all, WEIGHT_BYTES);
+    packed_add_fixed(given, profile->tried, PROFILE_HASH_BITS / 8);
     text_add_bytes(given, request->queue_id, id_length);
 }
 

@@ -235,7 +235,8 @@ int sqlite_values_list_unusual(struct sqlite_backend *backend, const struct judg
     struct value value = {.kind = VALUE_HELD, .key = request->mailbox};
     if (read_judged(backend, request, &value, &backend->profile) < 0)
         return -1;
-    if (!held_add(&backend->profile, unusual, at_ms, request->queue_id != NULL ? &message : NULL))
+    if (!held_add(&backend->profile, unusual, at_ms, request->queue_id != NULL ? &message : NULL,
+                  request->profile != NULL ? request->profile->tried : 0))
         return 1;
     value.until_ms = held_until(unusual->action, at_ms);
     return put_judged(backend, request, &value, &backend->profile);

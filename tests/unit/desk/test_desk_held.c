@@ -9,7 +9,7 @@ static void wait_since(const char *mailbox, enum unusual_action action, int64_t 
     const struct held_message message = {.decision = 1, .recipients = 2, .queue_id = "4one"};
     const struct unusual unusual = {.new_recipients = 41, .action = action};
     freed_by(text_free) struct text bytes = {0};
-    held_add(&bytes, &unusual, since_ms, &message);
+    held_add(&bytes, &unusual, since_ms, &message, 0);
     const struct value_change change = {
         .value = {.kind = VALUE_HELD, .key = mailbox, .bytes = bytes.data, .length = bytes.length,
                   .until_ms = held_until(action, NOW)}};

@@ -1,8 +1,10 @@
 /* A user ends the pause of the own mailbox, once. */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 #include "store/audit.h"
+#include "store/kept.h"
 #include "tests/unit/desk/desk_rig.h"
 
 #define ALLOWED SMALL, "suspension.unpause_messages=2"
@@ -126,6 +128,59 @@ START_TEST(twenty_at_the_same_moment)
 }
 END_TEST
 
+/* It had begun when it was killed: with its claim alone, and with room as well. Whose that is it leaves
+ * alone. */
+static void leave_half_done(bool with_room, int64_t now_ms)
+{
+    int64_t id = atoll(rig_text(view_status(ALICE, 0, now_ms), "suspension.id"));
+    const struct kept claim = {.key = "unpause:" ALICE,
+                               .value = arena_printf(arena, "%lld %lld", (long long)id,
+                                                     (long long)now_ms),
+                               .until_ms = now_ms + OFFENCES_REMEMBERED_MS};
+    ck_assert_int_eq(store_keep_new(store, KEPT_TRIES, &claim, now_ms, NULL), 1);
+    if (with_room)
+        do_action(&admin, "{'action':'extra','subject':'" ALICE "','messages':2,'off_domain':2,"
+                          "'for':'24h','note':'n'}", now_ms);
+}
+
+START_TEST(a_kill_between_its_steps)
+{
+    for (int with_room = 0; with_room < 2; with_room++) {
+        rig_begin(_i, WITH(ALLOWED));
+        pause_alice();
+        leave_half_done(with_room, NOW + 7);
+        check_member(view_status(ALICE, 0, NOW + 7 + MINUTE_MS - 1), "can_unpause", "false");
+        ck_assert_int_eq(end_pause(NOW + 7 + MINUTE_MS - 1), 0); /* it may be alive */
+        check_member(view_status(ALICE, 0, NOW + 7 + MINUTE_MS), "can_unpause", "true");
+        ck_assert_int_eq(end_pause(NOW + 7 + MINUTE_MS), 1);
+        check_member(view_status(ALICE, 0, NOW + 8 + MINUTE_MS), "suspension", "null");
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_eq(send_one(i == 0 ? "6" : "7", 1, NOW + 9 + MINUTE_MS).kind,
+                             VERDICT_ADMIT);
+        ck_assert(send_one("8", 1, NOW + 10 + MINUTE_MS).brought);
+        ck_assert_int_eq(end_pause(NOW + 11 + 2 * MINUTE_MS), 0);
+    }
+}
+END_TEST
+
+/* The pause is the first in 30 days again, but its user has ended one since: no button is offered
+ * that does nothing. */
+START_TEST(once_in_30_days_from_then)
+{
+    const int64_t later_ms = NOW + OFFENCES_REMEMBERED_MS + HOUR_MS;
+    rig_begin(_i, WITH(ALLOWED, "suspension.volume=2d"));
+    pause_alice();
+    ck_assert_int_eq(end_pause(NOW + DAY_MS + HOUR_MS), 1);
+    rig_send("later", 5, later_ms, 1);
+    ck_assert(send_one("over again", 1, later_ms + 6).brought);
+    check_member(view_status(ALICE, 0, later_ms + 7), "suspension.offence", "1");
+    check_member(view_status(ALICE, 0, later_ms + 7), "can_unpause", "false");
+    ck_assert_int_eq(end_pause(later_ms + 7), 0);
+    check_member(view_status(ALICE, 0, later_ms + DAY_MS), "can_unpause", "true");
+    ck_assert_int_eq(end_pause(later_ms + DAY_MS), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk unpause");
@@ -134,5 +189,7 @@ int main(void)
     tcase_add_loop_test(cases, what_no_user_ends, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, what_staff_set, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, twenty_at_the_same_moment, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, a_kill_between_its_steps, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, once_in_30_days_from_then, 0, BACKEND_KINDS);
     return backends_run(suite);
 }

@@ -152,14 +152,16 @@ END_TEST
 START_TEST(test_nobody_answers)
 {
     struct spf_found found;
+    enum { SHORT_MS = 300 };
     int64_t began_ms = clock_monotonic_ms();
-    dns_begin(dns, 300);
+    dns_begin(dns, SHORT_MS);
     ck_assert_int_eq(look_up("a.test", SPF_TYPE_A, &found), SPF_LOOKUP_FAILED);
-    ck_assert_int_ge(clock_monotonic_ms(), began_ms + 300);
+    ck_assert_int_ge(clock_monotonic_ms(), began_ms + SHORT_MS);
     int64_t late_ms = clock_monotonic_ms();
-    ck_assert_int_eq(look_up("b.test", SPF_TYPE_A, &found), SPF_LOOKUP_FAILED);
-    ck_assert_int_lt(clock_monotonic_ms() - late_ms, 200);
-    ck_assert_int_lt(clock_monotonic_ms() - began_ms, 5000);
+    for (int i = 0; i < 10; i++) /* each without a wait of its own */
+        ck_assert_int_eq(look_up("b.test", SPF_TYPE_A, &found), SPF_LOOKUP_FAILED);
+    ck_assert_int_lt(clock_monotonic_ms() - late_ms, 9 * SHORT_MS);
+    ck_assert_int_lt(clock_monotonic_ms() - began_ms, 30 * SHORT_MS);
     ck_assert_int_eq(dns_ttl_ms(dns), INT64_MAX);
     write_zone("a.test 300 A 192.0.2.1\n");
     dns_begin(dns, PLENTY_MS);

@@ -213,9 +213,52 @@ START_TEST(test_no_recipient_yet)
                         .body = "{\"tz\":\"UTC\",\"to\":[]}"};
     ck_assert_int_eq(handle(&call), 200);
     ck_assert_str_eq(told("shown.hints.0.text"), "1 message left today");
-    call.uri = "/submissions";
-    ck_assert_int_eq(handle(&call), 400);
+    for (size_t i = 0; i < 2; i++) {
+        call.uri = i == 0 ? "/submissions" : "/submissions?dry_run=1";
+        ck_assert_int_eq(handle(&call), 400);
+        ck_assert_str_eq(told("where"), "to");
+    }
     ck_assert_uint_eq(messages_used(), 4);
+}
+END_TEST
+
+/* While it is typed, an entry that is no address is named, and the others are told of all the same. */
+START_TEST(test_hints_beside_an_unreadable_entry)
+{
+    begin_endpoint(_i, WITH("limits.webmail.recipients_per_field=1"));
+    struct call call = {
+        .uri = "/submissions?dry_run=1&hints=1", .param = {SIGNED_IN},
+        .body = "{\"tz\":\"UTC\",\"lang\":\"de\",\"to\":[\"zoe@x.test\",\"a@b..c\","
+                "\"yan@x.test\"],\"cc\":[\"Bob <bob@>\"]}"};
+    ck_assert_int_eq(handle(&call), 422);
+    ck_assert_str_eq(told("shown.hints.0.text"), "\"a@b..c\" ist keine Adresse");
+    ck_assert_str_eq(told("shown.hints.0.field"), "to");
+    ck_assert_str_eq(told("shown.hints.0.entry"), "1");
+    ck_assert_str_eq(told("shown.hints.1.text"), "\"Bob <bob@>\" ist keine Adresse");
+    ck_assert_str_eq(told("shown.hints.1.field"), "cc");
+    ck_assert_str_eq(told("shown.hints.1.entry"), "0");
+    ck_assert_str_eq(told("shown.hints.2.rule"), "recipients_per_field");
+    ck_assert_str_eq(told("shown.hints.2.field"), "to");
+    call.uri = "/submissions?dry_run=1";
+    ck_assert_int_eq(handle(&call), 400);
+    ck_assert_str_eq(told("where"), "to[1]");
+}
+END_TEST
+
+/* Of very many, some are named. */
+START_TEST(test_hints_beside_many_unreadable_entries)
+{
+    begin_endpoint(_i, DEFAULTS);
+    freed_by(text_free) struct text body = {0};
+    text_add(&body, "{\"tz\":\"UTC\",\"to\":[\"x\"");
+    for (int i = 0; i < 1000; i++)
+        text_add(&body, ",\"@\"");
+    text_add(&body, "]}");
+    struct call call = {.uri = "/submissions?dry_run=1&hints=1", .param = {SIGNED_IN},
+                        .body = text_string(&body)};
+    ck_assert_int_eq(handle(&call), 200);
+    ck_assert_str_eq(told("shown.hints.19.entry"), "19");
+    ck_assert_ptr_null(strstr(out.data, "\"entry\":20"));
 }
 END_TEST
 
@@ -560,6 +603,8 @@ int main(void)
     tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_no_recipient_yet, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hints_asked_too_often, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hints_beside_an_unreadable_entry, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hints_beside_many_unreadable_entries, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refusals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_faults);
     tcase_add_test(cases, test_too_large);

@@ -140,7 +140,7 @@ START_TEST(test_idle_connections)
     begin_service(threads);
     int silent = connected(), asked = connected();
     ask(asked, 0);
-    moved_ms = SERVICE_IDLE_MS - 5000;
+    moved_ms = SERVICE_IDLE_MS / 2;
     wake(threads);
     ck_assert(is_open(silent));
     ask(asked, 0);

@@ -244,6 +244,9 @@ START_TEST(test_deferred)
     ck_assert(verdict.kind == VERDICT_UNUSUAL && !verdict.unusual.first);
     struct held_mailbox held = listed(NOW + 2);
     ck_assert_int_eq(held.held.action, UNUSUAL_DEFER);
+    ck_assert_uint_eq(held.held.count, 1);
+    ck_assert_int_eq(send("4two", ABROAD, 3, "stranger", NOW + 2).kind, VERDICT_UNUSUAL);
+    held = listed(NOW + 2);
     ck_assert_uint_eq(held.held.count, 2);
     ck_assert_uint_eq(held.held.listed, 0);
     ck_assert_int_eq(send("4one", ABROAD, 2, "stranger", NOW + HOUR_MS).kind, VERDICT_ADMIT);
@@ -251,6 +254,22 @@ START_TEST(test_deferred)
     held = listed(NOW + HOUR_MS);
     ck_assert_int_eq(answer(&held, HELD_WAS_USER, NOW + HOUR_MS), 1);
     ck_assert_int_eq(send("4two", ABROAD, 2, "second", NOW + HOUR_MS).kind, VERDICT_ADMIT);
+}
+END_TEST
+
+/* However long it is tried, its network does not become known by that, but by mail that passes. */
+START_TEST(test_deferred_for_a_day)
+{
+    begin_known(_i, WITH("unusual.mode=defer", "unusual.new_recipients=3", "unusual.factor=1"));
+    for (int hour = 0; hour <= 25; hour++)
+        ck_assert_int_eq(send("4one", ABROAD, 4, "stranger", NOW + hour * HOUR_MS).kind,
+                         VERDICT_UNUSUAL);
+    struct held_mailbox held = listed(NOW + 25 * HOUR_MS);
+    ck_assert_uint_eq(held.held.count, 1);
+    ck_assert_int_eq(held.held.last_ms, NOW + 25 * HOUR_MS);
+    ck_assert_int_eq(send("4friend", ABROAD, 2, "friend", NOW + 26 * HOUR_MS).kind, VERDICT_ADMIT);
+    ck_assert_int_eq(send("4one", ABROAD, 4, "stranger", NOW + 27 * HOUR_MS).kind, VERDICT_UNUSUAL);
+    ck_assert_int_eq(send("4one", ABROAD, 4, "stranger", NOW + 50 * HOUR_MS).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -305,6 +324,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_was_user, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_was_other, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_deferred, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_deferred_for_a_day, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_noted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many, 0, BACKEND_KINDS);
     return suite;

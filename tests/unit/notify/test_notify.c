@@ -283,7 +283,7 @@ static void hold(const char *mailbox, enum unusual_action action)
     freed_by(text_free) struct text kept = {0};
     const struct unusual unusual = {.action = action, .new_recipients = 60};
     const struct held_message message = {.decision = 1, .recipients = 1, .queue_id = "4ABC"};
-    ck_assert(held_add(&kept, &unusual, now_ms, &message));
+    ck_assert(held_add(&kept, &unusual, now_ms, &message, 0));
     put_value(VALUE_HELD, mailbox, kept.data, kept.length);
     count("decisions channel=smtp verdict=held", 1);
 }

@@ -12,7 +12,8 @@
 
 enum backend_kind { BACKEND_SQLITE, BACKEND_REDIS, BACKEND_KINDS };
 
-enum { TEST_TIMEOUT_MS = 5000 };
+/* For what has to answer, on a machine that has much else to do. */
+enum { TEST_TIMEOUT_MS = 20000 };
 #define NOW INT64_C(1763790000000) /* 2025-11-22T05:40:00Z */
 
 /* Of the running test; set by backend_begin. */

@@ -1,10 +1,12 @@
 #include "tests/unit/store/servers.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -150,6 +152,48 @@ void redis_server_stop(struct redis_server *server)
     while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     server->pid = 0;
+}
+
+/* Whether /proc says so of a thread: the state stands behind the name, which ends with ")". */
+static bool has_stopped(pid_t pid, const char *thread)
+{
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)pid, thread);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return errno == ENOENT; /* it has ended */
+    size_t length = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    const char *end = memrchr(line, ')', length);
+    return end != NULL && strncmp(end, ") T", 3) == 0;
+}
+
+static bool all_have_stopped(pid_t pid)
+{
+    char path[64];
+    bool stopped = true;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    if (threads == NULL)
+        die(path);
+    for (struct dirent *thread; stopped && (thread = readdir(threads)) != NULL;)
+        stopped = thread->d_name[0] == '.' || has_stopped(pid, thread->d_name);
+    closedir(threads);
+    return stopped;
+}
+
+void redis_server_freeze(const struct redis_server *server)
+{
+    if (kill(server->pid, SIGSTOP) != 0)
+        die("SIGSTOP");
+    while (!all_have_stopped(server->pid))
+        sched_yield();
+}
+
+void redis_server_thaw(const struct redis_server *server)
+{
+    if (kill(server->pid, SIGCONT) != 0)
+        die("SIGCONT");
 }
 
 long long redis_server_ask(const struct redis_server *server, const char *const *words,

@@ -37,6 +37,10 @@ void redis_server_start(struct redis_server *server, const char *folder, const c
                         const char *value);
 /* Kills it and waits for its end; nothing when it does not run. */
 void redis_server_stop(struct redis_server *server);
+/* As on a machine that hangs, and its end. A signal alone is not enough: on a busy machine a thread
+ * goes on for a while; this returns when all have stopped. */
+void redis_server_freeze(const struct redis_server *server);
+void redis_server_thaw(const struct redis_server *server);
 /* A port on loopback that is no other test's until this process ends. */
 int free_port(void);
 /* Makes `replica`, the `number`th (1 …), one of `server`, which listens at `port` too. Returns when

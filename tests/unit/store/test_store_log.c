@@ -203,7 +203,7 @@ START_TEST(test_reader_that_stays)
                      SQLITE_OK);
     run_load(&load);
     ck_assert_int_eq(load.admitted, load.messages);
-    ck_assert_int_lt(load.slowest_us, 2 * ANSWER_MS * 1000);
+    ck_assert_int_lt(load.slowest_us, TEST_TIMEOUT_MS * 1000 / 2); /* far from a wait for the reader */
     ck_assert_int_gt(load.longest_log, (SANITIZED ? 16 : 32) * MEGABYTE);
     ck_assert_int_eq(sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(reader);

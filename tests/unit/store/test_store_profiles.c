@@ -161,7 +161,8 @@ static struct unusual expect(struct expected *of, const struct message *message)
     const struct held_message listed = {result->decision, request->recipients_in_all,
                                         request->queue_id};
     if (is_new && unusual_is_told(&unusual) &&
-        held_add(&of->held, &unusual, result->at_ms, request->queue_id != NULL ? &listed : NULL))
+        held_add(&of->held, &unusual, result->at_ms, request->queue_id != NULL ? &listed : NULL,
+                 profile->tried))
         of->held_until_ms = held_until(unusual.action, result->at_ms);
     ck_assert_int_eq(result->outcome == OUTCOME_UNUSUAL, unusual.action == UNUSUAL_DEFER);
     of->waited += unusual.action == UNUSUAL_HOLD;
@@ -191,6 +192,7 @@ static void check_step(int64_t now_ms, int step, int *found)
         .network = percent(10) ? 0
                                : UINT64_C(0x800000000000) + (uint64_t)below(percent(90) ? 3 : 20),
         .limits = {(uint32_t)below(30), (uint32_t)below(10), 1 + (uint32_t)below(2)},
+        .tried = (uint64_t)below(percent(50) ? 5 : 100000) << 20,
         .action = percent(20) ? UNUSUAL_DEFER : percent(20) ? UNUSUAL_NOTE : UNUSUAL_HOLD};
     snprintf(id, sizeof id, "%d", below(IDS));
     struct message message = message_with(id, now_ms, percent(95) ? &profile : NULL);

@@ -2,7 +2,6 @@
  * not acknowledge, the answer is "don't know", and nothing counts twice. */
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -199,14 +198,20 @@ END_TEST
 
 /* ---- a replica that says nothing -------------------------------------------------------- */
 
-static void assert_unknown(int answer, const char *name, int64_t began_ms)
+/* On a busy machine the server itself may not answer in time; then it is asked again. */
+static void assert_unknown(int (*act)(void), const char *name)
 {
-    int64_t took_ms = monotonic_ms() - began_ms;
-    ck_assert_msg(answer == -1, "%s: %d", name, answer);
-    ck_assert_msg(strstr(store_error(store), "1 of 2 replicas") != NULL ||
-                      strstr(store_error(store), "no answer within") != NULL, /* a busy machine */
-                  "%s: \"%s\"", name, store_error(store));
-    ck_assert_msg(took_ms < (SANITIZED ? 4 : 2) * TIMEOUT_MS, "%s took %d ms", name, (int)took_ms);
+    bool too_late = true;
+    while (too_late) {
+        int64_t began_ms = monotonic_ms();
+        int answer = act();
+        int64_t took_ms = monotonic_ms() - began_ms;
+        ck_assert_msg(answer == -1, "%s: %d", name, answer);
+        ck_assert_msg(took_ms < 10 * TIMEOUT_MS, "%s took %d ms", name, (int)took_ms);
+        too_late = strstr(store_error(store), "no answer within") != NULL;
+    }
+    ck_assert_msg(strstr(store_error(store), "1 of 2 replicas") != NULL, "%s: \"%s\"", name,
+                  store_error(store));
 }
 
 /* Twice: an operation that finds all done changes nothing, and still rests on what was done. */
@@ -215,14 +220,12 @@ START_TEST(test_stopped)
     prepare();
     store_free(&store);
     store = open_with(server.url, TIMEOUT_MS, REPLICAS);
-    kill(replicas[1].pid, SIGSTOP);
+    redis_server_freeze(&replicas[1]);
     for (int round = 0; round < 2; round++)
-        for (size_t i = 0; i < countof(acts); i++) {
-            int64_t began_ms = monotonic_ms();
-            assert_unknown(acts[i].act(), acts[i].name, began_ms);
-        }
+        for (size_t i = 0; i < countof(acts); i++)
+            assert_unknown(acts[i].act, acts[i].name);
     assert_done(server.url);
-    kill(replicas[1].pid, SIGCONT);
+    redis_server_thaw(&replicas[1]);
     store_free(&store);
     store = open_with(server.url, TEST_TIMEOUT_MS, REPLICAS);
     for (size_t i = 0; i < countof(acts); i++)
@@ -241,14 +244,14 @@ START_TEST(test_stopped_and_asked)
     const struct counter counter = {.name = "messages", .value = 1};
     const struct observations observations = {.counters = &counter, .counter_count = 1};
     prepare();
-    kill(replicas[0].pid, SIGSTOP);
-    kill(replicas[1].pid, SIGSTOP);
+    redis_server_freeze(&replicas[0]);
+    redis_server_freeze(&replicas[1]);
     message.request.dry_run = true;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_int_eq(store_account(store, arena, BOB, NOW, &account), 1);
     ck_assert_int_eq(store_observe(store, &observations, NOW), 1);
-    kill(replicas[0].pid, SIGCONT);
-    kill(replicas[1].pid, SIGCONT);
+    redis_server_thaw(&replicas[0]);
+    redis_server_thaw(&replicas[1]);
 }
 END_TEST
 
@@ -261,11 +264,13 @@ START_TEST(test_batch)
     for (int i = 0; i < BATCH; i++)
         messages[i] = message_of(ALICE, arena_printf(arena, "%d", i), NOW);
     messages[3].request.dry_run = true;
-    kill(replicas[1].pid, SIGSTOP);
-    judge_all(store, messages, answers, BATCH);
-    for (int i = 0; i < BATCH; i++)
-        ck_assert_int_eq(answers[i], i == 3 ? 1 : -1);
-    kill(replicas[1].pid, SIGCONT);
+    redis_server_freeze(&replicas[1]);
+    do { /* again where a busy server answered too late */
+        judge_all(store, messages, answers, BATCH);
+        for (int i = 0; i < BATCH; i++)
+            ck_assert(i == 3 || answers[i] == -1);
+    } while (answers[3] != 1);
+    redis_server_thaw(&replicas[1]);
     store_free(&store);
     store = open_with(server.url, TEST_TIMEOUT_MS, REPLICAS);
     judge_all(store, messages, answers, BATCH);
@@ -337,6 +342,7 @@ struct load {
 };
 enum { SENT_MAX = 4000 };
 static _Atomic int answered_in_all, unknown_in_all;
+static _Atomic bool no_server;
 
 /* Until there is no answer any longer, and no server. */
 static void *send_until_end(void *context)
@@ -351,7 +357,7 @@ static void *send_until_end(void *context)
         message.request.ip = NULL;
         self->answered[i] = store_judge(store, &message.request, &message.result) == 1;
         atomic_fetch_add(self->answered[i] ? &answered_in_all : &unknown_in_all, 1);
-        if (!self->answered[i] && strstr(store_error(store), "replicas") == NULL)
+        if (!self->answered[i] && no_server)
             break;
         arena_reset(own);
     }
@@ -403,6 +409,7 @@ START_TEST(test_failover)
     follow_nobody(&replicas[0]);
     await(&unknown_in_all, unknown_in_all + THREADS);
     redis_server_stop(&server);
+    no_server = true;
     for (int i = 0; i < THREADS; i++)
         pthread_join(senders[i].thread, NULL);
     promote(&replicas[0]);

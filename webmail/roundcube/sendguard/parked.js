@@ -26,19 +26,44 @@ window.rcmail && rcmail.addEventListener('init', function () {
     }
 
     var pressed = false; // Roundcube takes the focus from a button that is pressed
+    var asked = 0;       // the number of the last question
+    var known = 0;       // what is shown is not older than that question
+    var removals = {};   // the questions that take one off the list
 
     function ask(words) {
         rcmail.http_post('plugin.sendguard_parked', words || {});
     }
 
-    // parked: html of the box (escaped by the plugin), drafts: they have changed
+    // Whoever asks; a refresh of Roundcube does too.
+    ['plugin.sendguard_parked', 'refresh'].forEach(function (action) {
+        rcmail.addEventListener('request' + action, function (question) {
+            asked += 1;
+            question._number = asked;
+            removals[asked] = Boolean(question._cancel);
+        });
+    });
+
+    // parked: html of the box (escaped by the plugin), drafts: they have changed, number: of the question
     rcmail.addEventListener('plugin.sendguard_parked', function (parked) {
+        if (parked.number > known) {
+            // What was asked before one is off the list may still have it.
+            known = removals[parked.number] ? asked : parked.number;
+            show(parked.html);
+        } else if (removals[parked.number]) {
+            ask();
+        }
+        if (parked.drafts && in_drafts()) {
+            main.command('checkmail');
+        }
+    });
+
+    function show(html) {
         var box = $('#sendguard-parked');
         var held = pressed || (box.length && box[0].contains(document.activeElement));
         pressed = false;
         box.remove();
-        if (in_drafts() && parked.html) {
-            box = $('<section id="sendguard-parked" aria-labelledby="sendguard-parked-title" tabindex="-1">').html(parked.html)
+        if (in_drafts() && html) {
+            box = $('<section id="sendguard-parked" aria-labelledby="sendguard-parked-title" tabindex="-1">').html(html)
                 .on('focusin', function () { rcmail.message_list.blur(); }) // or it takes the keys
                 .insertBefore('#messagelist-content');
             if (held) {
@@ -47,10 +72,8 @@ window.rcmail && rcmail.addEventListener('init', function () {
         } else if (held) {
             $('#messagelist').focus();
         }
-        if (parked.drafts && in_drafts()) {
-            main.command('checkmail');
-        }
-    });
+    }
+
     $(document).on('click', '.sendguard-unpark', function () {
         pressed = true;
         ask({_cancel: $(this).attr('data-id')});

@@ -60,6 +60,7 @@ class sendguard extends rcube_plugin
             $this->register_action('plugin.sendguard_hints', [$this, 'hints']);
             $this->register_action('plugin.sendguard_sent', [$this, 'open_sent']);
             $this->register_action('plugin.sendguard_parked', [$this, 'look_at_parked']);
+            $this->add_hook('storage_init', [$this, 'fetch_mark']);
             $this->add_hook('message_compose', [$this, 'compose_parked']);
             $this->add_hook('message_draftsaved', [$this, 'draft_saved']);
         }
@@ -96,7 +97,7 @@ class sendguard extends rcube_plugin
     public function told_of_held(sendguard_answer $answer)
     {
         $this->add_texts('localization/');
-        return html::span('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));
+        return html::div('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));
     }
 
     /** A message that was sent before waits: said until it is closed, and once. */
@@ -129,8 +130,9 @@ class sendguard extends rcube_plugin
         if ($this->parked()->submission_id() !== null) {
             return $this->before_parked($args, ['id' => $this->parked()->submission_id()] + $submission);
         }
-        if ($this->is_composing() && !$this->parked()->take_over()) {
-            return $this->abort($args, rcube::Q($this->text('parkedbusy')));
+        $why = $this->is_composing() ? $this->parked()->send_opened() : '';
+        if ($why !== '') {
+            return $this->abort($args, rcube::Q($this->text($why)));
         }
         $wish = $this->wish($args);
         if ($wish === 'park' || $wish === 'split') {
@@ -385,7 +387,15 @@ class sendguard extends rcube_plugin
     {
         $parked = $this->parked()->visit();
         rcmail::get_instance()->output->command('plugin.sendguard_parked',
-            ['html' => $this->parked()->box($parked), 'drafts' => $this->parked()->has_sent()]);
+            ['html' => $this->parked()->box($parked), 'drafts' => $this->parked()->has_sent(),
+                'number' => (int) rcube_utils::get_input_string('_number', rcube_utils::INPUT_POST)]);
+    }
+
+    /** Hook storage_init: the mark of a parked draft is read with the headers of its message. */
+    public function fetch_mark($args)
+    {
+        $args['fetch_headers'] = trim(($args['fetch_headers'] ?? '') . ' ' . sendguard_parked_message::MARK);
+        return $args;
     }
 
     /** Hook message_compose: who opens a parked draft reads that it ends its waiting to change it. */

@@ -319,6 +319,13 @@ class sendguard_shown
         return is_string($value) ? $value : '';
     }
 
+    /** A number that is none below 0; else -1. */
+    public function number($name)
+    {
+        $value = $this->members[$name] ?? -1;
+        return is_int($value) ? $value : -1;
+    }
+
     /** A list of texts. */
     public function texts($name)
     {

@@ -55,7 +55,7 @@ class sendguard_hints
     {
         $answer = $this->ask($submission);
         $shown = $answer ? $answer->shown() : null;
-        return $shown ? $this->listed($shown, self::written($submission)) : [];
+        return $shown ? $this->listed($shown, $submission) : [];
     }
 
     /**
@@ -88,15 +88,17 @@ class sendguard_hints
         return $left < 0.1 ? null : (new sendguard_client($this->url, $left))->hints($submission);
     }
 
-    private function listed(sendguard_shown $shown, array $written)
+    private function listed(sendguard_shown $shown, array $submission)
     {
+        $written = self::written($submission);
         $hints = [];
         foreach ($shown->parts('hints') as $hint) {
             $recipient = $hint->text('recipient');
+            $unread = $submission[$hint->text('field')][$hint->number('entry')] ?? null;
             $hints[] = [
                 'text'      => $hint->text('text'),
                 'field'     => $hint->text('field'),
-                'recipient' => $recipient === '' ? '' : ($written[$recipient] ?? $recipient),
+                'recipient' => $unread ? self::typed(self::address($unread)) : ($written[$recipient] ?? $recipient),
                 'key'       => $hint->text('rule') === '' ? $hint->text('text')
                     : implode(' ', [$hint->text('rule'), $hint->text('field'), $hint->text('domain'), $recipient]),
             ];
@@ -109,9 +111,21 @@ class sendguard_hints
     {
         $written = [];
         foreach (array_merge($submission['to'], $submission['cc'], $submission['bcc']) as $recipient) {
-            $address = preg_match('/<([^<>]*)>$/', $recipient, $part) ? $part[1] : $recipient;
-            $written[strtolower(rcube_utils::idn_to_ascii($address))] = mb_strtolower(rcube_utils::idn_to_utf8($address));
+            $address = self::address($recipient);
+            $written[strtolower(rcube_utils::idn_to_ascii($address))] = self::typed($address);
         }
         return $written;
+    }
+
+    /** The address alone of `Name <address>` or `address`. */
+    private static function address($recipient)
+    {
+        return preg_match('/<([^<>]*)>$/', $recipient, $part) ? $part[1] : $recipient;
+    }
+
+    /** As the compose window shows it, lower case. */
+    private static function typed($address)
+    {
+        return mb_strtolower(rcube_utils::idn_to_utf8($address));
     }
 }

@@ -121,7 +121,6 @@ class sendguard_parked
     /** The mark of that draft, or ''. */
     public function mark_of($uid, $folder)
     {
-        $this->rcmail->storage->set_options(['fetch_headers' => sendguard_parked_message::MARK]);
         $headers = $this->rcmail->storage->get_message_headers($uid, $folder, true);
 
         return (string) ($headers->others[strtolower(sendguard_parked_message::MARK)] ?? '');
@@ -149,15 +148,38 @@ class sendguard_parked
     }
 
     /**
-     * The user saves or sends that draft: that ends its waiting.
+     * The user saves that draft: that ends its waiting.
      *
-     * @return bool False: it is being sent at this moment
+     * @return sendguard_answer Of the guard
      */
     public function take_over()
     {
-        $id = (string) ($this->compose()['param']['sendguard_parked'] ?? '');
+        $compose = $this->compose();
+        $id = (string) ($compose['param']['sendguard_parked'] ?? '');
+        $answer = $id === '' ? new sendguard_answer() : $this->tell(['action' => 'cancel', 'id' => $id]);
+        if ($answer->status === 200) {
+            $this->forget_opened($compose);
+        }
+        return $answer;
+    }
 
-        return $id === '' || $this->tell(['action' => 'cancel', 'id' => $id])->status !== 409;
+    /**
+     * The user sends it. Another page may have sent it since it was opened: so much is said once.
+     *
+     * @return string The name of the text that says why it does not go; or ''
+     */
+    public function send_opened()
+    {
+        $status = $this->take_over()->status;
+        if ($status === 404) {
+            $this->forget_opened($this->compose());
+        }
+        return $status === 404 ? 'parkedaway' : ($status === 409 ? 'parkedbusy' : '');
+    }
+
+    private function forget_opened(array $compose)
+    {
+        unset($_SESSION["compose_data_{$compose['id']}"]['param']['sendguard_parked']);
     }
 
     /* ---- sending ----------------------------------------------------------------------------------- */
@@ -285,8 +307,9 @@ class sendguard_parked
     {
         $storage = $this->rcmail->storage;
         $folder = $this->rcmail->config->get('no_save_sent_messages') ? '' : (string) $this->rcmail->config->get('sent_mbox');
+        $exists = $folder !== '' && ($storage->folder_exists($folder) || $storage->create_folder($folder, true));
         // Where it cannot be saved the draft stays: it would be the only copy.
-        if ($folder === '' || $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN'])) {
+        if ($folder === '' || $exists && $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN'])) {
             $storage->delete_message($uid, $drafts);
         } else {
             $this->rcmail->output->show_message('errorsavingsent', 'error');
