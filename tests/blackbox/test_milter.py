@@ -433,14 +433,18 @@ def test_without_a_store(through, store):
     assert webmail.used() == 2
 
 
-def test_every_header_is_answered_at_the_end(through):
+def test_no_header_passes_at_the_end(through):
+    """Postfix answers 451 to who sends where the connection ends, too."""
     writer, _ = through(FIELD)()
     session = writer.session
     assert session.mail(writer.mailbox, writer.ip, writer.mailbox) == CONTINUE
     session.begin(spread(4), [("To", ", ".join(spread(4)))])
     writer.milter.process.send_signal(signal.SIGTERM)
-    answer = session.end("4jXnone")
-    assert answer == TEMPFAIL or isinstance(answer, list), "its header, or its end, came in before"
+    try:
+        answer = session.end("4jXnone")
+        assert answer == TEMPFAIL or isinstance(answer, list), "its header, or its end, came in before"
+    except Closed:
+        pass  # it ended before its answer was on its way
     assert writer.milter.wait() == 0
     writer.milter.process = None
 
