@@ -47,6 +47,7 @@ enum cli_option {
     OPTION_ALL,
     OPTION_NETWORK,
     OPTION_BY,
+    OPTION_OWNER,
     OPTION_COUNT
 };
 #define TAKES(option) (UINT64_C(1) << (option))

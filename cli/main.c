@@ -205,8 +205,10 @@ const struct command cli_commands[] = {
      "password ends that too. While somebody goes on guessing, name the address from which\n"
      "the owner signs in with --ip: guesses from other networks do not count there.\n"},
     {"token add", "NAME", 1, 1,
-     TAKES(OPTION_ROLE) | TAKES(OPTION_EXPIRES) | TAKES(OPTION_NOTE) | TAKES(OPTION_JSON),
-     NEEDS_STORE, cli_run_token_add, "a token for the API, shown once", NULL},
+     TAKES(OPTION_ROLE) | TAKES(OPTION_EXPIRES) | TAKES(OPTION_OWNER) | TAKES(OPTION_NOTE) |
+         TAKES(OPTION_JSON),
+     NEEDS_STORE, cli_run_token_add, "a token for the API, shown once",
+     "With desk.second_approval its --owner does not approve what was asked for by it.\n"},
     {"token remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, cli_run_token_remove,
      "end a token", NULL},
     {"token list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, cli_run_token_list,

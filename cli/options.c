@@ -49,6 +49,7 @@ static const struct option_row {
     [OPTION_ALL] = {"all", '\0', NULL, "with it all that was done under one batch name"},
     [OPTION_NETWORK] = {"network", '\0', "NETWORK", "whose last message came from there"},
     [OPTION_BY] = {"by", '\0', "WHO", "guard, user, or a name of the staff"},
+    [OPTION_OWNER] = {"owner", '\0', "NAME", "the account of who uses it (else: who makes it)"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 

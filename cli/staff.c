@@ -301,8 +301,7 @@ int cli_run_token_add(struct cli *cli)
     if (status < 0)
         status = cli_answer(cli,
                             staff_token_add(cli->desk.store, cli->words[0], role, expires_ms,
-                                            &action,
-                                            token, &problem),
+                                            cli->given[OPTION_OWNER], &action, token, &problem),
                             &problem);
     if (status < 0)
         status = print_token(cli, token, role, expires_ms);

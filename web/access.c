@@ -21,8 +21,9 @@ int access_by_proxy(struct exchange *exchange)
         return known;
     exchange->person = (struct person){0};
     exchange->cookie = NULL;
-    known = staff_sign_in_trusted(exchange->web->desk.store, name, exchange->now_ms, cookie);
-    if (known < 1)
+    known = staff_sign_in_trusted(exchange->web->desk.store, name, exchange->now_ms,
+                                  &exchange->person, cookie);
+    if (known < 1 || cookie[0] == '\0') /* without one it may look, and no form of it fits */
         return known;
     log_line(LOG_INFO_LEVEL, "signed in by a proxy", "name", name, "ip",
              exchange->request->address, NULL);

@@ -47,8 +47,11 @@ static void add_kept_field(struct json_object *list, const char *name, const cha
     json_object_array_add(list, field);
 }
 
+/* With the fields of signing in, a form has REQUEST_MAX_PARAMS at most. */
+enum { KEPT_MAX = REQUEST_MAX_PARAMS - 8 };
+
 /* "kept":[{"name":…,"value":…}…]: of a form that came when its session had ended, its path and what was
- * typed; or, when signing in failed, the same again. */
+ * typed; or, when signing in failed, the same again. "kept_lost": it had too many fields. */
 static void add_kept(const struct exchange *exchange, struct json_object *view)
 {
     const struct http_request *request = exchange->request;
@@ -66,6 +69,10 @@ static void add_kept(const struct exchange *exchange, struct json_object *view)
     const char *path = again ? http_request_param(request, "kept_path") : request->path;
     if (path != NULL && json_object_array_length(list) > 0)
         add_kept_field(list, "kept_path", path);
+    bool lost = json_object_array_length(list) > KEPT_MAX;
+    json_add_bool(view, "kept_lost", lost);
+    if (lost)
+        json_object_array_del_idx(list, 0, json_object_array_length(list));
 }
 
 /* The form that was kept, for who has signed in again: false, there is none. */
@@ -123,6 +130,8 @@ static void show_blocked(struct exchange *exchange, int64_t free_at_ms)
     struct json_object *view = json_object_new_object();
     json_add_moment(view, "blocked_until", free_at_ms);
     json_add_int(view, "blocked_seconds", seconds);
+    json_add_string(view, "next", next_of(exchange->request));
+    add_kept(exchange, view);
     http_response_header(exchange->response, "Retry-After",
                          arena_printf(arena, "%lld", (long long)seconds));
     reply_page(exchange, 429, "blocked", view);

@@ -657,7 +657,8 @@ int desk_permissions_act(const struct desk *desk, const struct person *person, c
  *     "messages":[{"queue_id":…,"decision":…,"at":moment,"recipients":1}…] in the order in which they
  *     came, 100 at most}
  * {"now":moment,"mailboxes":2,"messages":42 that wait,"oldest_since":moment|null,"held":[HELD…],
- *  "lately":[HELD…]}, the oldest first, DESK_HELD_MAX of each. 1 or -1. */
+ *  "lately":[HELD…]}, DESK_HELD_MAX of each: those that wait, the oldest first; of the others,
+ * those that came last, the newest first. 1 or -1. */
 enum { DESK_HELD_MAX = 100 };
 int desk_held(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 /* "mailboxes", "messages" and "oldest_since" alone. */
@@ -818,8 +819,9 @@ int desk_approvals(const struct desk *desk, const struct person *person, int64_t
  * "allowed" and "why_not" alone): {…,"approval":APPROVAL}. 1; 0 with *problem (404); -1. */
 int desk_approval(const struct desk *desk, const struct person *person, const char *id,
                   int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
-/* words: "answer" approve or refuse, "note" why. Approved, the action is done, as by the person who
- * answers. Nobody approves what the same person asked for. 1: as desk_action, of a refusal "subject" alone;
+/* words: "answer" approve or refuse, "note" why (of a refusal it may be left out). Approved, the
+ * action is done, as by the person who answers; where it cannot be, the request waits on. Nobody
+ * approves what the same person asked for, in a shell or by an own API token. 1: as desk_action, of a refusal "subject" alone;
  * 0: 400, 403, 404, 409 (somebody else has answered it, or what desk_action says); -1. */
 int desk_approval_answer(const struct desk *desk, const struct person *person, const char *id,
                          struct json_object *words, int64_t now_ms, struct json_object **view_r,

@@ -1,5 +1,6 @@
-/* What waits for a second person: kept under an id, with who asked, when, and the action's words. Who
- * answers takes it away first, so that it is answered once. */
+/* What waits for a second person: kept under an id, with who asked, when, and the action's words.
+ * Who answers claims it first, so that it is answered once; it goes when that is done, and waits on
+ * where it cannot be. */
 #include "desk/desk_approval.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "store/kept.h"
 
 enum { NOTE_MAX_BYTES = 255 };
+#define CLAIM_MS MINUTE_MS /* who has claimed it is dead by then */
 
 int desk_approval_needed(const struct context *context, const struct desk_request *request)
 {
@@ -21,6 +23,12 @@ int desk_approval_needed(const struct context *context, const struct desk_reques
     return desk_request_beyond(context, request);
 }
 
+static int no_room(struct problem *problem)
+{
+    return problem_set(problem, 409, "", "%d requests wait for a second person, and there is no "
+                       "room for more", APPROVALS_MAX);
+}
+
 /* 1 there is room; 0 with *problem; -1. */
 static int any_room(const struct context *context, struct problem *problem)
 {
@@ -29,9 +37,29 @@ static int any_room(const struct context *context, struct problem *problem)
     if (store_kept_list(context->desk->store, context->arena, KEPT_APPROVAL, "", context->now_ms,
                         found, &page) < 1)
         return -1;
-    return page.count < APPROVALS_MAX ||
-           problem_set(problem, 409, "", "%d requests wait for a second person, and there is no "
-                       "room for more", APPROVALS_MAX);
+    return page.count < APPROVALS_MAX || no_room(problem);
+}
+
+/* Who asked at the same moment may have taken the last place: then it goes again. 1 it stays; 0
+ * with *problem; -1. */
+static int keep_place(const struct context *context, const struct audited *audited, const char *id,
+                      struct problem *problem)
+{
+    struct kept *found = arena_alloc(context->arena, APPROVALS_MAX * sizeof *found);
+    struct store_page page = {.max = APPROVALS_MAX};
+    struct audited withdrawn = *audited;
+    struct action action = *audited->action;
+    if (store_kept_list(context->desk->store, context->arena, KEPT_APPROVAL, "", context->now_ms,
+                        found, &page) < 1)
+        return -1;
+    if (!page.more)
+        return 1;
+    action.note = "there is no room for more requests";
+    withdrawn.name = "approval_refuse";
+    withdrawn.action = &action;
+    if (store_forget(context->desk->store, KEPT_APPROVAL, id, context->now_ms, &withdrawn) < 0)
+        return -1;
+    return no_room(problem);
 }
 
 int desk_approval_ask(const struct context *context, const struct person *person,
@@ -40,11 +68,16 @@ int desk_approval_ask(const struct context *context, const struct person *person
 {
     freed_by(json_put) struct json_object *value = json_object_new_object();
     char id[DECISION_TEXT_SIZE], detail[128];
+    const char *owner = "";
     int room = any_room(context, problem);
     if (room < 1)
         return room;
+    if (staff_token_owner(context->desk->store, context->arena, person, context->now_ms,
+                          &owner) < 0)
+        return -1;
     decision_format(decision_new(context->now_ms), id);
     json_add_string(value, "by", person->name);
+    json_add_string(value, "owner", owner);
     json_add_int(value, "at_ms", context->now_ms);
     json_add_string(value, "subject", request->subject);
     json_add(value, "words", json_object_get(words));
@@ -55,16 +88,24 @@ int desk_approval_ask(const struct context *context, const struct person *person
     const struct kept kept = {.key = id, .value = json_object_to_json_string(value),
                               .until_ms = context->now_ms + APPROVAL_MS};
     json_add_string(view, "waits", id);
-    return store_keep(context->desk->store, KEPT_APPROVAL, &kept, context->now_ms, &audited);
+    int done = store_keep(context->desk->store, KEPT_APPROVAL, &kept, context->now_ms, &audited);
+    return done < 1 ? done : keep_place(context, &audited, id, problem);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
 /* In the shell a person's name is followed by "(shell)". */
-static bool is_own(const char *by, const struct person *person)
+static bool is_named(const char *by, const struct person *person)
 {
     size_t length = strcspn(by, " ");
     return strlen(person->name) == length && strncmp(by, person->name, length) == 0;
+}
+
+/* Whether the person asked for it, or the token that did is the person's. */
+static bool is_own(struct json_object *value, const struct person *person)
+{
+    return is_named(json_string(value, "by", ""), person) ||
+           is_named(json_string(value, "owner", ""), person);
 }
 
 /* APPROVAL of desk.h; NULL: it cannot be read. */
@@ -83,7 +124,7 @@ static struct json_object *entry_of(const struct kept *kept, const struct person
     json_add_string(entry, "action", json_string(words, "action", ""));
     json_add_string(entry, "note", json_string(words, "note", ""));
     json_add(entry, "request", json_object_get(words));
-    json_add_bool(entry, "own", is_own(json_string(value, "by", ""), person));
+    json_add_bool(entry, "own", is_own(value, person));
     return entry;
 }
 
@@ -108,18 +149,17 @@ int desk_approvals(const struct desk *desk, const struct person *person, int64_t
 
 /* ---- one ------------------------------------------------------------------------------------- */
 
-/* 1 with the entry, to be put; 0 with *problem (404); -1. */
+/* 1 with what is kept, and the entry, to be put; 0 with *problem (404); -1. */
 static int read_entry(const struct context *context, const struct person *person, const char *id,
-                      struct json_object **entry_r, struct problem *problem)
+                      struct kept *kept_r, struct json_object **entry_r, struct problem *problem)
 {
-    struct kept kept;
     int found = strlen(id) < DECISION_TEXT_SIZE
                     ? store_kept(context->desk->store, context->arena, KEPT_APPROVAL, id,
-                                 context->now_ms, &kept)
+                                 context->now_ms, kept_r)
                     : 0;
     if (found < 0)
         return -1;
-    *entry_r = found > 0 ? entry_of(&kept, person) : NULL;
+    *entry_r = found > 0 ? entry_of(kept_r, person) : NULL;
     return *entry_r != NULL ||
            problem_set(problem, 404, "", "no such request waits: it was answered, or its time is over");
 }
@@ -130,7 +170,8 @@ int desk_approval(const struct desk *desk, const struct person *person, const ch
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *entry = NULL;
     struct problem why_not = {0};
-    int found = read_entry(&context, person, id, &entry, problem);
+    struct kept kept;
+    int found = read_entry(&context, person, id, &kept, &entry, problem);
     if (found < 1)
         return found;
     struct json_object *view = NULL;
@@ -148,13 +189,46 @@ int desk_approval(const struct desk *desk, const struct person *person, const ch
     return 1;
 }
 
-static int read_note(const struct context *context, struct json_object *words, const char **note_r,
-                     struct problem *problem)
+/* A refusal needs none. */
+static int read_note(const struct context *context, struct json_object *words, bool gives,
+                     const char **note_r, struct problem *problem)
 {
     if (!input_word(context, json_member(words, "note"), "note", note_r, problem))
         return 0;
+    if (!gives && *note_r == NULL)
+        *note_r = "refused";
     return (*note_r != NULL && strlen(*note_r) <= NOTE_MAX_BYTES) ||
            problem_set(problem, 400, "note", "expected 1 to %d bytes: why", NOTE_MAX_BYTES);
+}
+
+static int answered_by_another(struct problem *problem)
+{
+    return problem_set(problem, 409, "", "somebody else has answered it meanwhile");
+}
+
+/* Nobody else can answer it for a while. 1 with *claimed_r, as it is kept then; 0 with *problem;
+ * -1. */
+static int claim(const struct context *context, const struct kept *kept, struct kept *claimed_r,
+                 struct problem *problem)
+{
+    freed_by(json_put) struct json_object *value = json_read(kept->value);
+    int64_t claimed_ms = json_int(value, "claimed_ms", 0);
+    if (claimed_ms != 0 && window_holds(claimed_ms, CLAIM_MS, context->now_ms))
+        return problem_set(problem, 409, "", "somebody else answers it at this moment");
+    json_add_int(value, "claimed_ms", context->now_ms);
+    *claimed_r = *kept;
+    claimed_r->value = arena_strdup(context->arena, json_object_to_json_string(value));
+    int done = store_keep_over(context->desk->store, KEPT_APPROVAL, claimed_r, kept->value,
+                               context->now_ms, NULL);
+    return done != 0 ? done : answered_by_another(problem);
+}
+
+/* It waits on, since what was asked for cannot be done now. 1 or -1. */
+static int let_go(const struct context *context, const struct kept *kept,
+                  const struct kept *claimed)
+{
+    return store_keep_over(context->desk->store, KEPT_APPROVAL, kept, claimed->value,
+                           context->now_ms, NULL) < 0 ? -1 : 1;
 }
 
 /* Takes it away, with the answer in the audit log. 1; 0 with *problem (409): somebody else was faster; -1. */
@@ -173,8 +247,7 @@ static int take_entry(const struct context *context, const struct person *person
                                     json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN),
                                     &action};
     int taken = store_forget(context->desk->store, KEPT_APPROVAL, id, context->now_ms, &audited);
-    return taken != 0 ? taken
-                      : problem_set(problem, 409, "", "somebody else has answered it meanwhile");
+    return taken != 0 ? taken : answered_by_another(problem);
 }
 
 /* Whether the person may answer it so. 1; 0 with *problem; -1. */
@@ -196,29 +269,44 @@ static int may_answer(const struct context *context, const struct person *person
            problem_set(problem, 403, "", "%s", json_string(view, "why_not", ""));
 }
 
+/* What was asked for, or nothing: a refusal. 1; 0 with *problem; -1. */
+static int carry_out(const struct context *context, const struct person *person,
+                     struct json_object *entry, bool gives, struct json_object **view_r,
+                     struct problem *problem)
+{
+    if (gives)
+        return desk_action_approved(context->desk, person, json_member(entry, "request"),
+                                    context->now_ms, view_r, problem);
+    *view_r = json_object_new_object();
+    json_add_string(*view_r, "subject", json_string(entry, "subject", ""));
+    return 1;
+}
+
 int desk_approval_answer(const struct desk *desk, const struct person *person, const char *id,
                          struct json_object *words, int64_t now_ms, struct json_object **view_r,
                          struct problem *problem)
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
-    freed_by(json_put) struct json_object *entry = NULL;
+    freed_by(json_put) struct json_object *entry = NULL, *view = NULL;
     const char *note, *answer = json_string(words, "answer", "");
     bool gives = strcmp(answer, "approve") == 0;
+    struct kept kept, claimed;
     if (!gives && strcmp(answer, "refuse") != 0)
         return problem_set(problem, 400, "answer", "expected approve or refuse");
-    if (!read_note(&context, words, &note, problem))
+    if (!read_note(&context, words, gives, &note, problem))
         return 0;
-    int result = read_entry(&context, person, id, &entry, problem);
+    int result = read_entry(&context, person, id, &kept, &entry, problem);
     if (result > 0)
         result = may_answer(&context, person, entry, gives, problem);
     if (result > 0)
-        result = take_entry(&context, person, entry, gives, note, problem);
+        result = claim(&context, &kept, &claimed, problem);
     if (result < 1)
         return result;
-    if (gives)
-        return desk_action_approved(desk, person, json_member(entry, "request"), now_ms, view_r,
-                                    problem);
-    *view_r = json_object_new_object();
-    json_add_string(*view_r, "subject", json_string(entry, "subject", ""));
-    return 1;
+    result = carry_out(&context, person, entry, gives, &view, problem);
+    if (result < 1)
+        return let_go(&context, &kept, &claimed) < 0 ? -1 : result;
+    result = take_entry(&context, person, entry, gives, note, problem);
+    if (result > 0)
+        *view_r = take(view);
+    return result;
 }

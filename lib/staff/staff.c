@@ -298,13 +298,33 @@ int staff_begin_waiting(struct store *store, const char *name, struct json_objec
     return keep_session(store, name, account, true, now_ms, cookie_r);
 }
 
+static int person_of(const char *name, struct json_object *account, struct person *person_r)
+{
+    int role = staff_role_by_name(json_string(account, "role", ""));
+    if (role < 0)
+        return 0;
+    snprintf(person_r->name, sizeof person_r->name, "%s", name);
+    person_r->role = (enum role)role;
+    return 1;
+}
+
 int staff_sign_in_trusted(struct store *store, const char *name, int64_t now_ms,
-                          char cookie_r[SECRET_TEXT_SIZE])
+                          struct person *person_r, char cookie_r[SECRET_TEXT_SIZE])
 {
     freed_by(json_put) struct json_object *account = NULL;
+    int64_t free_at_ms;
+    uint32_t count;
     int found = staff_name_well_formed(name) ? staff_read_account(store, name, now_ms, &account)
                                              : 0;
-    return found < 1 ? found : staff_begin_session(store, name, account, now_ms, cookie_r);
+    if (found < 1)
+        return found;
+    freed_by(free_string) char *tries = xasprintf("trusted:%s", name);
+    int taken = store_try(store, tries, now_ms, HOUR_MS, SESSIONS_TRUSTED_MAX, &count, &free_at_ms);
+    cookie_r[0] = '\0';
+    if (taken < 0 ||
+        (taken > 0 && staff_begin_session(store, name, account, now_ms, cookie_r) < 0))
+        return -1;
+    return person_of(name, account, person_r);
 }
 
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
@@ -327,13 +347,9 @@ int staff_session(struct store *store, const char *cookie, int64_t now_ms,
     found = staff_read_account(store, name, now_ms, &account);
     if (found < 1)
         return found;
-    int role = staff_role_by_name(json_string(account, "role", ""));
-    if (role < 0 || !staff_secret_same(json_string(session, "stamp", "?"),
-                                       json_string(account, "stamp", "")))
-        return 0;
-    snprintf(person_r->name, sizeof person_r->name, "%s", name);
-    person_r->role = (enum role)role;
-    return 1;
+    return staff_secret_same(json_string(session, "stamp", "?"),
+                             json_string(account, "stamp", "")) &&
+           person_of(name, account, person_r);
 }
 
 int staff_sign_out(struct store *store, const char *cookie, int64_t now_ms)

@@ -96,9 +96,12 @@ int staff_sign_in_code(struct store *store, struct sign_in *sign_in, struct sign
 /* What a browser is to be told by: random, kept only after it has signed somebody in. */
 void staff_new_browser(char cookie_r[SECRET_TEXT_SIZE]);
 bool staff_browser_well_formed(const char *cookie);
-/* A session for whom somebody else has signed in (web.sign_in_proxies). 1; 0 there is no such account; -1. */
+/* A session for whom somebody else has signed in (web.sign_in_proxies). Where SESSIONS_TRUSTED_MAX
+ * were made within an hour the cookies do not come back: no further one is made, and cookie_r
+ * is "". 1; 0 there is no such account; -1. */
+enum { SESSIONS_TRUSTED_MAX = 100 };
 int staff_sign_in_trusted(struct store *store, const char *name, int64_t now_ms,
-                          char cookie_r[SECRET_TEXT_SIZE]) must_check;
+                          struct person *person_r, char cookie_r[SECRET_TEXT_SIZE]) must_check;
 /* Whose session it is: 1; 0 nobody's (any longer); -1. */
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
                   struct person *person_r) must_check;
@@ -108,13 +111,17 @@ int staff_sign_out(struct store *store, const char *cookie, int64_t now_ms) must
 void staff_csrf(const char *cookie, char token_r[SECRET_TEXT_SIZE]);
 bool staff_csrf_fits(const char *cookie, const char *token);
 
-/* API tokens, "sg.NAME.SECRET". expires_ms may be UNTIL_LIFTED. Results as staff_add. */
+/* API tokens, "sg.NAME.SECRET". expires_ms may be UNTIL_LIFTED. owner: the account of who uses it;
+ * NULL: who makes it. Results as staff_add. */
 int staff_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
-                    const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
-                    struct problem *problem) must_check;
+                    const char *owner, const struct action *action,
+                    char token_r[API_TOKEN_TEXT_SIZE], struct problem *problem) must_check;
 int staff_token_remove(struct store *store, const char *name, const struct action *action,
                        struct problem *problem) must_check;
-/* {"tokens":[{"name":…,"role":…,"created_at":…,"by":…,"expires_at":…}]} */
+/* Whose token a person acts by, in `arena`: 1; 0 by none, or by one that is removed; -1. */
+int staff_token_owner(struct store *store, struct arena *arena, const struct person *person,
+                      int64_t now_ms, const char **owner_r) must_check;
+/* {"tokens":[{"name":…,"role":…,"created_at":…,"by":…,"owner":…,"expires_at":…}]} */
 int staff_token_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 int staff_token_person(struct store *store, const char *token, int64_t now_ms,
                        struct person *person_r) must_check; /* 1; 0 no token that holds; -1 */

@@ -8,15 +8,18 @@
 
 _Static_assert(sizeof "sg.." + STAFF_NAME_MAX + SECRET_CHARS <= API_TOKEN_TEXT_SIZE,
                "room for the longest token");
-_Static_assert(sizeof "token:" + STAFF_NAME_MAX <= sizeof((struct person *)NULL)->name,
+#define TOKEN_PERSON "token:" /* begins the name of who acts by a token */
+_Static_assert(sizeof TOKEN_PERSON + STAFF_NAME_MAX <= sizeof((struct person *)NULL)->name,
                "room for the longest name");
 
 int staff_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
-                    const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
-                    struct problem *problem)
+                    const char *owner, const struct action *action,
+                    char token_r[API_TOKEN_TEXT_SIZE], struct problem *problem)
 {
     if (!staff_check_name(name, problem))
         return 0;
+    if (owner != NULL && !staff_name_well_formed(owner))
+        return problem_set(problem, 400, "owner", "expected the name of an account");
     if (expires_ms <= action->now_ms)
         return problem_set(problem, 400, "expires", "expected an end that is still to come");
     freed_by(json_put) struct json_object *token = json_object_new_object();
@@ -26,6 +29,7 @@ int staff_token_add(struct store *store, const char *name, enum role role, int64
     json_add_string(token, "role", staff_role_names[role]);
     json_add_int(token, "created_ms", action->now_ms);
     json_add_string(token, "by", action->by);
+    json_add_string(token, "owner", owner != NULL ? owner : action->by);
     json_add_string(token, "secret", hash);
     struct kept kept = {.key = name, .value = json_object_to_json_string(token),
                         .until_ms = expires_ms};
@@ -47,11 +51,20 @@ int staff_token_remove(struct store *store, const char *name, const struct actio
     return done != 0 ? done : problem_set(problem, 404, "name", "there is no token %s", name);
 }
 
+/* Tokens of earlier versions have none of their own. */
+static const char *owner_of(struct json_object *token)
+{
+    return json_string(token, "owner", json_string(token, "by", ""));
+}
+
 static void add_token(struct json_object *list, const struct kept *kept)
 {
     freed_by(json_put) struct json_object *value = json_read(kept->value);
-    if (value != NULL)
-        json_add_moment(staff_add_entry(list, kept, value), "expires_at", kept->until_ms);
+    if (value == NULL)
+        return;
+    struct json_object *entry = staff_add_entry(list, kept, value);
+    json_add_string(entry, "owner", owner_of(value));
+    json_add_moment(entry, "expires_at", kept->until_ms);
 }
 
 int staff_token_list(struct store *store, int64_t now_ms, struct json_object **list_r)
@@ -95,7 +108,23 @@ int staff_token_person(struct store *store, const char *token, int64_t now_ms,
     if (role < 0 || kept.until_ms <= now_ms || !staff_secret_same(hash, json_string(value, "secret",
                                                                                     "")))
         return 0;
-    snprintf(person_r->name, sizeof person_r->name, "token:%s", name);
+    snprintf(person_r->name, sizeof person_r->name, TOKEN_PERSON "%s", name);
     person_r->role = (enum role)role;
+    return 1;
+}
+
+int staff_token_owner(struct store *store, struct arena *arena, const struct person *person,
+                      int64_t now_ms, const char **owner_r)
+{
+    const size_t length = sizeof TOKEN_PERSON - 1;
+    freed_by(json_put) struct json_object *token = NULL;
+    struct kept kept;
+    if (strncmp(person->name, TOKEN_PERSON, length) != 0)
+        return 0;
+    int found = store_kept(store, arena, KEPT_TOKEN, person->name + length, now_ms, &kept);
+    if (found < 1)
+        return found;
+    token = json_read(kept.value);
+    *owner_r = arena_strdup(arena, owner_of(token));
     return 1;
 }

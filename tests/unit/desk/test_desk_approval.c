@@ -1,9 +1,11 @@
 /* What two people have to agree on: asked for by one, answered by another, once. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "store/audit.h"
+#include "store/kept.h"
 #include "tests/unit/desk/desk_rig.h"
 
 #define EXEMPT "{'action':'exempt','subject':'@example.test','note':'contract 7'}"
@@ -101,7 +103,7 @@ START_TEST(test_refused_withdrawn_and_too_late)
 {
     rig_begin(_i, TWO);
     const char *id = ask(&admin, EXEMPT, NOW);
-    ck_assert_int_eq(answer(&second, id, "{'answer':'refuse','note':'no contract'}", NOW), 200);
+    ck_assert_int_eq(answer(&second, id, "{'answer':'refuse'}", NOW), 200);
     ck_assert_str_eq(audited_by("approval_refuse"), "bea");
     id = ask(&admin, EXEMPT, NOW);
     ck_assert_int_eq(answer(&admin, id, "{'answer':'refuse','note':'withdrawn'}", NOW), 200);
@@ -121,6 +123,119 @@ START_TEST(test_a_shell_is_no_second_person)
     check_member(waiting(&admin, NOW), "approvals.0.own", "true");
     ck_assert_int_eq(answer(&admin, id, AGREED, NOW), 403);
     ck_assert_int_eq(answer(&second, id, AGREED, NOW), 200);
+}
+END_TEST
+
+/* The person who made an API token, or whose it is said to be, is no second person to it. */
+START_TEST(test_a_token_is_no_second_person)
+{
+    static const struct person by_tokens[] = {{"token:panel", ROLE_ADMIN}, {"token:beas", ROLE_ADMIN}};
+    const struct action action = {NOW, "ada (shell)", "a panel"};
+    char token[API_TOKEN_TEXT_SIZE];
+    struct problem problem;
+    rig_begin(_i, TWO);
+    ck_assert_int_eq(staff_token_add(store, "panel", ROLE_ADMIN, UNTIL_LIFTED, NULL, &action, token,
+                                     &problem), 1);
+    ck_assert_int_eq(staff_token_add(store, "beas", ROLE_ADMIN, UNTIL_LIFTED, "bea", &action, token,
+                                     &problem), 1);
+    const char *adas = ask(&by_tokens[0], HIGH, NOW), *beas = ask(&by_tokens[1], EXEMPT, NOW + 1);
+    check_member(waiting(&admin, NOW + 1), "approvals.0.own", "true");
+    check_member(waiting(&admin, NOW + 1), "approvals.1.own", "false");
+    ck_assert_int_eq(answer(&admin, adas, AGREED, NOW + 1), 403);
+    ck_assert_int_eq(answer(&second, beas, AGREED, NOW + 1), 403);
+    ck_assert_int_eq(answer(&second, adas, AGREED, NOW + 1), 200);
+    ck_assert_int_eq(answer(&admin, beas, AGREED, NOW + 1), 200);
+}
+END_TEST
+
+/* As if somebody had claimed it, and died then. */
+static void claim(const char *id, int64_t now_ms)
+{
+    struct kept kept;
+    ck_assert_int_eq(store_kept(store, arena, KEPT_APPROVAL, id, now_ms, &kept), 1);
+    struct json_object *value = keep_view(json_read(kept.value));
+    json_add_int(value, "claimed_ms", now_ms);
+    kept.value = json_object_to_json_string(value);
+    ck_assert_int_eq(store_keep(store, KEPT_APPROVAL, &kept, now_ms, NULL), 1);
+}
+
+START_TEST(test_a_claim_ends)
+{
+    rig_begin(_i, TWO);
+    const char *id = ask(&admin, EXEMPT, NOW);
+    claim(id, NOW);
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW + MINUTE_MS - 1), 409);
+    ck_assert_int_eq(answer(&second, id, "{'answer':'refuse'}", NOW + MINUTE_MS - 1), 409);
+    ck_assert(!is_exempt(NOW + MINUTE_MS));
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW + MINUTE_MS), 200);
+    ck_assert(is_exempt(NOW + MINUTE_MS));
+}
+END_TEST
+
+/* ---- at the same moment ------------------------------------------------------------------------ */
+
+enum { PEOPLE = 6 };
+struct worker {
+    pthread_t thread;
+    pthread_barrier_t *begin;
+    const char *id; /* NULL: asks */
+    int result;
+};
+
+static void *work(void *context)
+{
+    static const char agreed[] = "{\"answer\":\"approve\",\"note\":\"n\"}",
+                      exempt[] = "{\"action\":\"exempt\",\"subject\":\"@example.test\",\"note\":\"n\"}";
+    struct worker *worker = context;
+    freed_by(json_put) struct json_object *view = NULL;
+    freed_by(json_put) struct json_object *words = json_read(worker->id != NULL ? agreed : exempt);
+    struct problem problem;
+    pthread_barrier_wait(worker->begin);
+    worker->result = worker->id != NULL
+                         ? desk_approval_answer(rig_desk(), &second, worker->id, words, NOW, &view,
+                                                &problem)
+                         : desk_action(rig_desk(), &admin, words, false, NOW, &view, &problem);
+    return NULL;
+}
+
+/* How many were done. */
+static int at_once(const char *id)
+{
+    struct worker workers[PEOPLE];
+    pthread_barrier_t begin;
+    int done = 0;
+    pthread_barrier_init(&begin, NULL, PEOPLE);
+    for (size_t i = 0; i < PEOPLE; i++) {
+        workers[i] = (struct worker){.begin = &begin, .id = id, .result = -7};
+        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (size_t i = 0; i < PEOPLE; i++) {
+        pthread_join(workers[i].thread, NULL);
+        ck_assert_int_ge(workers[i].result, 0);
+        done += workers[i].result;
+    }
+    pthread_barrier_destroy(&begin);
+    return done;
+}
+
+START_TEST(test_answered_once)
+{
+    rig_begin(_i, TWO);
+    ck_assert_int_eq(at_once(ask(&admin, EXEMPT, NOW)), 1);
+    ck_assert_uint_eq(length_of(waiting(&second, NOW), "approvals"), 0);
+}
+END_TEST
+
+START_TEST(test_the_last_place_is_taken_once)
+{
+    struct store_page page = {.max = APPROVALS_MAX + PEOPLE};
+    rig_begin(_i, TWO);
+    struct kept *kept = arena_alloc(arena, page.max * sizeof *kept);
+    for (int i = 0; i < APPROVALS_MAX - 1; i++)
+        ask(&admin, EXEMPT, NOW - 1);
+    ck_assert_int_le(at_once(NULL), 1);
+    ck_assert_int_eq(store_kept_list(store, arena, KEPT_APPROVAL, "", NOW, kept, &page), 1);
+    ck_assert_uint_le(page.count, APPROVALS_MAX);
 }
 END_TEST
 
@@ -225,7 +340,9 @@ int main(void)
     const TTest *tests[] = {test_off_by_default, test_another_one_agrees,
                             test_refused_withdrawn_and_too_late, test_a_shell_is_no_second_person,
                             test_any_name_is_audited, test_in_steps, test_lower_and_longer,
-                            test_beside_its_domain, test_no_more_than_so_many};
+                            test_beside_its_domain, test_no_more_than_so_many,
+                            test_a_token_is_no_second_person, test_a_claim_ends, test_answered_once,
+                            test_the_last_place_is_taken_once};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_what_needs_it, 0, (int)countof(needs));

@@ -75,7 +75,7 @@ START_TEST(test_names)
     for (size_t i = 0; i < countof(cases); i++) {
         char token[API_TOKEN_TEXT_SIZE];
         problem = (struct problem){0};
-        int done = staff_token_add(store, cases[i].name, ROLE_VIEWER, UNTIL_LIFTED, &action, token,
+        int done = staff_token_add(store, cases[i].name, ROLE_VIEWER, UNTIL_LIFTED, NULL, &action, token,
                                    &problem);
         ck_assert_msg(done == cases[i].good, "%s", cases[i].name);
         if (!cases[i].good) {
@@ -193,7 +193,7 @@ START_TEST(test_only_hashes_are_kept)
     backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     must_sign_in("ada", NOW, cookie);
-    ck_assert_int_eq(staff_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, &action, token,
+    ck_assert_int_eq(staff_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, NULL, &action, token,
                                      &problem),
                      1);
     const char *secret = strrchr(token, '.') + 1;
@@ -766,20 +766,20 @@ START_TEST(test_token)
     char token[API_TOKEN_TEXT_SIZE], second[API_TOKEN_TEXT_SIZE];
     struct person person = {.name = "?"};
     backend_begin(_i);
-    ck_assert_int_eq(staff_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, &action, token,
+    ck_assert_int_eq(staff_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, NULL, &action, token,
                                      &problem), 1);
     ck_assert_int_eq(strncmp(token, "sg.m.on.", 8), 0);
-    ck_assert_int_eq(staff_token_add(store, "m.on", ROLE_ADMIN, UNTIL_LIFTED, &action, second,
+    ck_assert_int_eq(staff_token_add(store, "m.on", ROLE_ADMIN, UNTIL_LIFTED, NULL, &action, second,
                                      &problem), 0);
     ck_assert_int_eq(problem.status, 409);
-    ck_assert_int_eq(staff_token_add(store, "past", ROLE_ADMIN, NOW, &action, second, &problem), 0);
+    ck_assert_int_eq(staff_token_add(store, "past", ROLE_ADMIN, NOW, NULL, &action, second, &problem), 0);
     ck_assert_str_eq(problem.where, "expires");
     ck_assert_int_eq(staff_token_person(store, token, NOW, &person), 1);
     ck_assert_str_eq(person.name, "token:m.on");
     ck_assert_int_eq(person.role, ROLE_SUPPORT);
     ck_assert_int_eq(staff_token_person(store, token, NOW + 90 * DAY_MS - 1, &person), 1);
     ck_assert_int_eq(staff_token_person(store, token, NOW + 90 * DAY_MS, &person), 0);
-    ck_assert_int_eq(staff_token_add(store, "x", ROLE_ADMIN, UNTIL_LIFTED, &action, second,
+    ck_assert_int_eq(staff_token_add(store, "x", ROLE_ADMIN, UNTIL_LIFTED, NULL, &action, second,
                                      &problem),
                      1);
     ck_assert_int_eq(staff_token_person(store, second, NOW + 900 * DAY_MS, &person), 1);
@@ -798,10 +798,10 @@ START_TEST(test_tokens_that_are_none)
     char token[API_TOKEN_TEXT_SIZE], other[API_TOKEN_TEXT_SIZE], wrong[200];
     struct person person = {.name = "?"};
     backend_begin(_i);
-    ck_assert_int_eq(staff_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, &action, token,
+    ck_assert_int_eq(staff_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, NULL, &action, token,
                                      &problem),
                      1);
-    ck_assert_int_eq(staff_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, &action, other,
+    ck_assert_int_eq(staff_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, NULL, &action, other,
                                      &problem),
                      1);
     snprintf(wrong, sizeof wrong, "sg.a.%s", strrchr(other, '.') + 1); /* another's secret */
@@ -836,7 +836,7 @@ START_TEST(test_many_in_a_list)
         char name[20], token[API_TOKEN_TEXT_SIZE];
         snprintf(name, sizeof name, "t%03d", i);
         ck_assert_int_eq(staff_token_add(store, name, ROLE_VIEWER, NOW + (i % 2 ? 10 : DAY_MS),
-                                         &action,
+                                         NULL, &action,
                                          token, &problem), 1);
     }
     ck_assert_int_eq(staff_token_list(store, NOW, &list), 1);

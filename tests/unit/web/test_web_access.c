@@ -173,6 +173,22 @@ START_TEST(a_proxy_signs_in)
 }
 END_TEST
 
+/* Programs that send no cookie back make no session with each request. */
+START_TEST(a_proxy_makes_so_many_sessions)
+{
+    begin(_i);
+    rig_reload(WITH("web.sign_in_proxies=192.0.2.0/24"));
+    for (int i = 0; i <= SESSIONS_TRUSTED_MAX; i++) {
+        cookie[0] = '\0';
+        ck_assert_int_eq(come("192.0.2.9", "ada", NOW), 200);
+        ck_assert_int_eq(cookie[0] != '\0', i < SESSIONS_TRUSTED_MAX);
+    }
+    ck_assert_ptr_null(strstr(body(), ">ada</a>"));
+    ck_assert_int_eq(come("192.0.2.9", "ada", NOW + HOUR_MS), 200);
+    ck_assert_int_ne(cookie[0], '\0');
+}
+END_TEST
+
 START_TEST(nobody_is_a_proxy_by_default)
 {
     begin(_i);
@@ -208,7 +224,7 @@ START_TEST(a_token_lasts_until_its_end)
     struct problem problem;
     struct action action = action_at(NOW);
     ck_assert_int_eq(
-        staff_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, &action, token, &problem), 1);
+        staff_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, NULL, &action, token, &problem), 1);
     struct raw_request overview = {.url = "/api/v1/overview",
                                    .authorization = arena_printf(arena, "Bearer %s", token)};
     ask(overview, NOW + DAY_MS - 1);
@@ -324,6 +340,27 @@ START_TEST(a_wait_ends_to_the_millisecond)
 }
 END_TEST
 
+/* What was typed before is not lost with a wait, and what cannot be kept is not said to be. */
+START_TEST(a_wait_keeps_what_was_typed)
+{
+    freed_by(text_free) struct text many = {0};
+    begin(_i);
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        ck_assert_int_eq(try_password("wrong horse", NOW + i), 403);
+    const char *fields = "name=ada&password=wrong&kept%3Anote=typed&kept_path=/desk/actions";
+    post("/sending/desk/sign-in", OUR_ORIGIN, fields, NOW + SECOND_MS);
+    ck_assert_int_eq(response.status, 429);
+    check_has("name=\"kept:note\" value=\"typed\"");
+    check_has("name=\"kept_path\" value=\"/desk/actions\"");
+    for (int i = 0; i < 60; i++)
+        text_addf(&many, "%sbox%d=1", i > 0 ? "&" : "", i);
+    post("/sending/desk/lifts", OUR_ORIGIN, text_string(&many), NOW);
+    ck_assert_int_eq(response.status, 403);
+    check_has("too many fields to be kept");
+    ck_assert_ptr_null(strstr(body(), "kept:"));
+}
+END_TEST
+
 START_TEST(those_who_wait_for_their_turn_are_few)
 {
     begin(BACKEND_SQLITE);
@@ -431,6 +468,8 @@ int main(void)
     tcase_add_loop_test(tests, a_session_lasts_eight_hours, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_form_outlives_its_session, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_proxy_signs_in, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_wait_keeps_what_was_typed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_proxy_makes_so_many_sessions, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, nobody_is_a_proxy_by_default, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_form_of_another_session_behind_a_proxy, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_token_lasts_until_its_end, 0, BACKEND_KINDS);
