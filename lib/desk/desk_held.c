@@ -96,28 +96,36 @@ static void add_sums(struct held_sums *sums, const struct held *held)
         sums->oldest_ms = held->since_ms;
 }
 
-/* Those that stand there the longest, the oldest first. */
-struct oldest {
+/* Those that stand there the longest, the oldest first; or those that came last, the newest
+ * first. */
+struct held_row {
     const struct held_mailbox *of[DESK_HELD_MAX];
     size_t count;
+    bool newest_first;
 };
 
-static void add_to_oldest(struct oldest *oldest, const struct held_mailbox *one)
+static bool comes_before(const struct held_row *row, const struct held *one,
+                         const struct held *other)
 {
-    size_t at = oldest->count;
-    while (at > 0 && one->held.since_ms < oldest->of[at - 1]->held.since_ms)
+    return row->newest_first ? one->last_ms > other->last_ms : one->since_ms < other->since_ms;
+}
+
+static void add_to_row(struct held_row *row, const struct held_mailbox *one)
+{
+    size_t at = row->count;
+    while (at > 0 && comes_before(row, &one->held, &row->of[at - 1]->held))
         at--;
     if (at == DESK_HELD_MAX)
         return;
-    oldest->count += oldest->count < DESK_HELD_MAX;
-    memmove(oldest->of + at + 1, oldest->of + at, (oldest->count - at - 1) * sizeof oldest->of[0]);
-    oldest->of[at] = one;
+    row->count += row->count < DESK_HELD_MAX;
+    memmove(row->of + at + 1, row->of + at, (row->count - at - 1) * sizeof row->of[0]);
+    row->of[at] = one;
 }
 
 /* All, by pages: those of which messages wait, and in `lately` the others. NULL: none of them. 1 or
  * -1. */
-static int each_held(const struct context *context, struct oldest *waiting, struct oldest *lately,
-                     struct held_sums *sums)
+static int each_held(const struct context *context, struct held_row *waiting,
+                     struct held_row *lately, struct held_sums *sums)
 {
     const char *after = "";
     struct store_page page = {.max = VALUES_PAGE, .more = true};
@@ -128,11 +136,11 @@ static int each_held(const struct context *context, struct oldest *waiting, stru
             return -1;
         for (size_t i = 0; i < page.count; i++) {
             bool waits = list[i].held.action == UNUSUAL_HOLD;
-            struct oldest *of = waits ? waiting : lately;
+            struct held_row *of = waits ? waiting : lately;
             if (waits)
                 add_sums(sums, &list[i].held);
             if (of != NULL)
-                add_to_oldest(of, &list[i]);
+                add_to_row(of, &list[i]);
         }
         if (page.count > 0)
             after = list[page.count - 1].mailbox;
@@ -140,12 +148,12 @@ static int each_held(const struct context *context, struct oldest *waiting, stru
     return 1;
 }
 
-static void add_views(const struct context *context, const struct oldest *oldest, const char *name,
+static void add_views(const struct context *context, const struct held_row *row, const char *name,
                       struct json_object *view)
 {
     struct json_object *list = json_add_list(view, name);
-    for (size_t i = 0; i < oldest->count; i++)
-        json_object_array_add(list, view_of(context, oldest->of[i], LISTED_MESSAGES));
+    for (size_t i = 0; i < row->count; i++)
+        json_object_array_add(list, view_of(context, row->of[i], LISTED_MESSAGES));
 }
 
 static void add_the_sums(const struct held_sums *sums, struct json_object *view)
@@ -171,7 +179,7 @@ int desk_held(const struct desk *desk, int64_t now_ms, struct json_object **view
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct held_sums sums = {0};
-    struct oldest waiting = {.count = 0}, lately = {.count = 0};
+    struct held_row waiting = {.count = 0}, lately = {.newest_first = true};
     json_add_moment(view, "now", now_ms);
     if (each_held(&context, &waiting, &lately, &sums) < 0)
         return -1;

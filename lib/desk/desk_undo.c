@@ -1,6 +1,6 @@
-/* Puts back what staff took away or changed a moment ago: a suspension that was lifted, an adjustment as
- * it was. What the store does depends on what was read of the audit log before, so nothing that came
- * meanwhile is written over. */
+/* Puts back what staff took away or changed a moment ago: a suspension that was lifted, an
+ * adjustment as it was. What the store does depends on what was read of the audit log before, so
+ * nothing that came meanwhile is written over. */
 #include <stdio.h>
 #include <string.h>
 
@@ -69,8 +69,8 @@ static bool of_one_rule(const struct audit *one, const struct audit *other)
 
 static bool of_one_step(const struct audit *one, const struct audit *other)
 {
-    return !of_one_rule(one, other) && one->at_ms == other->at_ms && strcmp(one->by, other->by) == 0 &&
-           strcmp(one->action, other->action) == 0 && strcmp(one->subject, other->subject) == 0 &&
+    return !of_one_rule(one, other) && one->at_ms == other->at_ms &&
+           strcmp(one->by, other->by) == 0 && strcmp(one->action, other->action) == 0 && strcmp(one->subject, other->subject) == 0 &&
            strcmp(one->note, other->note) == 0;
 }
 
@@ -253,8 +253,8 @@ static int look_at_log(struct undoing *undoing, struct problem *problem)
 
 /* ---- doing ----------------------------------------------------------------------------------- */
 
-/* "of", and what was so before and after the other way round; an adjustment that has ended meanwhile
- * stays away. In the arena. */
+/* "of", and what was so before and after the other way round; an adjustment that has ended
+ * meanwhile stays away. In the arena. */
 static const char *detail_of(const struct undoing *undoing, size_t i)
 {
     struct json_object *was = undoing->details[i];
@@ -290,8 +290,8 @@ static int say_why(const struct undoing *undoing, enum unlift why, struct proble
     if (why == UNLIFT_REPLACED)
         return suspended_again(undoing, problem);
     if (why == UNLIFT_ENDED)
-        return problem_set(problem, 409, "", "the suspension would have ended by itself meanwhile, at "
-                           "%s: there is nothing to put back",
+        return problem_set(problem, 409, "", "the suspension would have ended by itself meanwhile, "
+                           "at %s: there is nothing to put back",
                            moment_of(undoing->context, undoing->until_ms));
     return problem_set(problem, 409, "", "what it was is not known any more");
 }

@@ -37,6 +37,20 @@ START_TEST(test_the_oldest_are_shown)
 }
 END_TEST
 
+/* Of more than are shown of the others those that came last are. */
+START_TEST(test_the_newest_of_lately)
+{
+    enum { MANY = DESK_HELD_MAX + 5 };
+    rig_begin(_i, WITH(SMALL));
+    for (int i = 0; i < MANY; i++)
+        wait_since(arena_printf(arena, "m%03d@example.test", i), UNUSUAL_NOTE, NOW - i * SECOND_MS);
+    struct json_object *view = VIEW(desk_held(rig_desk(), NOW, &made));
+    ck_assert_uint_eq(length_of(view, "lately"), DESK_HELD_MAX);
+    check_member(view, "lately.0.mailbox", "m000@example.test");
+    check_member(view, "lately.99.mailbox", "m099@example.test");
+}
+END_TEST
+
 /* Who says that it is done has seen which messages. */
 START_TEST(test_by_hand_wants_what_was_seen)
 {
@@ -57,6 +71,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("desk held");
     TCase *cases = desk_case(suite, "held");
     tcase_add_loop_test(cases, test_the_oldest_are_shown, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_the_newest_of_lately, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_by_hand_wants_what_was_seen, 0, BACKEND_KINDS);
     return suite;
 }
