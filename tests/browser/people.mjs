@@ -282,13 +282,17 @@ export const tests = {
     }
   },
 
-  async 'every page of the desk is clean for axe, at both widths, light and dark'({ stack }) {
+  async 'every page of the desk is clean for axe, at both widths, light and dark'({ stack, bob }) {
+    const decided = () => JSON.parse(stack.sendguard('log', bobs, '--json')).decisions;
+    if (!decided().length) await bob.send({ to: 'x@example.org', subject: 'one to look at' });
+    stack.sendguard('limit', bobs, 'messages_per_day=599', '--note', 'for this test');
+    const { actions: [{ number }] } = JSON.parse(stack.sendguard('audit', '--max', '1', '--json'));
     await withVisitor(stack, {}, async (staff) => {
       await staff.page.goto(staff.desk);
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
-      const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'held', 'decisions', 'simulate', 'account', 'approvals', 'what-if', 'what-if?rule=messages_per_day&value=0', 'what-if?rule=messages_per_day&value=x', 'audit', 'search?q=nothing-of-ours',
+      const [{ decision }] = decided();
+      const paths = ['', 'suspended', 'near', 'blocks', 'blocks/import', 'logins', `logins?mailbox=${bobs}`, 'logins?ip=127.0.0.1', 'spf', 'appeals', 'held', 'decisions', 'simulate', 'account', 'approvals', 'what-if', 'what-if?rule=messages_per_day&value=0', 'what-if?rule=messages_per_day&value=x', 'audit', `audit/${number}/undo`, 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, `mailboxes/${bobs}/past?at=today 00:00`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
@@ -302,6 +306,43 @@ export const tests = {
         }
       }
     });
+    await limit(stack, bobs, 'default');
+  },
+
+  async 'staff undoes a wrong lift with the keyboard, also in German on a phone'({ stack }) {
+    const carols = 'carol@example.test';
+    const suspended = () => JSON.parse(stack.sendguard('suspended', '--cause', 'terms', '--json')).suspended.map((one) => one.mailbox);
+    stack.sendguard('suspend', carols, '--cause', 'terms', '--for', '2h', '--note', 'for this test');
+    for (const [width, locale, undo, done] of [
+      [1280, 'en-GB', 'Undo', /It is undone/], [390, 'de-DE', 'Rückgängig machen', /Es ist rückgängig gemacht/]]) {
+      await withVisitor(stack, { locale, viewport: { width, height: 900 } }, async (staff) => {
+        const { page } = staff;
+        const shown = (name) => process.env.PICTURES && page.screenshot({ path: `${process.env.PICTURES}/undo-${name}-${width}.png`, fullPage: true });
+        await staff.signIn();
+        await staff.go(`mailboxes/${carols}`);
+        await staff.preview('lift', 'the wrong mailbox');
+        await staff.confirm();
+        assert.ok(!suspended().includes(carols));
+        await assertKind(page, `the page behind a lift, ${width}`);
+        await shown('lifted');
+        await page.locator('main [role=status]').getByRole('link', { name: undo }).focus();
+        await page.keyboard.press('Enter');
+        await page.locator('#undo-note').waitFor();
+        await assertKind(page, `what is put back, ${width}`);
+        await shown('asked');
+        await page.locator('#undo-note').focus();
+        await page.keyboard.press('Tab');
+        await page.keyboard.press('Enter');
+        await page.locator('main [role=status]').waitFor();
+        assert.match(await staff.text('main [role=status]'), done);
+        await shown('done');
+        await staff.go('audit');
+        await assertKind(page, `the audit log, ${width}`);
+        await shown('audit');
+      });
+      assert.ok(suspended().includes(carols));
+    }
+    stack.sendguard('lift', carols, '--note', 'for this test');
   },
 
   async 'staff is asked about a number that is hardly meant, and loses nothing with its session'({ stack }) {
