@@ -227,7 +227,8 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
  *  "notes":[ACTION of action "note" ≤ 20], "appeals":[APPEAL kept, newest first], "can_appeal":as in desk_status,
- *  "lock":LOCK (below), or null where the key is missing}
+ *  "lock":LOCK (below), or null where the key is missing,
+ *  "parked":null, or {"count":2,"at":moment of the first}: messages that wait in the webmail}
  * before: NULL or "" for the newest. 400 for no mailbox or an unknown cursor. */
 int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
                  struct json_object **view_r, struct problem *problem) must_check;

@@ -8,6 +8,7 @@
 #include "desk/desk_held.h"
 #include "desk/desk_lock.h"
 #include "desk/desk_mailbox.h"
+#include "desk/desk_parked.h"
 #include "desk/desk_permissions.h"
 #include "desk/context.h"
 #include "desk/forecast.h"
@@ -220,7 +221,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
         desk_appeal_add(&context, mailbox, &forecast.account.suspensions, true, view) < 0 ||
         desk_lock_add(&context, mailbox, &forecast.account.suspensions, view) < 0 ||
         desk_permissions_add(&context, mailbox, view) < 0 ||
-        desk_held_add(&context, mailbox, view) < 0)
+        desk_held_add(&context, mailbox, view) < 0 ||
+        desk_parked_add_sums(&context, mailbox, view) < 0)
         return -1;
     json_add_bool(view, "seen", seen > 0);
     *view_r = take(view);

@@ -10,7 +10,9 @@
 #include "base/zone.h"
 #include "desk/context.h"
 #include "desk/desk_parked.h"
+#include "guard/counters.h"
 #include "guard/verdict.h"
+#include "store/observations.h"
 #include "store/records.h"
 #include "store/values.h"
 
@@ -160,6 +162,31 @@ int desk_parked_add(const struct context *context, const char *mailbox, struct j
     if (read_parked(context, mailbox, &parked) < 0)
         return -1;
     add_views(context, &parked, view);
+    return 1;
+}
+
+int desk_parked_add_sums(const struct context *context, const char *mailbox,
+                         struct json_object *view)
+{
+    freed_by(put_parked) struct parked parked = {0};
+    int64_t count = 0, first_ms = INT64_MAX;
+    if (read_parked(context, mailbox, &parked) < 0)
+        return -1;
+    for (size_t i = 0; i < json_object_array_length(list_of(&parked)); i++) {
+        struct json_object *one = json_object_array_get_idx(list_of(&parked), i);
+        enum state state = state_of(one, context->now_ms);
+        int64_t at_ms = json_int(one, "at_ms", 0);
+        if (state != WAITING && state != DUE)
+            continue;
+        count++;
+        first_ms = at_ms < first_ms ? at_ms : first_ms;
+    }
+    json_add_null(view, "parked");
+    if (count == 0)
+        return 1;
+    struct json_object *sums = json_add_object(view, "parked");
+    json_add_int(sums, "count", count);
+    json_add_moment(sums, "at", first_ms);
     return 1;
 }
 
@@ -333,6 +360,41 @@ static int read_words(struct json_object *words, bool of_one, struct parked_aske
     return 1;
 }
 
+/* The state that the asked one has; STATE_COUNT: there is none. */
+static enum state state_in(const struct context *context, const struct parked_asked *asked,
+                           struct json_object *list)
+{
+    size_t place = place_of(list, asked->id);
+    return place < json_object_array_length(list)
+               ? state_of(json_object_array_get_idx(list, place), context->now_ms)
+               : STATE_COUNT;
+}
+
+/* What an action that is done counts as; PARKED_RESULTS: as nothing. */
+static enum parked_result counts_as(act_fn *act, enum state before, enum state after)
+{
+    if (act == park)
+        return PARKED_PARKED;
+    if (act == sent)
+        return PARKED_SENT;
+    if (act == cancel && (before == WAITING || before == DUE)) /* else it is taken off the list */
+        return PARKED_CANCELLED;
+    return act == defer && after == REFUSED ? PARKED_REFUSED : PARKED_RESULTS;
+}
+
+/* For monitoring: whether that is written does not matter to the message. */
+static void count(const struct context *context, enum parked_result result)
+{
+    struct counter counter = {.value = 1};
+    if (result == PARKED_RESULTS)
+        return;
+    counters_parked_name(result, counter.name);
+    int written = store_observe(context->desk->store,
+                                &(struct observations){.counters = &counter, .counter_count = 1},
+                                context->now_ms);
+    (void)written;
+}
+
 /* 1 with *view_r; 0 with *problem, or (without) somebody else was first; -1. */
 static int try_to_act(const struct context *context, act_fn *act, const struct parked_asked *asked,
                       struct json_object **view_r, struct problem *problem)
@@ -340,9 +402,13 @@ static int try_to_act(const struct context *context, act_fn *act, const struct p
     freed_by(put_parked) struct parked parked = {0};
     if (read_parked(context, asked->mailbox, &parked) < 0)
         return -1;
+    enum state before = state_in(context, asked, list_of(&parked));
     int done = act(context, asked, list_of(&parked), problem);
     if (done > 0 && act != look)
         done = keep_parked(context, asked->mailbox, &parked);
+    if (done > 0)
+        count(context,
+              counts_as(act, before, state_in(context, asked, list_of(&parked))));
     if (done > 0) {
         *view_r = json_object_new_object();
         json_add_moment(*view_r, "now", context->now_ms);

@@ -35,6 +35,11 @@ static const char *lock_by_of(size_t number)
     static const char *const names[LOCK_BY_COUNT] = {"guard", "user", "staff"};
     return names[number];
 }
+static const char *parked_of(size_t number)
+{
+    static const char *const names[PARKED_RESULTS] = {"parked", "sent", "refused", "cancelled"};
+    return names[number];
+}
 static const char *way_of(size_t number) { return notify_way_names[number]; }
 static const char *notified_of(size_t number) { return notify_result_names[number]; }
 static const char *stage_of(size_t number) { return number == 0 ? "before" : "after"; }
@@ -54,6 +59,7 @@ static const struct counter_label by_result = {"result", REPORT_RESULTS, result_
 static const struct counter_label by_login_rule = {"rule", LOGIN_RULE_COUNT, login_rule_of};
 static const struct counter_label by_kick = {"result", KICK_RESULTS, kick_of};
 static const struct counter_label by_who = {"by", LOCK_BY_COUNT, lock_by_of};
+static const struct counter_label by_parked = {"result", PARKED_RESULTS, parked_of};
 static const struct counter_label by_stage = {"stage", 2, stage_of};
 static const struct counter_label by_way = {"by", NOTIFY_WAYS, way_of};
 static const struct counter_label by_notified = {"result", NOTIFY_RESULTS, notified_of};
@@ -94,6 +100,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
                         "right.", OF(login_questions), {&by_stage}},
     {"notifications", "Notifications to support and users, by what came of them.",
      OF(notifications), {&by_way, &by_notified}},
+    {"parked_messages", "Messages that wait in the webmail, by what became of them.", OF(parked),
+     {&by_parked}},
 };
 
 size_t counters_values(const struct counter_row *row)
@@ -125,12 +133,23 @@ void counters_name(const struct counter_row *row, size_t number, char name_r[COU
                            row->labels[i]->name, counters_label(row, number, i));
 }
 
-void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE])
+/* Of the row of that member, which has one label. */
+static void name_of(size_t offset, size_t number, char name_r[COUNTER_NAME_SIZE])
 {
     const struct counter_row *row = counters_table;
-    while (row->offset != OF(login_locks))
+    while (row->offset != offset)
         row++;
-    counters_name(row, by, name_r);
+    counters_name(row, number, name_r);
+}
+
+void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE])
+{
+    name_of(OF(login_locks), by, name_r);
+}
+
+void counters_parked_name(enum parked_result result, char name_r[COUNTER_NAME_SIZE])
+{
+    name_of(OF(parked), result, name_r);
 }
 
 void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])

@@ -32,6 +32,10 @@ extern const char *const kick_result_names[KICK_RESULTS];
 /* Who began a lock of a mailbox: Sendguard does again where the old password works. */
 enum lock_by { LOCK_BY_GUARD, LOCK_BY_USER, LOCK_BY_STAFF, LOCK_BY_COUNT };
 
+/* What became of messages that wait in the webmail: parked; sent; refused too often at their moment;
+ * taken back by their user. */
+enum parked_result { PARKED_PARKED, PARKED_SENT, PARKED_REFUSED, PARKED_CANCELLED, PARKED_RESULTS };
+
 /* How notifications go (notify/notify_state.h), and what came of one: that it was tried in vain
  * and will be again; that it was given up; and what nobody was told by name, since too much
  * happened. */
@@ -61,6 +65,7 @@ struct counts {
     uint64_t login_locks[LOCK_BY_COUNT];
     uint64_t login_lock_refusals;
     uint64_t notifications[NOTIFY_WAYS][NOTIFY_RESULTS];
+    uint64_t parked[PARKED_RESULTS];
     uint64_t login_questions[2]; /* before the password was looked at, and after it was right */
 };
 
@@ -78,7 +83,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 20 };
+enum { COUNTER_ROWS = 21 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are
@@ -92,6 +97,7 @@ void counters_name(const struct counter_row *row, size_t number, char name_r[COU
 
 /* The counter of locks, which the desk counts without a recorder too. */
 void counters_lock_name(enum lock_by by, char name_r[COUNTER_NAME_SIZE]);
+void counters_parked_name(enum parked_result result, char name_r[COUNTER_NAME_SIZE]);
 /* Dovecot's questions when a password was right; the counter of the others follows it in order of
  * name. */
 #define COUNTER_ASKED_AFTER "login_questions stage=after"

@@ -2,10 +2,12 @@
 #include "tests/unit/desk/desk_rig.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "store/observations.h"
 #include "store/suspensions.h"
 
 #define ID1 "00000000000000000000000000000001"
@@ -65,6 +67,41 @@ START_TEST(the_whole_round)
     act(BY("sent", ID1, MINE), AT);
     ck_assert_str_eq(state_at(AT), "none");
     refuse(BY("claim", ID1, MINE), AT, 404);
+}
+END_TEST
+
+static uint64_t counted(const char *result)
+{
+    struct counter counter[1] = {{.value = 0}};
+    struct store_page page = {.max = 1};
+    char before[COUNTER_NAME_SIZE], name[COUNTER_NAME_SIZE];
+    snprintf(name, sizeof name, "parked_messages result=%s", result);
+    snprintf(before, sizeof before, "%s", name);
+    before[strlen(before) - 1]--; /* the list goes on behind it */
+    ck_assert_int_eq(store_counters(store, before, counter, &page), 1);
+    return page.count == 1 && strcmp(counter->name, name) == 0 ? counter->value : 0;
+}
+
+/* What staff see, and what monitoring counts. */
+START_TEST(what_waits_and_what_became_of_it)
+{
+    rig_begin(_i, WITH(SMALL));
+    check_member(view_mailbox(ALICE, NOW), "parked", "null");
+    act("{'action':'park','id':'" ID2 "','at':'2025-11-22T09:40:00Z','recipients':1}", NOW);
+    act(PARK(ID1), NOW);
+    check_member(view_mailbox(ALICE, NOW), "parked", "{'count':2,'at':'" MOMENT "'}");
+    act(BY("claim", ID1, MINE), AT);
+    check_member(view_mailbox(ALICE, AT), "parked.count", "1");
+    act(BY("sent", ID1, MINE), AT);
+    act(WORDS("cancel", ID2), AT);
+    act("{'action':'park','id':'" ID2 "','at':'2025-11-22T09:40:00Z','recipients':1}", AT);
+    act("{'action':'defer','id':'" ID2 "'}", AT + 2 * HOUR_MS); /* for good */
+    act(WORDS("cancel", ID2), AT + 2 * HOUR_MS); /* takes it off the list */
+    check_member(view_mailbox(ALICE, AT + 2 * HOUR_MS), "parked", "null");
+    ck_assert_uint_eq(counted("parked"), 3);
+    ck_assert_uint_eq(counted("sent"), 1);
+    ck_assert_uint_eq(counted("cancelled"), 1);
+    ck_assert_uint_eq(counted("refused"), 1);
 }
 END_TEST
 
@@ -231,7 +268,8 @@ int main(void)
 {
     Suite *suite = suite_create("desk parked");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {the_whole_round, a_claim_is_for_good,
+    const TTest *const tests[] = {the_whole_round, what_waits_and_what_became_of_it,
+                                  a_claim_is_for_good,
                                   refused_again_it_waits_a_few_times,
                                   refused_for_good_or_for_long_it_waits_no_more, nobody_comes,
                                   words_and_numbers, a_lock_drops_what_was_parked_before,

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 50);
+    ck_assert_uint_eq(families, 51);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -170,6 +170,7 @@ START_TEST(test_counters)
     count("login_locks by=user", 12);
     count("login_lock_refusals", 13);
     count("login_questions stage=after", 14);
+    count("parked_messages result=sent", 16);
     count("session_ends result=failed", 12);
     count("bypassed channel=smtp", 8);
     count("from_unknown channel=smtp", 15);
@@ -189,6 +190,8 @@ START_TEST(test_counters)
     check_series("sendguard_login_locks_total{by=\"user\"}", "12");
     check_series("sendguard_login_lock_refusals_total", "13");
     check_series("sendguard_login_questions_total{stage=\"after\"}", "14");
+    check_series("sendguard_parked_messages_total{result=\"sent\"}", "16");
+    check_series("sendguard_parked_messages_total{result=\"cancelled\"}", "0");
     check_series("sendguard_session_ends_total{result=\"failed\"}", "12");
     check_series("sendguard_session_ends_total{result=\"ended\"}", "0");
     check_series("sendguard_bypassed_total{channel=\"smtp\"}", "8");
