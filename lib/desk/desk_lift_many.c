@@ -47,11 +47,11 @@ const char *desk_batch_new(struct arena *arena, int64_t now_ms)
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
-/* "alice@example.test", or with the cause behind it. */
+/* "alice@example.test", or with the cause behind it; a local part may have blanks. */
 static int read_one(const struct context *context, const char *text, struct lifting *lifting_r,
                     struct problem *problem)
 {
-    const char *space = strrchr(text, ' ');
+    const char *at = strrchr(text, '@'), *space = at != NULL ? strrchr(at, ' ') : NULL;
     int cause = space != NULL ? names_find(cause_names, CAUSE_COUNT, space + 1) : -1;
     if (space != NULL && cause < 0)
         return problem_set(problem, 400, "suspensions", "expected a mailbox, or a mailbox and a "

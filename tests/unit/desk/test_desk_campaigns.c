@@ -186,6 +186,18 @@ START_TEST(what_stays)
 }
 END_TEST
 
+#define NAME "\\'a volume\\'@x.test" /* in words */
+
+START_TEST(blanks_in_a_name)
+{
+    rig_begin(_i, WITH(SMALL));
+    suspend(NAME, "terms", NOW);
+    check_member(lift("{'suspensions':['" NAME "'],'note':'n'}", false, NOW), "lifted", "1");
+    suspend(NAME, "terms", NOW);
+    check_member(lift("{'suspensions':['" NAME " terms'],'note':'n'}", false, NOW), "lifted", "1");
+}
+END_TEST
+
 START_TEST(wrong_words)
 {
     rig_begin(_i, WITH(SMALL));
@@ -210,7 +222,8 @@ int main(void)
 {
     Suite *suite = suite_create("desk campaigns");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {groups, filters, bounds, lift_many, what_stays, wrong_words};
+    const TTest *const tests[] = {groups, filters, bounds, lift_many, what_stays,
+                                  blanks_in_a_name, wrong_words};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     return backends_run(suite);
