@@ -80,12 +80,12 @@ const waiting = (stack, subject) => stack.messages(mailbox, 'Drafts').filter((te
 const arrived = (stack, subject) => stack.messages('bob@example.test').filter((text) => text.includes(`Subject: ${subject}\n`));
 
 // The draft in a compose window.
-async function open(user, subject) {
+async function open(user, subject, note = 'This message waits to be sent by itself.') {
   await drafts(user);
   const uid = await (await user.page.waitForFunction((wanted) => Object.values(rcmail.message_list?.rows ?? {})
     .find((row) => row.obj.innerText.includes(wanted))?.uid, subject)).jsonValue();
   await user.go(`?_task=mail&_mbox=Drafts&_action=compose&_draft_uid=${uid}`);
-  await user.page.getByText('This message waits to be sent by itself.').waitFor();
+  await user.page.getByText(note).waitFor();
   return uid;
 }
 
@@ -377,6 +377,28 @@ export const tests = {
     await carol.pressSend();
     await carol.sent();
     await until('both', () => arrived(stack, 'open meanwhile').length === 2);
+  },
+
+  async 'one that is opened while it is on its way, or may have gone, says so'({ stack, carol }) {
+    stack.addPlugin('troublemaker');
+    pause(stack);
+    await park(carol, { to: 'bob@example.test', subject: 'open on its way' });
+    lift(stack);
+    hurry(stack);
+    killAt(stack, 'smtp_connect');
+    await visit(carol);
+    await killed(stack);
+    await open(carol, 'open on its way', 'Is being sent at this moment.');
+    await carol.pressSend();
+    await carol.page.getByText('This message is being sent at this moment.').waitFor();
+    hurry(stack, 6);
+    await open(carol, 'open on its way', 'It may not have been sent');
+    await shown(carol, 'open-unknown');
+    assert.equal(arrived(stack, 'open on its way').length, 0);
+    await carol.pressSend();
+    await carol.sent();
+    await until('the message', () => arrived(stack, 'open on its way').length === 1);
+    await until('its end', () => kept(stack).length === 0);
   },
 
   async 'a message with too many recipients becomes drafts that can be sent, and each is looked at'({ stack, carol }) {

@@ -398,13 +398,14 @@ class sendguard extends rcube_plugin
         return $args;
     }
 
-    /** Hook message_compose: who opens a parked draft reads that it ends its waiting to change it. */
+    /** Hook message_compose: who opens a parked draft reads how it stands with it. */
     public function compose_parked($args)
     {
         $uid = $args['param']['draft_uid'] ?? null;
         $mark = $uid ? $this->parked()->mark_of($uid, (string) ($args['mailbox'] ?? '')) : '';
-        if ($mark !== '' && $this->parked()->waits($mark)) {
-            $args['param']['sendguard_parked'] = $mark; // and the window comes by a redirect
+        $state = $mark !== '' ? $this->parked()->state_of($mark) : '';
+        if (isset(sendguard_parked::NOTES[$state])) { // the window comes by a redirect
+            $args['param'] = ['sendguard_parked' => $mark, 'sendguard_parked_state' => $state] + $args['param'];
         }
         return $args;
     }

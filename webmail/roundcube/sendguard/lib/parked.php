@@ -18,6 +18,8 @@ class sendguard_parked
     const AT_ONCE = 5;
     /** What the mail server refused for the time being is tried again after that. */
     const SERVER_WAIT_SECONDS = 3600;
+    /** What is said of one that is opened, by its state: the draft of any other is like all drafts. */
+    const NOTES = ['waiting' => 'parkednote', 'due' => 'parkednote', 'claimed' => 'parkedclaimed', 'unknown' => 'parkedunknown'];
 
     private $plugin;
     private $rcmail;
@@ -126,24 +128,25 @@ class sendguard_parked
         return (string) ($headers->others[strtolower(sendguard_parked_message::MARK)] ?? '');
     }
 
-    /** Whether the message with that mark waits. */
-    public function waits($id)
+    /** How it stands with the message of that mark; '' when nothing is kept of it. */
+    public function state_of($id)
     {
         foreach ($this->tell(['action' => 'list'])->objects('parked') as $one) {
             if (($one['id'] ?? '') === $id) {
-                return ($one['may_go'] ?? false) === true;
+                return (string) ($one['state'] ?? '');
             }
         }
-        return false;
+        return '';
     }
 
     /** What the mail pages have to know. */
     public function init_page()
     {
         $this->rcmail->output->set_env('sendguard_parked_due', self::is_time());
-        if (isset($this->compose()['param']['sendguard_parked'])) {
+        $note = self::NOTES[$this->compose()['param']['sendguard_parked_state'] ?? ''] ?? '';
+        if ($note !== '') {
             $this->plugin->add_texts('localization/');
-            $this->rcmail->output->set_env('sendguard_parked_note', $this->texts->plain('parkednote'));
+            $this->rcmail->output->set_env('sendguard_parked_note', $this->texts->plain($note));
         }
     }
 
