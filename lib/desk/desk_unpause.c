@@ -89,6 +89,13 @@ int desk_unpause_add(const struct context *context, const char *mailbox,
     return 1;
 }
 
+/* value: "", it is used up. */
+static struct kept claim_of(const struct context *context, const char *mailbox, const char *value)
+{
+    return (struct kept){.key = arena_printf(context->arena, CLAIM, mailbox), .value = value,
+                         .until_ms = context->now_ms + OFFENCES_REMEMBERED_MS};
+}
+
 /* 1 it is this one's; 0 another one was first, or had it within 30 days; -1. */
 static int claim(const struct context *context, const char *mailbox,
                  const struct suspensions *suspensions)
@@ -99,12 +106,21 @@ static int claim(const struct context *context, const char *mailbox,
     if (may < 1)
         return may;
     struct store *store = context->desk->store;
-    const struct kept kept = {.key = arena_printf(context->arena, CLAIM, mailbox),
-                              .value = claim_text(context, &suspensions->of[0]),
-                              .until_ms = context->now_ms + OFFENCES_REMEMBERED_MS};
+    const struct kept kept = claim_of(context, mailbox,
+                                      claim_text(context, &suspensions->of[0]));
     return claimed == CLAIM_LEFT
                ? store_keep_over(store, KEPT_TRIES, &kept, before, context->now_ms, NULL)
                : store_keep_new(store, KEPT_TRIES, &kept, context->now_ms, NULL);
+}
+
+/* Who undoes the lift puts the same pause back, and that is not for its user to end. 1 or -1. */
+static int lift(const struct context *context, const char *mailbox, const struct action *action)
+{
+    struct store *store = context->desk->store;
+    const struct kept used_up = claim_of(context, mailbox, "");
+    return store_lift(store, mailbox, CAUSE_VOLUME, action) < 0
+               ? -1
+               : store_keep(store, KEPT_TRIES, &used_up, context->now_ms, NULL);
 }
 
 /* The counts stay, so there is no room but what is added, and added before the pause ends. What staff
@@ -149,7 +165,7 @@ int desk_unpause(const struct desk *desk, const char *mailbox, int64_t now_ms,
     if (result > 0)
         result = add_room(&context, mailbox, &action);
     if (result > 0)
-        result = store_lift(desk->store, mailbox, CAUSE_VOLUME, &action);
+        result = lift(&context, mailbox, &action);
     guard_outdate_limits(desk->guard);
     return result < 0 ? -1 : 1;
 }

@@ -163,6 +163,24 @@ START_TEST(a_kill_between_its_steps)
 }
 END_TEST
 
+/* Staff puts the same pause back. */
+START_TEST(undone_by_staff)
+{
+    struct audit lift;
+    struct store_page page = {.max = 1};
+    rig_begin(_i, WITH(ALLOWED));
+    pause_alice();
+    ck_assert_int_eq(end_pause(NOW + 7), 1);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, &lift, &page), 1);
+    const char *number = arena_printf(arena, "%lld", (long long)lift.number);
+    check_member(VIEW(desk_undo(rig_desk(), &admin, number, words_of("{}"), false, NOW + 8, &made,
+                                &fault)), "done", "true");
+    check_member(view_status(ALICE, 0, NOW + HOUR_MS), "suspension.offence", "1");
+    check_member(view_status(ALICE, 0, NOW + HOUR_MS), "can_unpause", "false");
+    ck_assert_int_eq(end_pause(NOW + HOUR_MS), 0);
+}
+END_TEST
+
 /* The pause is the first in 30 days again, but its user has ended one since: no button is offered
  * that does nothing. */
 START_TEST(once_in_30_days_from_then)
@@ -190,6 +208,7 @@ int main(void)
     tcase_add_loop_test(cases, what_staff_set, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, twenty_at_the_same_moment, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_kill_between_its_steps, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, undone_by_staff, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, once_in_30_days_from_then, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
