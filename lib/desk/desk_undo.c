@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/names.h"
 #include "base/zone.h"
+#include "desk/desk_approval.h"
 #include "desk/desk_request.h"
 #include "desk/input.h"
 #include "desk/view.h"
@@ -333,6 +334,75 @@ static int foresee(const struct undoing *undoing, struct problem *problem)
            say_why(undoing, UNLIFT_REPLACED, problem);
 }
 
+/* What is put back, as staff would ask for it. */
+static struct desk_request request_of(const struct undoing *undoing)
+{
+    static const enum action_kind actions[ADJUST_KIND_COUNT] = {
+        [ADJUST_LIMIT] = ACTION_LIMIT, [ADJUST_EXTRA] = ACTION_EXTRA,
+        [ADJUST_EXEMPT] = ACTION_EXEMPT};
+    const char *subject = undoing->entries[0].subject, *at = strrchr(subject, '@');
+    struct desk_request request = {
+        .action = undoing->kind >= 0 ? actions[undoing->kind] : ACTION_NOTE, .subject = subject,
+        .mailbox = at == subject ? "" : subject, .domain = at != NULL ? at + 1 : subject};
+    for (size_t i = 0; undoing->kind >= 0 && i < undoing->count; i++)
+        request.changes[request.change_count++] = undoing->back[i];
+    return request;
+}
+
+/* Whether it changes what limits there are in the domain. */
+static bool changes_limits(const struct audit *entry, const char *domain)
+{
+    const char *at = strrchr(entry->subject, '@'), *action = entry->action;
+    freed_by(json_put) struct json_object *detail = json_read(entry->detail);
+    if (strcmp(action, "undo") == 0)
+        action = json_string(detail, "action", "");
+    return at != NULL && strcmp(at + 1, domain) == 0 &&
+           names_find(adjust_kind_names, ADJUST_KIND_COUNT, action) >= 0;
+}
+
+/* Whether somebody has done so since, for any mailbox of it. 1, 0, -1. */
+static int limits_changed(const struct undoing *undoing, const char *domain)
+{
+    const struct context *context = undoing->context;
+    struct audit *later = arena_alloc(context->arena, PAGE * sizeof *later);
+    struct store_page page = {.max = PAGE, .more = true};
+    int64_t before = INT64_MAX, last = undoing->entries[undoing->count - 1].number;
+    for (int pages = 0; pages < PAGES && page.more; pages++) {
+        if (store_audit_newest(context->desk->store, NULL, before, later, &page) < 0)
+            return -1;
+        for (size_t i = 0; i < page.count; i++) {
+            before = later[i].number;
+            if (before <= last)
+                return 0;
+            if (changes_limits(&later[i], domain))
+                return 1;
+        }
+    }
+    return 1;
+}
+
+/* As it was it may be again; beside what was changed since it is looked at like a new one.
+ * 1; 0 with *problem; -1. */
+static int may_put_back(const struct undoing *undoing, struct problem *problem)
+{
+    const struct context *context = undoing->context;
+    const struct desk_request request = request_of(undoing);
+    int result = undoing->kind >= 0 ? limits_changed(undoing, request.domain) : 0;
+    if (result < 1)
+        return result < 0 ? -1 : 1;
+    bool is_admin = undoing->person->role == ROLE_ADMIN;
+    if (!is_admin && undoing->kind == ADJUST_EXEMPT)
+        return problem_set(problem, 403, "", "your role may not exempt; ask an administrator");
+    result = is_admin ? 1 : desk_request_within_caps(context, &request, problem);
+    if (result < 1)
+        return result;
+    int needed = desk_approval_needed(context, &request);
+    if (needed < 1)
+        return needed == 0 ? 1 : -1;
+    return problem_set(problem, 409, "", "limits were changed since, and with them it takes a "
+                                         "second person: ask for it anew");
+}
+
 static int write_once(struct undoing *undoing, bool preview, struct problem *problem)
 {
     const struct context *context = undoing->context;
@@ -344,6 +414,8 @@ static int write_once(struct undoing *undoing, bool preview, struct problem *pro
     int result = look_at_log(undoing, problem);
     if (result > 0)
         result = foresee(undoing, problem);
+    if (result > 0)
+        result = may_put_back(undoing, problem);
     if (result < 1 || preview)
         return result;
     if (action.note == NULL)
@@ -399,13 +471,8 @@ static void add_undone(const struct undoing *undoing, int result, const struct p
 static int add_sides(const struct undoing *undoing, struct json_object *view)
 {
     const struct context *context = undoing->context;
-    const char *subject = undoing->entries[0].subject, *at = strrchr(subject, '@');
-    struct desk_request request = {.action = ACTION_NOTE, .subject = subject,
-                                   .mailbox = at == subject ? "" : subject,
-                                   .domain = at != NULL ? at + 1 : subject};
+    const struct desk_request request = request_of(undoing);
     struct forecast before, after;
-    for (size_t i = 0; undoing->kind >= 0 && i < undoing->count; i++)
-        request.changes[request.change_count++] = undoing->back[i];
     if (forecast_read(context, request.mailbox, request.domain, &before) < 0 ||
         desk_request_imagine(context, &request, &before, &after) < 0)
         return -1;

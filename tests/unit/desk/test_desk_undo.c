@@ -212,6 +212,47 @@ END_TEST
 
 /* ---- many -------------------------------------------------------------------------------------- */
 
+#define EXTRA(subject, messages)                                                            \
+    "{'action':'extra','subject':'" subject "','messages':" messages ",'note':'n'}"
+
+/* What one person alone, or one of that role, could not do in the end, undo does not do either. */
+START_TEST(no_way_round_others)
+{
+    rig_begin(_i, WITH(SMALL, "desk.second_approval=yes", "desk.max_extra=10"));
+    do_action(&admin, EXTRA(ALICE, "40"), NOW);
+    do_action(&admin, EXTRA(ALICE, "1"), NOW + 1);
+    int64_t lowered = newest().number;
+    do_action(&admin, EXTRA("@example.test", "44"), NOW + 2); /* to ten times the limit */
+    refused(&admin, lowered, "{}", true, NOW + 3, 409, "limits were changed since");
+    refused(&admin, lowered, "{}", false, NOW + 3, 409, "limits were changed since");
+    do_action(&admin, EXTRA("@example.test", "1"), NOW + 4);
+    undo(&admin, lowered, "{}", false, NOW + 5);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY, NOW + 6), 46);
+
+    const int64_t day_ms = NOW + 2 * DAY_MS;
+    do_action(&supporter, ON("limit") ",'rule':'messages_per_day','value':15,'for':'1h'}", day_ms);
+    do_action(&supporter, LIMIT("'default'"), day_ms + 1);
+    lowered = newest().number;
+    do_action(&admin, EXTRA("@example.test", "1"), day_ms + 2);
+    refused(&supporter, lowered, "{}", false, day_ms + 3, 403, "with what was given already");
+}
+END_TEST
+
+/* What two have agreed on comes back after a slip. */
+START_TEST(what_two_agreed_on)
+{
+    static const struct adjustment agreed = {.subject = ALICE, .rule = RULE_MESSAGES_PER_DAY,
+                                             .kind = ADJUST_LIMIT, .value = 500,
+                                             .until_ms = UNTIL_LIFTED};
+    rig_begin(_i, WITH(SMALL, "desk.second_approval=yes"));
+    ck_assert_int_eq(store_adjust(store, &agreed, &(struct action){NOW, "ada", "n"}), 1);
+    guard_outdate_limits(guard);
+    do_action(&admin, LIMIT("50"), NOW + 1);
+    undo(&admin, newest().number, "{}", false, NOW + 2);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY, NOW + 3), 500);
+}
+END_TEST
+
 START_TEST(undoes_a_batch)
 {
     rig_begin(_i, WITH(SMALL));
@@ -367,6 +408,8 @@ int main(void)
     tcase_add_loop_test(cases, what_is_not_put_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, puts_a_limit_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, puts_nothing_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, no_way_round_others, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, what_two_agreed_on, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, undoes_a_batch, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, marks_what_can_be_undone, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, one_of_many_undoes_it, 0, BACKEND_KINDS);
