@@ -31,6 +31,9 @@ enum {
  * often: ends come by themselves. */
 #define ALL_SUSPENDED_MS MINUTE_MS
 
+/* In the state: whose suspensions were put back, since all that are suspended were read. */
+#define PUT_BACK "put_back"
+
 struct notify_looking {
     struct notify_look *look;
     struct notify_state *state;
@@ -166,6 +169,7 @@ struct reading_suspended {
     struct json_object *known;  /* ids above floor that were told */
     struct json_object *told;   /* users, by mailbox, who know that they are suspended */
     struct json_object *seen;   /* those of them who are */
+    struct json_object *put_back; /* mailboxes */
     int64_t count;
 };
 
@@ -185,7 +189,7 @@ static void look_at_mailbox(const struct notify_looking *looking, const struct s
                             struct reading_suspended *reading)
 {
     const struct suspensions *all = &suspended->suspensions;
-    bool any_new = false;
+    bool any_new = json_member(reading->put_back, suspended->mailbox) != NULL;
     for (size_t i = 0; i < all->count; i++) {
         if (!is_new(reading, all->of[i].id))
             continue;
@@ -211,6 +215,7 @@ static void end_reading(const struct notify_looking *looking, struct reading_sus
             json_object_object_del(reading->known, id);
     }
     tell_user_ends(looking, reading->seen);
+    json_object_object_del(state->tree, PUT_BACK);
     notify_state_set(state, "suspension_floor", floor);
     notify_state_set(state, "suspension_newest", reading->newest);
     notify_state_set(state, "suspended", reading->count);
@@ -227,7 +232,8 @@ static int look_at_suspended(const struct notify_looking *looking)
         .floor = notify_state_int(state, "suspension_floor"),
         .newest = notify_state_int(state, "suspension_newest"),
         .known = notify_state_object(state, "suspensions_known"),
-        .told = notify_state_object(state, "users_told"), .seen = seen};
+        .told = notify_state_object(state, "users_told"), .seen = seen,
+        .put_back = notify_state_object(state, PUT_BACK)};
     const char *after = "";
     while (paging.more) {
         if (store_suspended(look->store, after, look->now_ms, page, &paging) < 0)
@@ -260,8 +266,18 @@ static void look_at_block(const struct notify_looking *looking, const struct aud
     tell(looking, NOTIFY_DOMAIN_BLOCKED, item);
 }
 
+/* Of a lift: the same suspension holds again, of which its user was told that it is over. */
+static void look_at_undo(const struct notify_looking *looking, const struct audit *entry)
+{
+    freed_by(json_put) struct json_object *detail = json_read(entry->detail);
+    if (strcmp(json_string(detail, "action", ""), "lift") == 0)
+        json_add_bool(notify_state_object(looking->state, PUT_BACK), entry->subject, true);
+}
+
 static void look_at_entry(const struct notify_looking *looking, const struct audit *entry)
 {
+    if (strcmp(entry->action, "undo") == 0)
+        look_at_undo(looking, entry);
     if (strcmp(entry->action, "block") == 0)
         look_at_block(looking, entry);
     if (strcmp(entry->action, "appeal") == 0) {

@@ -553,6 +553,43 @@ START_TEST(test_users)
 }
 END_TEST
 
+static void undo_lift(const char *mailbox, int64_t id)
+{
+    const struct action action = {now_ms, "eve", "a slip"};
+    const struct audited audited = {"undo", mailbox, "{\"of\":1,\"action\":\"lift\"}", &action};
+    struct audit newest;
+    struct store_page page = {.max = 1};
+    enum unlift why;
+    ck_assert_int_eq(store_audit_newest(store, mailbox, INT64_MAX, &newest, &page), 1);
+    ck_assert_int_eq(store_unlift(store, CAUSE_STAFF, id, newest.number, &audited, &why), 1);
+}
+
+/* A lift that is undone: who was told that it is over is told that it is not. */
+START_TEST(test_users_of_an_undone_lift)
+{
+    struct account account;
+    begin(_i, WITH(FOR_USERS));
+    suspend(ALICE);
+    ck_assert_int_eq(store_account(store, arena, ALICE, now_ms, &account), 1);
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told_user(), "begins " ALICE);
+    for (int told_of_end = 0; told_of_end < 2; told_of_end++) {
+        lift(ALICE);
+        now_ms += SECOND_MS;
+        if (told_of_end)
+            a_round();
+        ck_assert_str_eq(told_user(), told_of_end ? "ends " ALICE : "");
+        undo_lift(ALICE, account.suspensions.of[0].id);
+        round_after(ROUND_MS);
+        ck_assert_str_eq(told_user(), told_of_end ? "begins " ALICE : "");
+    }
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told_user(), "");
+    round_after(HOUR_MS);
+    ck_assert_str_eq(told_user(), "ends " ALICE);
+}
+END_TEST
+
 /* As the last message of the webmail told it, however many the mail server took since. */
 START_TEST(test_language_of_a_user)
 {
@@ -658,6 +695,7 @@ int main(void)
     tcase_add_loop_test(cases, test_too_long, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_way_is_given_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_users_of_an_undone_lift, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_language_of_a_user, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users_who_are_not_told, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_digest, 0, BACKEND_KINDS);
