@@ -41,6 +41,8 @@ struct profile_head {
 
 static int64_t day_of(int64_t time_ms) { return time_ms / DAY_MS; }
 
+static int64_t at_latest(int64_t time, int64_t most) { return time < most ? time : most; }
+
 static uint32_t at_most(uint64_t number, uint32_t most)
 {
     return number < most ? (uint32_t)number : most;
@@ -203,9 +205,9 @@ struct profile_fresh {
 };
 
 /* Finds what is new; the days of those that are to be kept anew stay until renew_days. `stale` has
- * their places, `added` those that are not there. */
+ * their places, `added` those that are not there. *oldest is at most the day of each other one. */
 static void look_at_recipients(const struct text *profile, const struct profile_message *message,
-                               struct text *stale, struct text *added,
+                               struct text *stale, struct text *added, int64_t *oldest,
                                struct profile_fresh *fresh_r)
 {
     int64_t today = day_of(message->at_ms);
@@ -220,6 +222,8 @@ static void look_at_recipients(const struct text *profile, const struct profile_
             packed_add_fixed(added, (uint64_t)today, DAY_BYTES);
         } else if (is_stale(day_at(found), today)) {
             text_add_bytes(stale, (const char *)&found, sizeof found);
+        } else {
+            *oldest = at_latest(*oldest, day_at(found));
         }
         if (found != NULL && !is_past(day_at(found), PROFILE_RECIPIENT_DAYS, today))
             continue;
@@ -246,12 +250,12 @@ static int compare_days(const void *a, const void *b)
     return (*one > *other) - (*one < *other);
 }
 
-/* Of too many the past ones go, and then the oldest, of a day the first ones. */
-static void drop_recipients(struct text *profile, int64_t today)
+/* Of too many the past ones go, and then the oldest, of a day the first ones. Whether any do. */
+static bool drop_recipients(struct text *profile, int64_t today)
 {
     size_t count = profile->length / PROFILE_RECIPIENT_BYTES, left = 0, past = 0;
     if (count <= PROFILE_RECIPIENTS_MAX)
-        return;
+        return false;
     int64_t *days = xmalloc(count * sizeof days[0]);
     for (size_t i = 0; i < count; i++) {
         days[i] = day_at((const uint8_t *)profile->data + i * PROFILE_RECIPIENT_BYTES);
@@ -275,6 +279,7 @@ static void drop_recipients(struct text *profile, int64_t today)
         left += PROFILE_RECIPIENT_BYTES;
     }
     profile->length = left;
+    return true;
 }
 
 /* ---- networks, hours ------------------------------------------------------------------------- */
@@ -298,10 +303,10 @@ static struct profile_network *find_network(struct profile_head *head, uint64_t 
     return NULL;
 }
 
-/* The network of a message: whether what is kept of it changes, to *network_r; *new_r: it was first
- * seen less than 24 h ago. */
+/* The network of a message: whether what is kept of it changes, to *network_r, else *oldest is at most
+ * its day; *new_r: it was first seen less than 24 h ago. */
 static bool look_at_network(struct profile_head *head, const struct profile_message *message,
-                            struct profile_network *network_r, bool *new_r)
+                            int64_t *oldest, struct profile_network *network_r, bool *new_r)
 {
     int64_t today = day_of(message->at_ms);
     *new_r = false;
@@ -310,8 +315,10 @@ static bool look_at_network(struct profile_head *head, const struct profile_mess
     const struct profile_network *network = find_network(head, message->network);
     bool known = network != NULL && !is_past(network->day, PROFILE_NETWORK_DAYS, today);
     *new_r = !known || message->at_ms - network->first_ms < DAY_MS;
-    if (known && !is_stale(network->day, today))
+    if (known && !is_stale(network->day, today)) {
+        *oldest = at_latest(*oldest, network->day);
         return false;
+    }
     int64_t first_ms = known && network->first_ms < message->at_ms ? network->first_ms
                                                                    : message->at_ms;
     *network_r = (struct profile_network){message->network, first_ms, today};
@@ -335,11 +342,6 @@ static void end_hour(struct profile_head *head, const struct profile_entry *entr
         head->days[head->day_count++] = (struct profile_day){day, entry->total};
     else if (entry->total > last->busiest)
         last->busiest = entry->total;
-}
-
-static int64_t at_latest(int64_t time_ms, int64_t most_ms)
-{
-    return time_ms < most_ms ? time_ms : most_ms;
 }
 
 /* What is ahead of at_ms becomes of at_ms; hours that are over enter their days; days that nobody
@@ -471,35 +473,39 @@ static void enter(struct profile_head *head, const struct profile_message *messa
                     unusual_r->action == UNUSUAL_HOLD ? 0 : hour.recipients);
 }
 
-bool profile_add(struct text *profile, const struct profile_message *message,
-                 const struct unusual_limits *limits, struct unusual *unusual_r)
+struct profile_change profile_add(struct text *profile, const struct profile_message *message,
+                                  const struct unusual_limits *limits, struct unusual *unusual_r)
 {
     struct profile_head head;
     struct profile_fresh fresh;
     struct profile_network network;
     freed_by(text_free) struct text added = {0}, stale = {0};
     size_t before = profile->length;
+    int64_t today = day_of(message->at_ms), oldest = today;
     bool network_new;
     *unusual_r = (struct unusual){0};
     read_head(profile, &head);
-    look_at_recipients(profile, message, &stale, &added, &fresh);
-    bool network_changes = look_at_network(&head, message, &network, &network_new);
+    size_t networks = head.network_count;
+    look_at_recipients(profile, message, &stale, &added, &oldest, &fresh);
+    bool network_changes = look_at_network(&head, message, &oldest, &network, &network_new);
     if (!network_changes && stale.length == 0 && added.length == 0 && head.begin_ms != 0) {
         profile->length = before;
-        return false;
+        return (struct profile_change){false, oldest + PROFILE_RENEW_DAYS};
     }
+    bool forgets = network_changes && networks == PROFILE_NETWORKS_MAX;
     move_on(&head, message->at_ms);
     if (fresh.recipients > 0)
         enter(&head, message, &fresh, network_new, limits, unusual_r);
     if (network_changes && unusual_r->action != UNUSUAL_DEFER)
         enter_network(&head, &network);
     if (unusual_r->action == UNUSUAL_NOTE) {
-        renew_days(&stale, day_of(message->at_ms));
+        renew_days(&stale, today);
         text_add_bytes(profile, text_string(&added), added.length);
-        drop_recipients(profile, day_of(message->at_ms));
+        forgets = drop_recipients(profile, today) || forgets;
     }
     add_head(profile, &head);
-    return true;
+    bool all_known = unusual_r->action == UNUSUAL_NOTE && !forgets;
+    return (struct profile_change){true, all_known ? oldest + PROFILE_RENEW_DAYS : 0};
 }
 
 bool profile_holds(const struct text *profile, const struct profile_message *message, bool waited)
@@ -507,13 +513,14 @@ bool profile_holds(const struct text *profile, const struct profile_message *mes
     struct profile_head head;
     struct profile_fresh fresh;
     freed_by(text_free) struct text copy = {0}, added = {0}, stale = {0};
+    int64_t oldest = day_of(message->at_ms);
     if (!waited && message->action != UNUSUAL_HOLD)
         return false;
     text_add_bytes(&copy, profile->data, profile->length);
     read_head(&copy, &head);
     if (head.held_ms == 0)
         return false;
-    look_at_recipients(&copy, message, &stale, &added, &fresh);
+    look_at_recipients(&copy, message, &stale, &added, &oldest, &fresh);
     return waited || fresh.recipients > 0;
 }
 

@@ -51,13 +51,22 @@ struct profile_message {
     enum unusual_action action; /* when it is unusual */
 };
 
+/* What has become of a profile by a message. */
+struct profile_change {
+    bool changed; /* and is to be kept */
+    int64_t same_until; /* Before that day (UTC, since 1970), and not before that of the message, one
+                           to any of these recipients, from its network, changes nothing and is not
+                           unusual while the profile stays as it is or others enter it that
+                           have a same_until too. 0: this is not said */
+};
+
 /* Adds a message that is counted to a profile (empty, or what cannot be read: there is none yet),
  * and says whether it is unusual, and what becomes of it; else *unusual_r is zeroed. From the first one
  * that is to wait, all that have new recipients do, until the postmaster has answered. Recipients of a
  * message that waits or is deferred do not become known, nor do they enter the busiest hour; one that
- * is deferred does not enter the hour either, nor makes its network known. True: `profile` has changed, and is to be kept. */
-bool profile_add(struct text *profile, const struct profile_message *message,
-                 const struct unusual_limits *limits, struct unusual *unusual_r);
+ * is deferred does not enter the hour either, nor makes its network known. */
+struct profile_change profile_add(struct text *profile, const struct profile_message *message,
+                                  const struct unusual_limits *limits, struct unusual *unusual_r);
 
 /* Whether the message, which was counted before, waits: others do, and it has new recipients, or
  * `waited`: it was to wait before. */

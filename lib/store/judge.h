@@ -37,6 +37,18 @@ struct judge_profile {
                        is tried again */
 };
 
+/* A state of a mailbox' profile, which no other one has. */
+struct profile_state {
+    uint32_t version; /* 0: none */
+    int64_t until_ms;
+};
+/* What the step tells of the profile, for the process to remember (profile_memory.h): how the message
+ * found it, how it is now, and profile_change's same_until. 0, the others undefined: nothing. */
+struct profile_told {
+    struct profile_state before, now;
+    int64_t same_until;
+};
+
 /* What the record keeps of the message, as bytes that the store does not read (guard/packing.h). */
 struct record_facts {
     const void *bytes;
@@ -124,6 +136,9 @@ struct judge_result {
     bool block_damaged; /* what is kept of a block is damaged, and blocks nobody */
     struct unusual unusual; /* of a message that is counted or deferred, and the action of one that
                                is repeated or redeemed and waits; zeroed: it is not unusual */
+    struct profile_state usual_in; /* between store and database: in that state of its profile the
+                                      message changes nothing of it; version 0: in none that is known */
+    struct profile_told profile;   /* the same */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
     size_t window_count;          /* A window of recipients is that of the one which has room last; or,

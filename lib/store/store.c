@@ -29,6 +29,7 @@
 #include "store/judge.h"
 #include "store/kept.h"
 #include "store/observations.h"
+#include "store/profile_memory.h"
 #include "store/records.h"
 #include "store/suspensions.h"
 #include "store/values.h"
@@ -71,6 +72,7 @@ struct member {
 struct store {
     struct backend *backends[BACKENDS_MAX];
     size_t backend_count;
+    struct profile_memory *profiles;
     int timeout_ms;
     pthread_mutex_t lock; /* guards what follows */
     struct backend *idle[BACKENDS_MAX];
@@ -294,7 +296,7 @@ static void lead(struct store *store, struct member *self)
     }
 }
 
-static void begin_task(struct judge_task *task)
+static void begin_task(const struct store *store, struct judge_task *task)
 {
     const struct judge_request *request = task->request;
     struct judge_result *result = task->result_r;
@@ -303,6 +305,8 @@ static void begin_task(struct judge_task *task)
     result->over = NULL;
     result->over_count = 0;
     result->of_recipient = (struct history){0};
+    result->usual_in = profile_memory_look(store->profiles, request);
+    result->profile = (struct profile_told){0};
     for (size_t i = 0; i < request->window_count && i < OVER_TIME_COUNT; i++)
         result->windows[i] = (struct outcome_window){.rule = request->windows[i].rule,
                                                      .limit = request->windows[i].limit,
@@ -315,15 +319,18 @@ void store_judge_all(struct store *store, struct judge_task *tasks, size_t count
     bool failed = false;
     assert(count >= 1 && count <= JUDGE_MAX);
     for (size_t i = 0; i < count; i++)
-        begin_task(&tasks[i]);
+        begin_task(store, &tasks[i]);
     if (enter(store, &self) < 0)
         return;
     if (self.state == LEADS) {
         lead(store, &self);
         leave(store, self.backend);
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         failed = failed || tasks[i].answer < 0;
+        if (tasks[i].answer > 0)
+            profile_memory_learn(store->profiles, tasks[i].request, &tasks[i].result_r->profile);
+    }
     if (failed)
         memcpy(thread_error, self.error, sizeof thread_error);
 }
@@ -708,6 +715,7 @@ static int open_store(const char *url, const struct store_options *options, bool
     for (size_t i = 0; i < store->backend_count; i++)
         store->backends[i] = store->idle[i] = backend_new(&where, options, may_make);
     store->idle_count = store->backend_count;
+    store->profiles = profile_memory_new();
     store->timeout_ms = options->timeout_ms;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
@@ -768,6 +776,7 @@ void store_free(struct store **store)
         return;
     for (size_t i = 0; i < (*store)->backend_count; i++)
         (*store)->backends[i]->operations->free((*store)->backends[i]);
+    profile_memory_free(&(*store)->profiles);
     pthread_mutex_destroy(&(*store)->lock);
     free(*store);
     *store = NULL;

@@ -75,8 +75,8 @@ local function day_at(profile, place)
     return upper * 256 + lower
 end
 
--- Whether a message leaves the profile of its mailbox as it is: all its recipients and its network
--- are known, and were kept as known within a week.
+-- Where a message leaves the profile of its mailbox as it is, since all its recipients and its network
+-- are known, and were kept as known within a week: the oldest day of these; else false.
 local function is_usual(profile, now, at, network, names)
     if not profile or #profile < VALUE_HEAD_BYTES + PROFILE_TAIL_BYTES then
         return false
@@ -85,6 +85,7 @@ local function is_usual(profile, now, at, network, names)
     local bytes, format =
         unpack_bytes(PROFILE_TAIL_FORM, profile, #profile - PROFILE_TAIL_BYTES + 1)
     local head, today, place, day = #profile - bytes + 1, math.floor(at / DAY)
+    local oldest = today
     if ends <= now or format ~= PROFILE_FORMAT then
         return false
     end
@@ -100,10 +101,12 @@ local function is_usual(profile, now, at, network, names)
         day = day_at(profile, place + PROFILE_HASH_BYTES)
         if day <= today - PROFILE_RENEW_DAYS or day > today + 1 then
             return false
+        elseif day < oldest then
+            oldest = day
         end
     end
     if network == '' then
-        return true
+        return oldest
     end
     place = find(profile, network, head + 1, true)
     if not place or (place - head - 1) % PROFILE_NETWORK_BYTES > 0
@@ -111,19 +114,48 @@ local function is_usual(profile, now, at, network, names)
         return false
     end
     day = day_at(profile, place + PROFILE_NETWORK_BYTES - 2)
-    return day > today - PROFILE_RENEW_DAYS and day <= today + 1
+    return day > today - PROFILE_RENEW_DAYS and day <= today + 1 and math.min(day, oldest)
+end
+
+local told_of_none = VALUE_OF_NONE .. VALUE_OF_NONE .. pack(PROFILE_DAY_OF_FORM, 0)
+
+-- Looks at the profile of a message that would be counted. Returns what is unusual, '' for nothing; what
+-- keeps that; what becomes of the message; and what is told of the profile. `usual_in`: in that
+-- state of it the message changes nothing, and it was not read; '': in none that is known.
+local function look_at_profile(key, profile, usual_in, now, at, network, names, terms, number)
+    if usual_in ~= '' then
+        if at == now and call('GETRANGE', key, 0, VALUE_HEAD_BYTES - 1) == usual_in then
+            return '', nil, ACTION_NOTE, told_of_none
+        end
+        profile = call('GET', key)
+    end
+    local oldest, state = is_usual(profile, now, at, network, names)
+    local bytes, keep, action, same_until = '', nil, ACTION_NOTE
+    if oldest then
+        state, same_until = sub(profile, 1, VALUE_HEAD_BYTES), oldest + PROFILE_RENEW_DAYS
+    else
+        bytes, keep, action, state, same_until =
+            profiles().add(key, profile, now, at, network, names, terms, number)
+    end
+    if not state or at > now then
+        return bytes, keep, action, told_of_none
+    end
+    local before = profile and #profile >= VALUE_HEAD_BYTES and sub(profile, 1, VALUE_HEAD_BYTES)
+    return bytes, keep, action, (before or VALUE_OF_NONE) .. state
+        .. pack(PROFILE_DAY_OF_FORM, same_until)
 end
 
 local function judge(given)
     -- load
     local now, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
         key, suspension_key, block_key, own_block_key, ip_key, group_key, stamp_id, tail, profile_key,
-        profile_network, profile_terms, profile_names, place =
+        profile_usual_in, profile_network, profile_terms, profile_names, place =
         unpack_bytes(GIVEN_FORM, given)
     local at, ahead, stamp, m, kind, counts = now, 0, asked, nil, ADMITTED, true
-    local unusual_bytes, keep_profile, action = ''
+    local unusual_bytes, told_of_profile, keep_profile, action = '', told_of_none
     local text, suspended, block, own_block, network, group, profile =
-        load(key, suspension_key, block_key, own_block_key, ip_key, group_key, profile_key)
+        load(key, suspension_key, block_key, own_block_key, ip_key, group_key,
+            profile_usual_in == '' and profile_key or '')
     if mode >= MODE_EARLIER then
         text, network =
             particulars().earlier(given, place, mode, key, text, ip_key, network, id, entry)
@@ -160,10 +192,12 @@ local function judge(given)
         counts = m.outcome == OUTCOME_ADMITTED and not m.dry
     end
 
-    if counts and profile_key ~= ''
-        and not is_usual(profile, now, at, profile_network, profile_names) then
-        unusual_bytes, keep_profile, action = profiles().add(profile_key, profile, now, at,
-            profile_network, profile_names, profile_terms, number)
+    if not counts and profile_usual_in ~= '' then
+        profile = call('GET', profile_key)
+    end
+    if counts and profile_key ~= '' then
+        unusual_bytes, keep_profile, action, told_of_profile = look_at_profile(profile_key, profile,
+            profile_usual_in, now, at, profile_network, profile_names, profile_terms, number)
         if action == ACTION_DEFER then
             m = m or particulars().seen(given, place, mode, key, suspension_key, suspended, ip_key,
                 now, at, ahead, text, network, roomy, id, entry, number, block, own_block, group_key,
@@ -217,7 +251,7 @@ local function judge(given)
             end
         end
     end
-    local told = pack(TOLD_FORM, at, stamp, ALL_HELD) .. unusual_bytes
+    local told = pack(TOLD_FORM, at, stamp, ALL_HELD) .. told_of_profile .. unusual_bytes
     return m and particulars().answer(m, told, stamp) or told
 end
 

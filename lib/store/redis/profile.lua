@@ -117,10 +117,10 @@ local function knows_domain(text, last, domain, today)
     return place ~= nil
 end
 
--- How many recipients are new, and at how many new domains; where the day has to be kept anew, and
--- which recipients to add.
+-- How many recipients are new, and at how many new domains; where the day has to be kept anew, which
+-- recipients to add, and the oldest day of the others.
 local function look_at_recipients(text, last, names, today)
-    local fresh, domains, domain, stale, added = 0, 0, '', {}, {}
+    local fresh, domains, domain, stale, added, oldest = 0, 0, '', {}, {}, today
     for i = 1, #names, PROFILE_HASH_BYTES do
         local name = sub(names, i, i + PROFILE_HASH_BYTES - 1)
         local place = find_recipient(text, name, last, VALUE_HEAD_BYTES + 1)
@@ -136,9 +136,11 @@ local function look_at_recipients(text, last, names, today)
             added[#added + 1] = name .. pack(PROFILE_DAY_OF_FORM, today)
         elseif is_stale(day, today) then
             stale[#stale + 1] = place
+        else
+            oldest = math.min(oldest, day)
         end
     end
-    return fresh, domains, stale, table.concat(added)
+    return fresh, domains, stale, table.concat(added), oldest
 end
 
 -- The recipients alone.
@@ -178,11 +180,11 @@ local function left_of(known, today)
     return table.concat(left)
 end
 
--- The networks with that one, whether that changes anything, and whether it was first seen less than
--- 24 h ago.
+-- The networks with that one, whether that changes anything, whether it was first seen less than 24 h
+-- ago, and its day.
 local function look_at_network(networks, network, at, today)
     if network == '' then
-        return networks, false, false
+        return networks, false, false, today
     end
     local place = find_element(networks, network, PROFILE_NETWORK_BYTES, 0, #networks, 1)
     local first, day
@@ -192,7 +194,7 @@ local function look_at_network(networks, network, at, today)
     local known = place and not is_past(day, PROFILE_NETWORK_DAYS, today)
     local new = not known or at - first < DAY
     if known and not is_stale(day, today) then
-        return networks, false, new
+        return networks, false, new, day
     end
     if not place and #networks == PROFILE_NETWORKS_MAX * PROFILE_NETWORK_BYTES then
         local oldest
@@ -207,7 +209,7 @@ local function look_at_network(networks, network, at, today)
     place = place or #networks + 1
     return sub(networks, 1, place - 1) .. network
         .. pack(PROFILE_NETWORK_FORM, known and math.min(first, at) or at, today)
-        .. sub(networks, place + PROFILE_NETWORK_BYTES), true, new
+        .. sub(networks, place + PROFILE_NETWORK_BYTES), true, new, today
 end
 
 -- The same of entries and days, which are in their order.
@@ -404,18 +406,25 @@ local function list(mailbox, now, at, unusual, terms, stamp, number)
     end
 end
 
+-- Whether others may be forgotten for what is added, or for a network.
+local function forgets(last, added, networks, of_network)
+    return last + #added > VALUE_HEAD_BYTES + PROFILE_RECIPIENTS_MAX * PROFILE_RECIPIENT_BYTES
+        or of_network and #networks == PROFILE_NETWORKS_MAX * PROFILE_NETWORK_BYTES
+end
+
 -- Adds a message that would be counted to the profile under that key, `text` as it is. Returns what
--- is unusual, '' for nothing; what keeps that, when the record is kept; and what becomes of the
--- message.
+-- is unusual, '' for nothing; what keeps that, when the record is kept; what becomes of the message;
+-- how the profile is now and profile_change's same_until, nil where nothing is told of it.
 local function add(key, text, now, at, network, names, terms, number)
     text = text or ''
     local last, head = read(text, now)
     local limits, wanted = terms_of(terms)
-    local today, unusual, action, networks, of_network, new = day_of(at), nil, ACTION_NOTE
-    local fresh, domains, stale, added = look_at_recipients(text, last, names, today)
-    networks, of_network, new = look_at_network(head.networks, network, at, today)
+    local today, unusual, action, networks, of_network, new, day = day_of(at), nil, ACTION_NOTE
+    local fresh, domains, stale, added, oldest = look_at_recipients(text, last, names, today)
+    networks, of_network, new, day = look_at_network(head.networks, network, at, today)
+    oldest = math.min(oldest, day) + PROFILE_RENEW_DAYS
     if #stale == 0 and added == '' and not of_network and head.begin > 0 then
-        return '', function() end, action
+        return '', function() end, action, sub(text, 1, VALUE_HEAD_BYTES), oldest
     end
     move_on(head, at, today)
     if fresh > 0 then
@@ -434,13 +443,14 @@ local function add(key, text, now, at, network, names, terms, number)
     local version = #text >= VERSION_BYTES and unpack_bytes(VERSION_FORM, text) or 0
     local begin = pack(VALUE_FORM, (version > 0 and version or unpack_bytes(NUMBER_FORM, number))
         % LAST_VERSION + 1, at + PROFILE_KEPT)
+    local told = action == ACTION_NOTE and not forgets(last, added, networks, of_network) and begin
     return unusual or '', function(mailbox, stamp)
         keep(key, text, last, stale, today, added, begin, packed_head(head),
             string.format('%d', at - now + PROFILE_KEPT + MARGIN))
         if unusual then
             list(mailbox, now, at, unusual, terms, stamp, number)
         end
-    end, action
+    end, action, told or nil, oldest
 end
 
 -- The bytes of a message of which the action alone is told.

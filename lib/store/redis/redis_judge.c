@@ -173,13 +173,19 @@ static void put_terms(struct text *given, const struct judge_request *request,
 }
 
 /* What enters the profile of its mailbox. */
-static void put_profile(struct text *given, const struct judge_request *request)
+static void put_profile(struct text *given, const struct judge_request *request,
+                        const struct profile_state *usual_in)
 {
     static const struct judge_profile none;
     const struct judge_profile *profile = request->profile != NULL ? request->profile : &none;
     uint8_t network[PROFILE_HASH_BITS / 8];
     packed_put(network, profile->network, sizeof network);
     put_key(given, REDIS_PROFILE_KEY, request->profile != NULL ? request->mailbox : NULL);
+    packed_add_fixed(given, usual_in->version != 0 ? VALUE_HEAD_BYTES : 0, 1);
+    if (usual_in->version != 0) {
+        packed_add_fixed(given, usual_in->version, VERSION_BYTES);
+        packed_add_fixed(given, (uint64_t)usual_in->until_ms, TIME_BYTES);
+    }
     put_string(given, network, profile->network != 0 ? sizeof network : 0, 1);
     put_terms(given, request, profile);
     packed_add_fixed(given, profile->recipient_count * sizeof network, 3);
@@ -266,8 +272,9 @@ static void put_particulars(struct redis_backend *backend, struct text *given,
 }
 
 /* One argument of judge.lua: GIVEN_FORM, and what put_particulars adds. */
-static void add_message(struct redis_backend *backend, const struct judge_request *request)
+static void add_message(struct redis_backend *backend, const struct judge_task *task)
 {
+    const struct judge_request *request = task->request;
     struct text *given = &backend->given;
     char ip_name[HISTORY_NAME_SIZE], domain_name[HISTORY_NAME_SIZE];
     const char *domain = history_name(SUBJECT_DOMAIN, request->channel, request->group,
@@ -281,7 +288,7 @@ static void add_message(struct redis_backend *backend, const struct judge_reques
     put_ends(given, request);
     put_names(given, request, ip, domain);
     put_tail(given, request, ip, domain);
-    put_profile(given, request);
+    put_profile(given, request, &task->result_r->usual_in);
     put_particulars(backend, given, request);
     redis_add_argument(backend, &(struct argument){given->data, given->length});
 }
@@ -320,19 +327,33 @@ static void read_totals(const uint8_t *bytes, enum channel channel, struct windo
     }
 }
 
+/* How the message found the profile, how it is now, same_until. */
+enum { DAY_BYTES = 2, PROFILE_TOLD_BYTES = 2 * VALUE_HEAD_BYTES + DAY_BYTES };
+
+static struct profile_state read_state(const uint8_t **bytes)
+{
+    uint32_t version = (uint32_t)packed_get(bytes, VERSION_BYTES);
+    return (struct profile_state){version, (int64_t)packed_get(bytes, TIME_BYTES)};
+}
+
 /* What every answer has: when it was counted, the millisecond of its decision's id, what the
- * windows held before, and, where something is unusual, that. 1, or 0 when it has another form. */
+ * windows held before, what is told of the profile, and, where something is unusual, that. 1, or 0
+ * when it has another form. */
 static int read_told(const redisReply *reply, const struct judge_task *task)
 {
     const struct judge_request *request = task->request;
     struct judge_result *result = task->result_r;
     struct window_counts held;
-    bool noted = reply->len == told_bytes() + UNUSUAL_BYTES;
-    if (reply->type != REDIS_REPLY_STRING || (!noted && reply->len != told_bytes()))
+    size_t length = told_bytes() + PROFILE_TOLD_BYTES;
+    bool noted = reply->len == length + UNUSUAL_BYTES;
+    if (reply->type != REDIS_REPLY_STRING || (!noted && reply->len != length))
         return 0;
-    const uint8_t *bytes = (const uint8_t *)reply->str;
+    const uint8_t *bytes = (const uint8_t *)reply->str, *of_profile = bytes + told_bytes();
     if (noted)
-        unusual_get(bytes + told_bytes(), &result->unusual);
+        unusual_get(bytes + length, &result->unusual);
+    result->profile.before = read_state(&of_profile);
+    result->profile.now = read_state(&of_profile);
+    result->profile.same_until = (int64_t)packed_get(&of_profile, DAY_BYTES);
     uint64_t number = request->decision & ((1 << COUNTED_ID_BITS) - 1);
     result->at_ms = (int64_t)packed_get(&bytes, TIME_BYTES);
     uint64_t floor = decision_floor((int64_t)packed_get(&bytes, TIME_BYTES));
@@ -498,7 +519,7 @@ static int send_messages(struct redis_backend *backend, const struct action_time
     redis_begin_call(backend, time, SCRIPT_JUDGE, waiting);
     for (size_t i = 0; i < count; i++)
         if (tasks[i].answer == AGAIN) {
-            add_message(backend, tasks[i].request);
+            add_message(backend, &tasks[i]);
             changes = changes || !tasks[i].request->dry_run;
         }
     if (changes)

@@ -160,7 +160,7 @@ static const struct script_name names[] = {
     /* rules/profile.h, rules/unusual.h */
     {"PROFILE_TIMES_FORM", ">" TIME_FORM TIME_FORM TIME_FORM TIME_FORM "I2"},
     {"PROFILE_NETWORK_FORM", ">" TIME_FORM "I2"}, /* behind its hash */
-    {"PROFILE_DAY_OF_FORM", ">I2"}, /* of a recipient, behind its hash */
+    {"PROFILE_DAY_OF_FORM", ">I2"}, /* of a recipient, behind its hash; same_until */
     {"PROFILE_DAY_FORM", ">I2I2"},
     {"PROFILE_ENTRY_FORM", ">" TIME_FORM "I2I2I2"},
     {"PROFILE_TAIL_FORM", ">I2B"},
@@ -554,7 +554,7 @@ static void add_given_form(struct text *out)
               "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
     add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
     add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
-    text_add(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0I2c0Bc0Bc0I3c0'");
+    text_add(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0I2c0Bc0Bc0Bc0I3c0'");
 }
 
 static void add_record_totals(struct text *out)

@@ -146,6 +146,7 @@
                   " WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)")                            \
     S(VALUE_GET, "SELECT key, version, until_ms, bytes FROM value WHERE id = ?1 AND kind = ?2"    \
                  " AND key = ?3 AND until_ms > ?4")                                               \
+    S(VALUE_STATE, "SELECT version, until_ms FROM value WHERE id = ?1 AND kind = ?2 AND key = ?3") \
     S(VALUE_PUT, "INSERT INTO value (id, kind, key, version, until_ms, bytes)"                    \
                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET"                \
                  " version = excluded.version, until_ms = excluded.until_ms,"                     \
@@ -327,10 +328,10 @@ int sqlite_values_put(struct sqlite_backend *backend, const struct value *value,
  * *damaged_r says when what is kept is damaged; -1. */
 int sqlite_values_block(struct sqlite_backend *backend, const char *key, int64_t now_ms,
                         struct failure_in_force *block_r, bool *damaged_r) must_check;
-/* Adds a message that would be counted at at_ms to the profile of its mailbox, and says whether it is
- * unusual, and what becomes of it. 1 or -1. */
+/* Adds a message that would be counted, at result->at_ms, to the profile of its mailbox; fills what is
+ * unusual of it, and what is told of the profile. 1 or -1. */
 int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
-                          int64_t at_ms, struct unusual *unusual_r) must_check;
+                          struct judge_result *result) must_check;
 /* Whether a message that was counted before waits, as profile_holds. 1, 0, -1. */
 int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request, bool waited)
     must_check;

@@ -485,12 +485,13 @@ static int look_at_profile(struct judging *judging, struct outcome_seen *seen,
     int64_t at_ms = judging->result->at_ms;
     int waits = judged->redeems && judging->redeemed_waits;
     *unusual = (struct unusual){0};
+    judging->result->profile = (struct profile_told){0};
     if (request->profile != NULL && !request->dry_run &&
         (judged->outcome == OUTCOME_REPEATED || judged->redeems))
         waits = sqlite_values_holds(judging->backend, request, waits > 0);
     if (waits < 0 ||
         (request->profile != NULL && judged->counts &&
-         sqlite_values_profile(judging->backend, request, at_ms, unusual) < 0))
+         sqlite_values_profile(judging->backend, request, judging->result) < 0))
         return -1;
     if (waits > 0)
         unusual->action = UNUSUAL_HOLD;

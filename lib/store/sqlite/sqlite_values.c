@@ -170,7 +170,8 @@ static int change_value(struct sqlite_backend *backend, const struct value_chang
 
 /* ---- profiles -------------------------------------------------------------------------- */
 
-/* The bytes of a value that judging changes, none where there is none, and its version. 1 or -1. */
+/* The bytes of a value that judging changes, none where there is none, and its version and end. 1 or
+ * -1. */
 static int read_judged(struct sqlite_backend *backend, const struct judge_request *request,
                        struct value *value, struct text *bytes_r)
 {
@@ -180,6 +181,7 @@ static int read_judged(struct sqlite_backend *backend, const struct judge_reques
     if (found < 1)
         return found < 0 ? -1 : 1;
     value->version = (uint32_t)sqlite3_column_int64(row, 1);
+    value->until_ms = sqlite3_column_int64(row, 2);
     text_add_bytes(bytes_r, sqlite3_column_blob(row, 3), (size_t)sqlite3_column_bytes(row, 3));
     sqlite3_reset(row);
     return 1;
@@ -205,17 +207,45 @@ static struct profile_message profile_message_of(const struct judge_request *req
                                     profile->network, profile->action};
 }
 
-int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
-                          int64_t at_ms, struct unusual *unusual_r)
+/* Whether the profile is in the state in which the message changes nothing of it: 1, 0, -1. */
+static int is_usual(struct sqlite_backend *backend, const struct judge_request *request,
+                    const struct judge_result *result)
 {
-    const struct profile_message message = profile_message_of(request, at_ms);
+    const struct value value = {.kind = VALUE_PROFILE, .key = request->mailbox};
+    if (result->usual_in.version == 0 || result->at_ms != request->now_ms)
+        return 0;
+    sqlite3_stmt *state = take_about(backend, SQL_VALUE_STATE, &value);
+    int found = sqlite_row(backend, state);
+    if (found < 1)
+        return found;
+    bool same = sqlite3_column_int64(state, 0) == result->usual_in.version &&
+                sqlite3_column_int64(state, 1) == result->usual_in.until_ms;
+    sqlite3_reset(state);
+    return same;
+}
+
+int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_request *request,
+                          struct judge_result *result)
+{
+    const struct profile_message message = profile_message_of(request, result->at_ms);
+    struct profile_told *told = &result->profile;
     struct value value = {.kind = VALUE_PROFILE, .key = request->mailbox};
+    int usual = is_usual(backend, request, result);
+    if (usual != 0)
+        return usual;
     if (read_judged(backend, request, &value, &backend->profile) < 0)
         return -1;
-    if (!profile_add(&backend->profile, &message, &request->profile->limits, unusual_r))
-        return 1;
-    value.until_ms = at_ms + PROFILE_KEPT_MS;
-    return put_judged(backend, request, &value, &backend->profile);
+    told->before = (struct profile_state){value.version, value.until_ms};
+    const struct profile_change change =
+        profile_add(&backend->profile, &message, &request->profile->limits, &result->unusual);
+    if (change.changed) {
+        value.until_ms = result->at_ms + PROFILE_KEPT_MS;
+        if (put_judged(backend, request, &value, &backend->profile) < 0)
+            return -1;
+    }
+    told->now = (struct profile_state){value.version, value.until_ms};
+    told->same_until = result->at_ms == request->now_ms ? change.same_until : 0;
+    return 1;
 }
 
 int sqlite_values_holds(struct sqlite_backend *backend, const struct judge_request *request, bool waited)

@@ -32,12 +32,12 @@ static bool write_to(int64_t at_ms, uint64_t network, uint64_t first, size_t cou
         for (uint64_t number = first; number < first + count; number++)
             if (number % domains == domain)
                 recipients[place++] = at_domain(domain + 1, number);
-    bool changed = profile_add(
+    struct profile_change change = profile_add(
         &profile, &(struct profile_message){.at_ms = at_ms, .recipients = recipients,
                                              .count = count, .network = network}, &usual_limits,
         &unusual);
     free(recipients);
-    return changed;
+    return change.changed;
 }
 
 /* A mailbox that is known for ten days, and to which `known` recipients at one domain are known. */
