@@ -137,7 +137,7 @@ link = $(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARIES) $(LDLIBS)
 
 $(B)/sendguard-fcgi: LIBRARIES := -lfcgi
 $(B)/sendguard-fcgi: $(call objects,fcgi/main.c) $(B)/fcgi/parts.a $(LIB)
-$(B)/sendguard-web: LIBRARIES := -lmicrohttpd
+$(B)/sendguard-web: LIBRARIES := -lmicrohttpd -lqrencode
 $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
 $(B)/sendguard-milter: LIBRARIES := -lmilter
@@ -166,6 +166,7 @@ $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
 $(B)/tests/unit/dns/%: LIBRARIES = $(shell pkg-config --libs check) -lunbound
 $(B)/tests/unit/doveadm/%: LIBRARIES = $(shell pkg-config --libs check) -lcurl
 $(B)/tests/unit/notify/%: LIBRARIES = $(shell pkg-config --libs check) -lcurl
+$(B)/tests/unit/web/%: LIBRARIES = $(shell pkg-config --libs check) -lqrencode
 $(B)/tests/unit/fcgi/%: LIBRARIES = $(shell pkg-config --libs check) -lfcgi
 $(B)/tests/unit/feedback/%: LIBRARIES = $(shell pkg-config --libs check) $(feedback_LIBRARIES)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))

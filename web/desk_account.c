@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "staff/staff_own.h"
 #include "web/desk_views.h"
+#include "web/qr_code.h"
 
 static const char *typed(const struct exchange *exchange, const char *name)
 {
@@ -38,7 +39,7 @@ int desk_account_view(struct exchange *exchange, struct json_object **view_r,
 }
 
 /* "secret" in groups as people type it, "secret_key" as forms and apps do, "app": a link that an app on
- * this device opens. */
+ * this device opens, "qr": the same for one on another (NULL: a secret that is none). */
 static void add_secret(struct exchange *exchange, struct json_object *view, const char *secret)
 {
     freed_by(text_free) struct text groups = {0};
@@ -49,10 +50,11 @@ static void add_secret(struct exchange *exchange, struct json_object *view, cons
     }
     json_add_string(view, "secret", text_string(&groups));
     json_add_string(view, "secret_key", secret);
-    json_add_string(view, "app",
-                    arena_printf(exchange->request->arena,
-                                 "otpauth://totp/Sendguard:%s?secret=%s&issuer=Sendguard",
-                                 exchange->person.name, secret));
+    const char *app = arena_printf(exchange->request->arena,
+                                   "otpauth://totp/Sendguard:%s?secret=%s&issuer=Sendguard",
+                                   exchange->person.name, secret);
+    json_add_string(view, "app", app);
+    json_add(view, "qr", qr_code(app));
 }
 
 static int show_secret(struct exchange *exchange, struct json_object **view_r)

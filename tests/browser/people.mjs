@@ -1,5 +1,6 @@
 // From a refusal to sending again: what the user reads, what staff sees and does.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { assertKind, withVisitor } from './desk.mjs';
@@ -411,6 +412,11 @@ export const tests = {
         await page.locator('#on-code').waitFor();
         await assertKind(page, `a secret, ${width}`);
         await shown('secret');
+        await page.emulateMedia({ colorScheme: width > 400 ? 'light' : 'dark' });
+        const picture = `${stack.dir}/qr.png`;
+        await page.locator('svg.qr').screenshot({ path: picture });
+        const link = await page.locator('main a[href^="otpauth:"]').getAttribute('href');
+        assert.equal(execFileSync('zbarimg', ['-q', '--raw', picture], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim(), link, 'as a camera reads it');
         const secret = await page.locator('[name=secret]').inputValue(), used = step();
         await page.locator('#on-code').focus();
         await page.keyboard.type(codeOf(secret, used));

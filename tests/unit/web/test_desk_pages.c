@@ -1206,6 +1206,23 @@ static const char *code_of(const char *secret)
     return code;
 }
 
+/* A form may say anything of its secret: the page has no code of what fits into none. */
+START_TEST(test_secret_that_fits_into_no_code)
+{
+    enum { TOO_LONG = 4000 };
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    char *secret = arena_alloc(arena, TOO_LONG + 1);
+    memset(secret, 'A', TOO_LONG);
+    secret[TOO_LONG] = '\0';
+    const char *html = post_in("/account", arena_printf(arena, "action=codes_on&code=1&secret=%s",
+                                                        secret), "en");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    rig_check_has_not(html, "<svg class=\"qr\"");
+    end();
+}
+END_TEST
+
 /* Switched on, signed in with, and off again; in all languages. */
 START_TEST(test_codes_of_an_app)
 {
@@ -1217,6 +1234,7 @@ START_TEST(test_codes_of_an_app)
         check_page(html);
         const char *secret = field_in(html, "secret"), *code = code_of(secret);
         rig_check_has(html, arena_printf(arena, "otpauth://totp/Sendguard:sam?secret=%s", secret));
+        rig_check_has(html, "<svg class=\"qr\"");
         html = post_in("/account", arena_printf(arena, "action=codes_on&secret=%s&code=000000"
                                                 "&password=correct+horse", secret), languages[i]);
         ck_assert_int_eq(response.status, 400);
@@ -1461,6 +1479,7 @@ int main(void)
     tcase_add_loop_test(cases, test_second_person, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_account, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_codes_of_an_app, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_secret_that_fits_into_no_code, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
