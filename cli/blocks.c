@@ -147,7 +147,7 @@ static void print_faults(struct cli *cli, struct json_object *view)
     long long more =
         (long long)json_int(view, "wrong", 0) - (long long)views_list_length(view, "faults");
     if (more > 0)
-        fprintf(stderr, "and %lld lines more\n", more);
+        fprintf(stderr, "and %lld line%s more\n", more, more == 1 ? "" : "s");
 }
 
 static void print_import(struct cli *cli, struct json_object *view)

@@ -10,8 +10,8 @@ static void tell_waiting(struct doctor *doctor, const struct notify_state *state
     struct notify_waiting waiting = notify_state_waiting(state, way);
     if (waiting.failing > 0)
         doctor_says(doctor, DOCTOR_WARN, "sendguard notify --test, and the log of sendguard-notify",
-                    "%zu notifications by %s cannot be sent, for %lld s", waiting.failing,
-                    notify_way_names[way],
+                    "%zu notification%s by %s cannot be sent, for %lld s", waiting.failing,
+                    waiting.failing == 1 ? "" : "s", notify_way_names[way],
                     (long long)(now_ms - waiting.failing_since_ms) / SECOND_MS);
 }
 

@@ -309,7 +309,7 @@ def test_what_fails_is_sent_again(notify, hook, postfix, folder):
     notify.reload()
     eventually(lambda: len(hook.got) == 3, "it is posted again")
     assert "1 by webhook wait, of which 1 were tried in vain" in notify.shell("notify")
-    assert "1 notifications by webhook cannot be sent" in " ".join(notify.shell("doctor", "notify").split())
+    assert "1 notification by webhook cannot be sent" in " ".join(notify.shell("doctor", "notify").split())
     notify.kill()
     hook.answer = LONG
     clock.advance(30 * SECOND) # the one that was killed leads no more

@@ -71,6 +71,28 @@ START_TEST(test_suspended)
 }
 END_TEST
 
+/* A number and its word agree. */
+START_TEST(test_one_recipient_is_too_many)
+{
+    static const struct {
+        const char *language, *one, *two;
+    } texts[] = {{"en", "1 recipient in all;", "2 recipients in all;"},
+                 {"de", "1 Empfänger insgesamt;", "2 Empfänger insgesamt;"},
+                 {"fr", "1 destinataire en", "2 destinataires en"},
+                 {"es", "1 destinatario en total;", "2 destinatarios en total;"}};
+    rig_begin(_i, WITH("limits.webmail.recipients_per_message=0"));
+    for (size_t i = 0; i < countof(texts); i++) {
+        for (int count = 1; count <= 2; count++) {
+            struct submission submission = message_in("1", count, texts[i].language, "UTC");
+            struct verdict verdict = rig_ask(&submission, NOW);
+            freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+            rig_check_begins(text_of(json_member(shown, "reasons"), 0),
+                             count == 1 ? texts[i].one : texts[i].two);
+        }
+    }
+}
+END_TEST
+
 /* To its user the recipients are named, with their fields and moments. */
 START_TEST(test_recipients_full)
 {
@@ -456,6 +478,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("verdict shown");
     TCase *cases = rig_case(suite, "shown");
     tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_recipient_is_too_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_recipients_full, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_several_suspensions, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_attempts_beside, 0, BACKEND_KINDS);
