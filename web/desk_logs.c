@@ -139,7 +139,8 @@ int desk_logs_audit(struct exchange *exchange, struct json_object **view_r,
         return answer;
     if (answer == 0)
         *view_r = json_object_new_object();
-    desk_undo_mark(&exchange->person, json_member(*view_r, "actions"), exchange->now_ms);
+    else
+        desk_undo_mark(&exchange->person, json_member(*view_r, "actions"), exchange->now_ms);
     complete_audit(exchange, *view_r);
     return answer > 0 ? 1 : filter_again(exchange, "desk_audit", take(*view_r), problem);
 }

@@ -440,6 +440,19 @@ START_TEST(test_audit_of_blocks)
 }
 END_TEST
 
+START_TEST(test_wrong_filters)
+{
+    static const char *const paths[] = {"/audit?from=soon", "/decisions?from=soon",
+                                        "/suspended?cause=fate", "/what-if?rule=fate"};
+    begin(0, ROLE_SUPPORT, DEFAULTS);
+    for (size_t i = 0; i < countof(paths); i++) {
+        check_page(get_in(paths[i], "en"));
+        ck_assert_int_eq(response.status, 400);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(test_outcomes_to_choose)
 {
     begin(0, ROLE_VIEWER, DEFAULTS);
@@ -1453,6 +1466,7 @@ int main(void)
     tcase_add_loop_test(cases, test_reports_that_wait, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_a_viewer_deals_with_no_report, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_audit_of_blocks, 0, BACKEND_KINDS);
+    tcase_add_test(cases, test_wrong_filters);
     tcase_add_test(cases, test_outcomes_to_choose);
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_signins, 0, BACKEND_KINDS);
