@@ -50,13 +50,16 @@ static int write_state(struct notifier *notifier)
     return written;
 }
 
-/* A mailbox that the mail server refuses for good is not tried again. */
+/* A mailbox that the mail server refuses for good is not tried again. By RFC 5321 section 4.2.3 these
+ * codes are about a mailbox; others say that what was set up is wrong, which somebody mends. */
 static enum notify_result result_of(enum notify_way way, bool taken, const struct problem *problem)
 {
-    enum { FOR_GOOD = 500 };
+    enum { MAILBOX_FIRST = 550, MAILBOX_LAST = 553 };
     if (taken)
         return NOTIFY_SENT;
-    return way == NOTIFY_TO_USER && problem->status >= FOR_GOOD ? NOTIFY_GIVEN_UP : NOTIFY_FAILED;
+    bool for_good = way == NOTIFY_TO_USER && problem->status >= MAILBOX_FIRST &&
+                    problem->status <= MAILBOX_LAST;
+    return for_good ? NOTIFY_GIVEN_UP : NOTIFY_FAILED;
 }
 
 /* What is due that way, up to the first that fails: the others would probably fail too. False: the

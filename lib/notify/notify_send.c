@@ -28,9 +28,14 @@ bool notify_send_may_reach(const char *address)
     return address[0] != '\0' && address[strspn(address, plain)] == '\0';
 }
 
+static bool sends_mail(const struct settings *settings)
+{
+    return settings->notify_mail_to.count > 0 || settings->notify_user_languages[0] != '\0';
+}
+
 int notify_send_requires(const struct settings *settings, struct problem *problem)
 {
-    bool mails = settings->notify_mail_to.count > 0 || settings->notify_user_languages[0] != '\0';
+    bool mails = sends_mail(settings);
     if (mails && settings->notify_mail_from[0] == '\0')
         return problem_set(problem, 0, "notify.mail_from",
                            "is not set: expected the address that mail comes from");
@@ -54,16 +59,20 @@ int notify_send_examine_key(const char *key_file, struct problem *problem)
     return good;
 }
 
-/* Whether the policy service takes for forwarded what comes from this machine to that server. */
+static bool begins_with(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
 bool notify_send_is_forwarded(const struct settings *settings)
 {
-    bool mails = settings->notify_mail_to.count > 0 || settings->notify_user_languages[0] != '\0';
-    const char *smtp = settings->notify_smtp;
-    bool is_four = strncmp(smtp, "127.", 4) == 0 || strncmp(smtp, "localhost:", 10) == 0;
-    bool is_six = strncmp(smtp, "[::1]:", 6) == 0 || strncmp(smtp, "localhost:", 10) == 0;
     const struct text_list *networks = &settings->mta_forwarding_networks;
-    return mails && ((is_four && settings_network_holds(networks, "127.0.0.1")) ||
-                     (is_six && settings_network_holds(networks, "::1")));
+    const char *smtp = settings->notify_smtp;
+    bool by_name = begins_with(smtp, "localhost:");
+    return sends_mail(settings) &&
+           (((by_name || begins_with(smtp, "127.")) &&
+             settings_network_holds(networks, "127.0.0.1")) ||
+            ((by_name || begins_with(smtp, "[::1]:")) && settings_network_holds(networks, "::1")));
 }
 
 /* ---- libcurl --------------------------------------------------------------------------------- */
