@@ -119,8 +119,8 @@ const struct command cli_commands[] = {
      "makes no other.\n"},
     {"undo", "ENTRY", 1, 1, ACTION_OPTIONS | TAKES(OPTION_ALL), NEEDS_DESK, cli_run_undo,
      "put back what an action changed within 10 minutes",
-     "ENTRY: the number that audit shows, of a lift, limit, extra or exempt. What has changed since is\n"
-     "left alone, and named. Messages that were sent in the meantime stay sent.\n"},
+     "ENTRY: the number that audit shows, of a lift, limit, extra, exempt or unblock. What has changed\n"
+     "since is left alone, and named. Messages that were sent in the meantime stay sent.\n"},
     {"reset", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "forget the counts, keep a suspension",
      "Of a domain: what messages_per_hour_per_domain has counted, and nothing of its mailboxes.\n"},

@@ -58,6 +58,11 @@ static int act_by_form(struct exchange *exchange, struct json_object **view_r)
     if (answer < 0 || *view_r == NULL || asks_all(exchange))
         return answer;
     const char *subject = json_string(*view_r, "subject", "");
+    if (json_member(*view_r, "before") == NULL) { /* of the block lists */
+        desk_routes_redirect(exchange, "/audit", "", "");
+        json_put(view_r);
+        return 1;
+    }
     desk_routes_redirect(exchange, *subject == '@' ? "/domains/" : "/mailboxes/",
                          *subject == '@' ? subject + 1 : subject, "?done=undo");
     json_put(view_r);

@@ -785,10 +785,11 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
 
 /* ---- for staff: undo --------------------------------------------------------------------------- */
 
-/* Undoes what an entry of the audit log did UNDO_MS before at most: a lift of a suspension (of those that
- * belong to locks none), a limit, an extra, an exemption. What was there is put back as it was, in one
- * step, unless something has changed it since; an adjustment that would have ended meanwhile stays
- * away. Who did it may, and administrators. Messages that passed meanwhile stay sent.
+/* Undoes what an entry of the audit log did UNDO_MS before at most: a lift of a suspension (of those
+ * that belong to locks none), a limit, an extra, an exemption, or an entry taken off the block lists.
+ * What was there is put back as it was, in one step, unless something has changed it since; what
+ * would have ended meanwhile stays away. Who did it may, and administrators. Messages that passed
+ * meanwhile stay sent.
  * words: "note" (may be left out), "all" true: all that was done with the entry under one batch name, each
  * in a step of its own.
  * {"now":…,"entry":ACTION,"until":moment up to which it can be undone,"batch":name|null,
@@ -796,7 +797,7 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
  *  "undone":[{"number":17,"subject":…,"action":"lift"|…,"rule":…|null,"before":as "after" in the detail of
  *     the entry,"after":as "before" in it; null: nothing,"why":null|why it is not undone}…],
  *  "count":2 entries that are undone,"not_undone":0,
- *  not of all: "before" and "after" as of desk_action}
+ *  not of all, and not of the block lists: "before" and "after" as of desk_action}
  * 0: 400; 403; 404 there is no such entry; 409 with who has changed it, or why it cannot be. */
 int desk_undo(const struct desk *desk, const struct person *person, const char *number,
               struct json_object *words, bool preview, int64_t now_ms,

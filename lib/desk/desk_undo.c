@@ -1,6 +1,6 @@
 /* Puts back what staff took away or changed a moment ago: a suspension that was lifted, an
- * adjustment as it was. What the store does depends on what was read of the audit log before, so
- * nothing that came meanwhile is written over. */
+ * adjustment as it was, an entry of the block lists. What the store does depends on what was read of
+ * the audit log before, so nothing that came meanwhile is written over. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "desk/desk_request.h"
 #include "desk/input.h"
 #include "desk/view.h"
+#include "guard/block_list.h"
 
 enum {
     ATTEMPTS = 20, PAGE = 100, PAGES = 100, /* of the audit log, at most */
@@ -20,6 +21,8 @@ enum {
 static const enum cause causes_of_locks[CAUSES_OF_LOCKS] = {CAUSE_COMPROMISED, CAUSE_BREACHED};
 static const char batch_mark[] = " [batch ";
 
+enum { UNDO_LIFT = -1, UNDO_UNBLOCK = -2 }; /* beside the kinds of adjustments */
+
 /* What one action did: an entry of the audit log, or two that it wrote in one step. */
 struct undoing {
     const struct context *context;
@@ -28,11 +31,12 @@ struct undoing {
     struct audit entries[ADJUST_MAX];
     struct json_object *details[ADJUST_MAX]; /* taken */
     size_t count;
-    int kind;        /* of adjust_kind; -1: a suspension was lifted, */
-    int64_t id;      /* this one, */
+    int kind;        /* of adjust_kind, or UNDO_… */
+    int64_t id;      /* of the suspension that was lifted, */
     enum cause cause;
     int64_t until_ms;
     struct adjustment back[ADJUST_MAX]; /* as it is to be again */
+    struct block_entry block; /* kind, subject and scope of what was on the lists */
     int64_t newest;  /* of the audit log about the subject */
 };
 
@@ -71,8 +75,8 @@ static bool of_one_rule(const struct audit *one, const struct audit *other)
 static bool of_one_step(const struct audit *one, const struct audit *other)
 {
     return !of_one_rule(one, other) && one->at_ms == other->at_ms &&
-           strcmp(one->by, other->by) == 0 && strcmp(one->action, other->action) == 0 && strcmp(one->subject, other->subject) == 0 &&
-           strcmp(one->note, other->note) == 0;
+           strcmp(one->by, other->by) == 0 && strcmp(one->action, other->action) == 0 &&
+           strcmp(one->subject, other->subject) == 0 && strcmp(one->note, other->note) == 0;
 }
 
 /* The entry and its neighbour, where one step wrote both; of an extra of messages and recipients.
@@ -115,10 +119,21 @@ static bool read_lift(struct undoing *undoing)
 {
     struct json_object *before = json_member(undoing->details[0], "before");
     int cause = names_find(cause_names, CAUSE_COUNT, json_string(before, "cause", ""));
-    undoing->kind = -1;
+    undoing->kind = UNDO_LIFT;
     undoing->id = json_int(before, "id", 0);
     undoing->cause = (enum cause)cause;
     return cause >= 0 && undoing->id > 0 && read_end(before, "until_ms", &undoing->until_ms);
+}
+
+static bool read_unblock(struct undoing *undoing)
+{
+    int kind = names_find(block_kind_names, BLOCK_KIND_COUNT,
+                          json_string(undoing->details[0], "kind", ""));
+    undoing->kind = UNDO_UNBLOCK;
+    undoing->block = (struct block_entry){
+        .kind = (enum block_kind)kind, .subject = undoing->entries[0].subject,
+        .scope = json_string(undoing->details[0], "scope", BLOCK_SCOPE_ALL)};
+    return kind >= 0;
 }
 
 /* What was there before, if it has not ended meanwhile. */
@@ -162,11 +177,13 @@ static int read_what(struct undoing *undoing, struct problem *problem)
             known = known && read_adjustment(undoing, i);
     } else if (strcmp(action, "lift") == 0) {
         known = read_lift(undoing);
+    } else if (strcmp(action, "unblock") == 0) {
+        known = read_unblock(undoing);
     }
     if (!known)
         return problem_set(problem, 409, "", "what this entry did cannot be undone: a lift of a "
-                           "suspension, a limit, an extra and an exemption can");
-    if (undoing->kind < 0 && is_of_lock(undoing->cause))
+                           "suspension, a limit, an extra, an exemption and an unblock can");
+    if (undoing->kind == UNDO_LIFT && is_of_lock(undoing->cause))
         return problem_set(problem, 409, "", "it belongs to a lock: lock the mailbox again");
     return 1;
 }
@@ -199,7 +216,12 @@ static bool is_about_same(const struct undoing *undoing, const char *action,
 {
     struct json_object *before = json_member(detail, "before");
     struct json_object *of = before != NULL ? before : json_member(detail, "after");
-    if (undoing->kind < 0)
+    if (undoing->kind == UNDO_UNBLOCK)
+        return (strcmp(action, "block") == 0 || strcmp(action, "unblock") == 0) &&
+               strcmp(json_string(detail, "kind", ""),
+                      block_kind_names[undoing->block.kind]) == 0 &&
+               strcmp(json_string(detail, "scope", BLOCK_SCOPE_ALL), undoing->block.scope) == 0;
+    if (undoing->kind == UNDO_LIFT)
         return (strcmp(action, "lift") == 0 || strcmp(action, "suspend") == 0) &&
                strcmp(json_string(of, "cause", ""), cause_names[undoing->cause]) == 0;
     for (size_t i = 0; i < undoing->count; i++)
@@ -259,8 +281,13 @@ static int look_at_log(struct undoing *undoing, struct problem *problem)
 static const char *detail_of(const struct undoing *undoing, size_t i)
 {
     struct json_object *was = undoing->details[i];
+    if (undoing->kind == UNDO_UNBLOCK)
+        return arena_printf(undoing->context->arena,
+                            "{\"of\":%lld,\"action\":\"unblock\",\"kind\":\"%s\"}",
+                            (long long)undoing->entries[i].number,
+                            block_kind_names[undoing->block.kind]);
     freed_by(json_put) struct json_object *detail = json_object_new_object();
-    bool comes_back = undoing->kind < 0 || !undoing->back[i].removed;
+    bool comes_back = undoing->kind == UNDO_LIFT || !undoing->back[i].removed;
     json_add_int(detail, "of", undoing->entries[i].number);
     json_add_string(detail, "action", undoing->entries[i].action);
     if (json_member(was, "rule") != NULL)
@@ -307,7 +334,24 @@ static int write_lift(const struct undoing *undoing, const struct audited *audit
     return done != 0 || why == UNLIFT_CHANGED ? done : say_why(undoing, why, problem);
 }
 
-/* The same. newest: of the changes of limits. */
+/* An entry of the block lists; audited NULL: whether it can be. */
+static int put_back_block(const struct undoing *undoing, const struct audited *audited,
+                          struct problem *problem)
+{
+    const struct context *context = undoing->context;
+    bool listed;
+    int done = block_list_put_back(context->desk->store, &undoing->block, audited, context->now_ms,
+                                   &listed);
+    if (audited != NULL)
+        guard_outdate_blocks(context->desk->guard);
+    return done != 0 ? done
+                     : problem_set(problem, 409, "", "%s",
+                                   listed ? "it is on the list again"
+                                          : "what it was is not known any more, or would have "
+                                            "ended meanwhile");
+}
+
+/* As write_lift. newest: of the changes of limits. */
 static int write_adjustments(const struct undoing *undoing, int64_t newest,
                              const struct audited *audited)
 {
@@ -323,6 +367,8 @@ static int foresee(const struct undoing *undoing, struct problem *problem)
 {
     const struct context *context = undoing->context;
     struct account account;
+    if (undoing->kind == UNDO_UNBLOCK)
+        return put_back_block(undoing, NULL, problem);
     if (undoing->kind >= 0)
         return 1;
     if (undoing->until_ms <= context->now_ms)
@@ -424,8 +470,10 @@ static int write_once(struct undoing *undoing, bool preview, struct problem *pro
     for (size_t i = 0; i < undoing->count; i++)
         audited[i] = (struct audited){"undo", undoing->entries[i].subject, detail_of(undoing, i),
                                       &action};
-    return undoing->kind < 0 ? write_lift(undoing, audited, problem)
-                             : write_adjustments(undoing, newest, audited);
+    if (undoing->kind == UNDO_UNBLOCK)
+        return put_back_block(undoing, audited, problem);
+    return undoing->kind == UNDO_LIFT ? write_lift(undoing, audited, problem)
+                                      : write_adjustments(undoing, newest, audited);
 }
 
 /* 1 done, or (preview) it can be; 0 with *problem; -1. */
@@ -456,6 +504,8 @@ static void add_undone(const struct undoing *undoing, int result, const struct p
         struct json_object *one = json_object_new_object();
         struct json_object *detail = undoing->details[i], *before = json_member(detail, "before");
         bool comes_back = result > 0 && (undoing->kind < 0 || !undoing->back[i].removed);
+        if (undoing->kind == UNDO_UNBLOCK)
+            before = detail; /* all of it is what there was */
         json_add_int(one, "number", entry->number);
         json_add_string(one, "subject", entry->subject);
         json_add_string(one, "action", entry->action);
@@ -476,7 +526,7 @@ static int add_sides(const struct undoing *undoing, struct json_object *view)
     if (forecast_read(context, request.mailbox, request.domain, &before) < 0 ||
         desk_request_imagine(context, &request, &before, &after) < 0)
         return -1;
-    if (undoing->kind < 0) {
+    if (undoing->kind == UNDO_LIFT) {
         struct json_object *was = json_member(undoing->details[0], "before");
         struct suspension back = {.id = undoing->id, .cause = undoing->cause,
                                   .until_ms = undoing->until_ms};
@@ -617,7 +667,7 @@ static int undo_action(const struct context *context, const struct person *perso
         return result;
     view = begin_view(context, &undoing.entries[0],
                       batch_of(context->arena, undoing.entries[0].note));
-    if (add_sides(&undoing, view) < 0)
+    if (undoing.kind != UNDO_UNBLOCK && add_sides(&undoing, view) < 0)
         return -1;
     if (!preview) {
         freed_by(end_undoing) struct undoing done = begin_undoing(context, person, words->note);
@@ -683,8 +733,11 @@ void desk_undo_mark(const struct person *person, struct json_object *list, int64
         struct json_object *one = json_object_array_get_idx(list, i);
         const char *action = json_string(one, "action", "");
         struct json_object *before = json_member(json_member(one, "detail"), "before");
+        int cause = names_find(cause_names, CAUSE_COUNT, json_string(before, "cause", ""));
         bool known = names_find(adjust_kind_names, ADJUST_KIND_COUNT, action) >= 0 ||
-                     (strcmp(action, "lift") == 0 && json_int(before, "id", 0) > 0);
+                     strcmp(action, "unblock") == 0 ||
+                     (strcmp(action, "lift") == 0 && json_int(before, "id", 0) > 0 && cause >= 0 &&
+                      !is_of_lock((enum cause)cause));
         bool may = person->role == ROLE_ADMIN ||
                    (person->role == ROLE_SUPPORT &&
                     strcmp(json_string(one, "by", ""), person->name) == 0);

@@ -313,6 +313,32 @@ int block_list_add(struct store *store, const struct block_entry *entries, size_
     return result;
 }
 
+/* What undo puts back: the entry's end (0: none) and its bytes. In `arena`. */
+static struct value removed_value(struct arena *arena, const struct value *value, int64_t now_ms)
+{
+    freed_by(text_free) struct text bytes = {0};
+    packed_add_number(&bytes, value->until_ms == UNTIL_LIFTED ? 0 : (uint64_t)value->until_ms);
+    text_add_bytes(&bytes, value->bytes, value->length);
+    return (struct value){.kind = VALUE_UNDO, .key = value->key, .length = bytes.length,
+                          .bytes = arena_strndup(arena, bytes.data, bytes.length),
+                          .until_ms = now_ms + UNDO_MS + 1};
+}
+
+/* The entry again: 1, or 0. */
+static int read_removed(struct arena *arena, const struct value *removed,
+                        struct block_entry *entry_r)
+{
+    struct value value = *removed;
+    struct packed_rest rest = {removed->bytes, (const uint8_t *)removed->bytes + removed->length};
+    int64_t until_ms = (int64_t)packed_number(&rest);
+    if (rest.next == NULL)
+        return 0;
+    value.bytes = rest.next;
+    value.length = (size_t)(rest.end - rest.next);
+    value.until_ms = until_ms == 0 ? UNTIL_LIFTED : until_ms;
+    return block_list_read(arena, &value, entry_r);
+}
+
 /* As it is just now: 1; 0 there is none, or it was changed meanwhile (*found_r tells); -1. */
 static int remove_once(struct store *store, const struct block_entry *entry,
                        const struct action *action, bool *found_r)
@@ -329,10 +355,12 @@ static int remove_once(struct store *store, const struct block_entry *entry,
         found.reason = "";
     const struct audited audited = {"unblock", block_list_name(arena, &found),
                                     detail_of(arena, &found), action};
-    const struct value_change change = {
-        .value = {.kind = VALUE_BLOCKED, .key = value.key}, .replaces = value.version};
+    const struct value_change changes[] = {
+        {.value = {.kind = VALUE_BLOCKED, .key = value.key}, .replaces = value.version},
+        {.value = removed_value(arena, &value, action->now_ms), .replaces = VALUE_ANY}};
     return store_values_change(store,
-                               &(struct values_step){.changes = &change, .count = 1,
+                               &(struct values_step){.changes = changes,
+                                                     .count = countof(changes),
                                                      .audited = &audited, .audited_count = 1,
                                                      .now_ms = action->now_ms},
                                NULL);
@@ -345,6 +373,47 @@ int block_list_remove(struct store *store, const struct block_entry *entry,
     int result = 0;
     for (int attempt = 0; attempt < ATTEMPTS && result == 0 && found; attempt++)
         result = remove_once(store, entry, action, &found);
+    return result;
+}
+
+/* *found_r: it is known; *listed_r: it is on the list again. 1 put back, or (audited NULL) it can be;
+ * 0 it cannot be, or others were faster; -1. */
+static int put_back_once(struct store *store, const struct block_entry *like,
+                         const struct audited *audited, int64_t now_ms, bool *found_r,
+                         bool *listed_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    const char *key = block_list_key(arena, like);
+    struct value values[] = {{.kind = VALUE_BLOCKED, .key = key}, {.kind = VALUE_UNDO, .key = key}};
+    struct block_update update = {.removed = false};
+    struct value_change changes[1 + 2 + 1];
+    struct audited usual;
+    struct values_step step = {.changes = changes, .audited = audited, .now_ms = now_ms};
+    if (store_values_get(store, arena, values, countof(values), now_ms) < 0)
+        return -1;
+    *listed_r = values[0].length > 0;
+    *found_r = !*listed_r && values[1].length > 0 &&
+               read_removed(arena, &values[1], &update.entry) > 0 &&
+               update.entry.until_ms > now_ms;
+    if (!*found_r || audited == NULL)
+        return *found_r;
+    if (block_list_step(store, arena, &update, 1, audited->action, changes, &step.count, &usual,
+                        &step.audited_count) < 0)
+        return -1;
+    changes[0].replaces = 0; /* the entry itself: whatever came meanwhile stays */
+    changes[step.count++] = (struct value_change){.value = {.kind = VALUE_UNDO, .key = key},
+                                                  .replaces = values[1].version};
+    step.audited_count = 1;
+    return store_values_change(store, &step, NULL);
+}
+
+int block_list_put_back(struct store *store, const struct block_entry *like,
+                        const struct audited *audited, int64_t now_ms, bool *listed_r)
+{
+    bool found = true;
+    int result = 0;
+    for (int attempt = 0; attempt < ATTEMPTS && result == 0 && found; attempt++)
+        result = put_back_once(store, like, audited, now_ms, &found, listed_r);
     return result;
 }
 

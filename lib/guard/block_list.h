@@ -108,6 +108,12 @@ int block_list_add(struct store *store, const struct block_entry *entries, size_
 int block_list_remove(struct store *store, const struct block_entry *entry,
                       const struct action *action) must_check;
 
+/* Whether an entry that was removed UNDO_MS before at most can be put back as it was; only where nothing
+ * is there in its place. With `audited`, which is written, it is. 1; 0 with *listed_r: it is on the
+ * list again, else it is not known any more, or would have ended meanwhile; -1. */
+int block_list_put_back(struct store *store, const struct block_entry *like,
+                        const struct audited *audited, int64_t now_ms, bool *listed_r) must_check;
+
 /* ---- what is new ---------------------------------------------------------------------------- */
 
 /* The number of the newest step that added something; 0: none did. 1 or -1. */

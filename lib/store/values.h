@@ -38,6 +38,7 @@ enum value_kind {
     VALUE_HELD,    /* what it sends at an unusual rate: rules/held.h */
     VALUE_NOTIFY, /* of sendguard-notify: notify/notify_state.h */
     VALUE_PARKED, /* messages of a mailbox that wait in the webmail: desk/desk_parked.c */
+    VALUE_UNDO,   /* an entry of the block lists that was removed lately */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

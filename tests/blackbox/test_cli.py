@@ -319,6 +319,12 @@ def test_several_at_once(shell, tmp_path):
     assert [one["mailbox"] for one in shell.json("suspended")["suspended"]] == names[:4]
     assert shell.json("audit")["actions"][0]["note"] == "the wrong file"
     assert "ada (shell) has undone it already" in shell.fails(1, "undo", str(number))
+    assert shell.run("undo", str(number), "--all").out.count("not undone: ") == 4
+    shell.ok("block", "t@x.test", "--reason", "No.", *WHY)
+    shell.ok("unblock", "t@x.test", *WHY)
+    number = shell.json("audit")["actions"][0]["number"]
+    assert shell.ok("undo", str(number)).startswith(f"undone: #{number} unblock t@x.test\n")
+    assert [one["subject"] for one in shell.json("blocks")] == ["t@x.test"]
     assert "there is no such entry" in shell.fails(1, "undo", "1000")
     assert "entry" in shell.fails(64, "undo", "x")
 

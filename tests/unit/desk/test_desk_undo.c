@@ -50,7 +50,7 @@ static int32_t limit_of(enum rule rule, int64_t now_ms)
     return limits.limits.of[rule];
 }
 
-/* ---- a lift ------------------------------------------------------------------------------------ */
+/* ---- a lift ---------------------------------------------------------------------------------- */
 
 /* Suspended by the guard, and lifted by a supporter: the number of the lift. */
 static int64_t lifted(int64_t now_ms)
@@ -102,7 +102,7 @@ START_TEST(ten_minutes_and_no_longer)
 {
     rig_begin(_i, WITH(SMALL));
     int64_t number = lifted(NOW), at_ms = NOW + MINUTE_MS;
-    refused(&supporter, number, "{}", true, at_ms + UNDO_MS + 1, 409, "it was done more than 10 min");
+    refused(&supporter, number, "{}", true, at_ms + UNDO_MS + 1, 409, "it was done more than 10");
     refused(&supporter, number, "{}", false, at_ms + UNDO_MS + 1, 409, "it was done more than");
     undo(&supporter, number, "{}", false, at_ms + UNDO_MS);
     check_member(view_mailbox(ALICE, at_ms + UNDO_MS), "state", "paused");
@@ -158,7 +158,7 @@ START_TEST(what_is_not_put_back)
 }
 END_TEST
 
-/* ---- what was adjusted ------------------------------------------------------------------------- */
+/* ---- what was adjusted ----------------------------------------------------------------------- */
 
 START_TEST(puts_a_limit_back)
 {
@@ -185,8 +185,8 @@ START_TEST(puts_a_limit_back)
 }
 END_TEST
 
-/* An extra of two numbers is one action; where nothing was before, nothing is again, nor where that has
- * ended meanwhile. */
+/* An extra of two numbers is one action; where nothing was before, nothing is again, nor where that
+ * has ended meanwhile. */
 START_TEST(puts_nothing_back)
 {
     rig_begin(_i, WITH(SMALL, "desk.max_extra=50"));
@@ -203,14 +203,15 @@ START_TEST(puts_nothing_back)
     do_action(&admin, ON("exempt") "}", NOW + 2 * MINUTE_MS);
     undo(&admin, newest().number, "{}", false, NOW + 3 * MINUTE_MS);
     check_member(view_mailbox(ALICE, NOW + 3 * MINUTE_MS), "exempt", "null");
-    do_action(&admin, "{'action':'exempt','subject':'@example.test','note':'n'}", NOW + 4 * MINUTE_MS);
+    do_action(&admin, "{'action':'exempt','subject':'@example.test','note':'n'}",
+              NOW + 4 * MINUTE_MS);
     struct json_object *of_domain = undo(&admin, newest().number, "{}", false, NOW + 5 * MINUTE_MS);
     check_member(of_domain, "subject", "@example.test");
     check_member(view_mailbox(ALICE, NOW + 5 * MINUTE_MS), "exempt", "null");
 }
 END_TEST
 
-/* ---- many -------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 #define EXTRA(subject, messages)                                                            \
     "{'action':'extra','subject':'" subject "','messages':" messages ",'note':'n'}"
@@ -256,7 +257,8 @@ END_TEST
 START_TEST(undoes_a_batch)
 {
     rig_begin(_i, WITH(SMALL));
-    static const char *const mailboxes[] = {"u1@example.test", "u2@example.test", "u3@example.test"};
+    static const char *const mailboxes[] = {"u1@example.test", "u2@example.test",
+                                            "u3@example.test"};
     for (size_t i = 0; i < countof(mailboxes); i++)
         do_action(&admin, arena_printf(arena, "{'action':'suspend','subject':'%s','note':'n'}",
                                        mailboxes[i]), NOW);
@@ -286,7 +288,7 @@ START_TEST(undoes_a_batch)
 }
 END_TEST
 
-/* ---- marks ------------------------------------------------------------------------------------- */
+/* ---- marks ----------------------------------------------------------------------------------- */
 
 static size_t marked(const struct person *person, int64_t now_ms)
 {
@@ -314,7 +316,7 @@ START_TEST(marks_what_can_be_undone)
 }
 END_TEST
 
-/* ---- at the same moment ------------------------------------------------------------------------ */
+/* ---- at the same moment ---------------------------------------------------------------------- */
 
 enum { PEOPLE = 8 };
 struct undoer {
@@ -397,6 +399,40 @@ START_TEST(beside_a_new_suspension)
 }
 END_TEST
 
+/* ---- the block lists ------------------------------------------------------------------------- */
+
+static struct json_object *block(const char *words, int64_t now_ms)
+{
+    return VIEW(desk_block(rig_desk(), &supporter, words_of(words), false, now_ms, &made, &fault));
+}
+
+START_TEST(puts_an_entry_back)
+{
+    static const char unblock[] = "{'action':'unblock','subject':'bob@x.test','note':'n'}";
+    rig_begin(_i, WITH(SMALL));
+    block("{'action':'block','subject':'bob@x.test','reason':'They asked.','for':'30d','note':'a'}",
+          NOW);
+    struct json_object *before = VIEW(desk_blocks(rig_desk(), "bob", "", NOW, &made));
+    block(unblock, NOW + 1);
+    int64_t number = newest().number, end_ms = NOW + 1 + UNDO_MS;
+    refused(&other, number, "{}", false, NOW + 2, 403, "sam did it");
+    check_member(undo(&supporter, number, "{}", true, end_ms), "undone.0.after.kind", "recipient");
+    ck_assert_uint_eq(marked(&supporter, end_ms), 1);
+    refused(&supporter, number, "{}", false, end_ms + 1, 409, "it was done more than");
+    undo(&supporter, number, "{}", false, end_ms);
+    struct json_object *after = VIEW(desk_blocks(rig_desk(), "bob", "", end_ms, &made));
+    ck_assert_str_eq(rig_text(after, "blocks"), rig_text(before, "blocks"));
+    ck_assert_str_eq(newest().action, "undo");
+    refused(&supporter, number, "{}", false, end_ms, 409, "sam has undone it already");
+    block(unblock, end_ms + 1);
+    number = newest().number;
+    block("{'action':'block','subject':'bob@x.test','reason':'No.','note':'b'}", end_ms + 2);
+    refused(&supporter, number, "{}", false, end_ms + 3, 409, "sam has changed it since");
+    block(unblock, end_ms + 4);
+    ck_assert_int_eq(at_once(newest().number, false), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk undo");
@@ -413,6 +449,7 @@ int main(void)
     tcase_add_loop_test(cases, undoes_a_batch, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, marks_what_can_be_undone, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, one_of_many_undoes_it, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, puts_an_entry_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, beside_a_new_suspension, 0, BACKEND_KINDS);
     return backends_run(suite);
 }

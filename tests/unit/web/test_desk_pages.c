@@ -1112,6 +1112,27 @@ START_TEST(test_undo)
 }
 END_TEST
 
+START_TEST(test_undo_of_a_block_list)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    post_in("/blocks", "action=block&subject=t@x.test&reason=No.&note=n&confirm=1", "en");
+    post_in("/blocks", "action=unblock&subject=t@x.test&note=n&confirm=1", "en");
+    const char *link = strstr(get("/audit"), "/audit/");
+    while (link != NULL && strstr(value_at(link), "/undo") == NULL)
+        link = strstr(link + 1, "/audit/");
+    ck_assert_ptr_nonnull(link);
+    const char *path = value_at(link), *html = get(path);
+    check_page(html);
+    rig_check_has(html, "block ended");
+    post_in(path, "note=", "en");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/audit");
+    check_page(get("/audit"));
+    rig_check_has(get("/blocks"), "t@x.test");
+    end();
+}
+END_TEST
+
 START_TEST(test_undo_of_many)
 {
     begin(_i, ROLE_SUPPORT, WITH(SMALL));
@@ -1499,6 +1520,7 @@ int main(void)
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
                         2 * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_undo, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_undo_of_a_block_list, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_undo_of_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hundreds_of_appeals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_simulate);
