@@ -443,7 +443,7 @@ def test_no_header_passes_at_the_end(through):
     try:
         answer = session.end("4jXnone")
         assert answer == TEMPFAIL or isinstance(answer, list), "its header, or its end, came in before"
-    except Closed:
+    except (Closed, BrokenPipeError):
         pass  # it ended before its answer was on its way
     assert writer.milter.wait() == 0
     writer.milter.process = None
