@@ -201,6 +201,18 @@ void text_add_time_ms(struct text *text, int64_t time_ms)
     add_utc(text, time_ms / SECOND_MS, (int)(time_ms % SECOND_MS));
 }
 
+void text_add_mail_date(struct text *text, int64_t time_ms)
+{
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(time_ms / SECOND_MS);
+    struct tm when = {0};
+    gmtime_r(&seconds, &when);
+    text_addf(text, "%s, %d %s %d %02d:%02d:%02d +0000", days[when.tm_wday], when.tm_mday,
+              months[when.tm_mon], when.tm_year + 1900, when.tm_hour, when.tm_min, when.tm_sec);
+}
+
 void text_add_url(struct text *text, const char *string)
 {
     for (const unsigned char *at = (const unsigned char *)string; *at != '\0'; at++) {

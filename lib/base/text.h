@@ -50,6 +50,8 @@ void text_add_time(struct text *text, int64_t time_ms);
 /* The same with its milliseconds, not rounded ("2026-11-22T14:05:00.250Z"). */
 void text_add_time_ms(struct text *text, int64_t time_ms);
 
+/* A moment as in the header of mail, in UTC ("Sat, 22 Nov 2025 05:40:00 +0000"). */
+void text_add_mail_date(struct text *text, int64_t time_ms);
 /* The content, "" while nothing was added; valid until the next change. */
 const char *text_string(const struct text *text);
 

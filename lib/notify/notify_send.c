@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/secret_file.h"
@@ -184,18 +183,6 @@ static void add_subject(const char *subject, struct text *out)
     text_add(out, "\r\n");
 }
 
-static void add_date(int64_t at_ms, struct text *out)
-{
-    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(at_ms / SECOND_MS);
-    struct tm when = {0};
-    gmtime_r(&seconds, &when);
-    text_addf(out, "Date: %s, %d %s %d %02d:%02d:%02d +0000\r\n", days[when.tm_wday], when.tm_mday,
-              months[when.tm_mon], when.tm_year + 1900, when.tm_hour, when.tm_min, when.tm_sec);
-}
-
 /* Lines of at most LINE characters, cut at blanks; a line that begins with blanks stays as it
  * is. */
 static void add_body(const char *body, struct text *out)
@@ -221,8 +208,9 @@ static void add_body(const char *body, struct text *out)
 void notify_send_write_mail(const struct settings *settings, const struct notify_mail *mail,
                             struct text *out)
 {
-    add_date(mail->at_ms, out);
-    text_addf(out, "From: Sendguard <%s>\r\nTo: ", settings->notify_mail_from);
+    text_add(out, "Date: ");
+    text_add_mail_date(out, mail->at_ms);
+    text_addf(out, "\r\nFrom: Sendguard <%s>\r\nTo: ", settings->notify_mail_from);
     for (size_t i = 0; i < mail->to_count; i++)
         text_addf(out, "%s%s", i > 0 ? ",\r\n " : "", mail->to[i]);
     text_add(out, "\r\n");
