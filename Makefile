@@ -60,9 +60,9 @@ LIB := $(call archives,$(LAYERS))
 
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
-PROGRAMS := fcgi web mta milter feedback auth notifier http_server
+PROGRAMS := fcgi web mta milter feedback auth notifier parked http_server
 SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-milter sendguard-feedback sendguard-auth \
-	sendguard-notify sendguard-postqueue
+	sendguard-notify sendguard-parked sendguard-postqueue
 fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
@@ -70,6 +70,7 @@ milter_PARTS := milter/header_message.c
 feedback_PARTS := $(filter-out feedback/main.c,$(call sources,feedback))
 auth_PARTS := $(filter-out auth/main.c,$(call sources,auth))
 notifier_PARTS := $(filter-out notifier/main.c,$(call sources,notifier))
+parked_PARTS := $(filter-out parked/main.c,$(call sources,parked))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
 # The journal can be read where libsystemd is; `make JOURNAL=` builds without.
 JOURNAL ?= $(shell pkg-config --exists libsystemd && echo yes)
@@ -148,6 +149,8 @@ $(B)/sendguard-auth: LIBRARIES := -lmicrohttpd -lcurl
 $(B)/sendguard-auth: $(call objects,auth/main.c http_server/server.c) $(B)/auth/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard-notify: LIBRARIES := -lcurl
 $(B)/sendguard-notify: $(call objects,notifier/main.c) $(B)/notifier/parts.a $(LIB)
+$(B)/sendguard-parked: LIBRARIES := -lcurl
+$(B)/sendguard-parked: $(call objects,parked/main.c) $(B)/parked/parts.a $(LIB)
 $(B)/sendguard-postqueue: $(call objects,postqueue/main.c) $(LIB)
 $(B)/sendguard: LIBRARIES := -lunbound -lcurl
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
@@ -167,6 +170,7 @@ $(B)/tests/unit/dns/%: LIBRARIES = $(shell pkg-config --libs check) -lunbound
 $(B)/tests/unit/doveadm/%: LIBRARIES = $(shell pkg-config --libs check) -lcurl
 $(B)/tests/unit/notify/%: LIBRARIES = $(shell pkg-config --libs check) -lcurl
 $(B)/tests/unit/web/%: LIBRARIES = $(shell pkg-config --libs check) -lqrencode
+$(B)/tests/unit/parked/%: LIBRARIES = $(shell pkg-config --libs check) -lcurl
 $(B)/tests/unit/fcgi/%: LIBRARIES = $(shell pkg-config --libs check) -lfcgi
 $(B)/tests/unit/feedback/%: LIBRARIES = $(shell pkg-config --libs check) $(feedback_LIBRARIES)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))

@@ -42,6 +42,7 @@ static const struct check {
      doctor_complaints},
     {"logins", "Whether Dovecot asks sendguard-auth before each sign-in.", doctor_logins},
     {"notify", "Whether what happens is told to support and users.", doctor_notify},
+    {"parked", "Whether parked messages are sent at their moment.", doctor_parked},
     {"ptr", "Whether addresses that mail leaves from have names that lead back.", doctor_ptr},
     {"helo", "Whether Postfix greets with a name that leads to them.", doctor_helo},
     {"spf", "Whether the records of sender domains let them send.", doctor_spf},

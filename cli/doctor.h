@@ -79,6 +79,7 @@ void doctor_feedback(struct doctor *doctor);
 void doctor_gaps(struct doctor *doctor);
 void doctor_complaints(struct doctor *doctor);
 void doctor_notify(struct doctor *doctor);
+void doctor_parked(struct doctor *doctor);
 void doctor_ptr(struct doctor *doctor);
 void doctor_helo(struct doctor *doctor);
 void doctor_spf(struct doctor *doctor);

@@ -130,7 +130,8 @@ int desk_appeal(const struct desk *desk, const char *mailbox, const char *about,
                 int64_t now_ms, struct problem *problem) must_check;
 
 /* Messages that wait in the webmail (parked), by the webmail of their user; docs/roundcube.md says what
- * each action is for. Words: {"action":"list"}, {"action":"park","id":…,"at":moment,"recipients":12},
+ * each action is for. Words: {"action":"list"}, {"action":"park","id":…,"at":moment,"recipients":12,
+ * "digest":…,"drafts":…,"sent":…} (the last three or none: struct desk_parked_draft),
  * {"action":"claim","id":…,"claim":…}, {"action":"defer","id":…,"claim":…,"at":moment or none,
  * "decision":… or none}, {"action":"sent","id":…,"claim":…}, {"action":"cancel","id":…}. An id and a
  * claim are 32 hexadecimal digits of the caller's own. The view, after it:
@@ -143,6 +144,24 @@ int desk_appeal(const struct desk *desk, const char *mailbox, const char *about,
 int desk_parked_act(const struct desk *desk, const char *mailbox, struct json_object *words,
                     int64_t now_ms, struct json_object **view_r,
                     struct problem *problem) must_check;
+
+/* One that is due, and was parked with what is needed to find it without its user's session. */
+struct desk_parked_draft {
+    const char *mailbox, *id;
+    const char *digest; /* SHA-256 of the draft as it lies in the mailbox, in hexadecimal digits */
+    const char *drafts; /* the folder in which it lies, as IMAP names it */
+    const char *sent;   /* that in which it is kept when it is sent; "": it is not kept */
+    int64_t tries;
+};
+struct desk_parked_due {
+    struct desk_parked_draft *drafts;
+    size_t count;
+    const char *after; /* the mailbox; NULL: there is no further one */
+};
+/* Those of the mailbox behind `after` ("": of the first), in the order of parking. All of it in
+ * `arena`. Of the desk the store is needed alone. 1 or -1. */
+int desk_parked_due(const struct desk *desk, struct arena *arena, const char *after,
+                    int64_t now_ms, struct desk_parked_due *due_r) must_check;
 
 /* ---- for staff: views ------------------------------------------------------------------- */
 

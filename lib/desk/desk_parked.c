@@ -16,7 +16,7 @@
 #include "store/records.h"
 #include "store/values.h"
 
-enum { ATTEMPTS = 5, REFUSED_MAX = 3, ID_LENGTH = 32 };
+enum { ATTEMPTS = 5, REFUSED_MAX = 3, ID_LENGTH = 32, DIGEST_LENGTH = 64, FOLDER_MAX = 255 };
 #define CLAIM_MS (5 * MINUTE_MS) /* who has claimed it is dead by then */
 #define LATE_MS (7 * DAY_MS)     /* nobody expects it any longer */
 #define KEPT_MS (PARKED_AHEAD_MS + LATE_MS) /* since it was parked; within OFFENCES_REMEMBERED_MS */
@@ -197,6 +197,7 @@ struct parked_asked {
     int64_t at_ms;       /* 0: none */
     int64_t recipients;
     const char *decision; /* "": none */
+    const char *digest, *drafts, *sent; /* "": none */
 };
 
 /* Each changes the list. 1; 0 with *problem; -1. */
@@ -248,6 +249,11 @@ static int park(const struct context *context, const struct parked_asked *asked,
     json_add_int(one, "at_ms", asked->at_ms);
     json_add_int(one, "made_ms", context->now_ms);
     json_add_int(one, "recipients", asked->recipients);
+    if (asked->digest[0] != '\0') {
+        json_add_string(one, "digest", asked->digest);
+        json_add_string(one, "drafts", asked->drafts);
+        json_add_string(one, "sent", asked->sent);
+    }
     json_object_array_add(list, one);
     return 1;
 }
@@ -332,9 +338,37 @@ static const struct {
 
 /* ---- words ------------------------------------------------------------------------------- */
 
-static bool is_id(const char *text)
+static bool is_hexadecimal(const char *text, size_t length)
 {
-    return strlen(text) == ID_LENGTH && strspn(text, "0123456789abcdef") == ID_LENGTH;
+    return strlen(text) == length && strspn(text, "0123456789abcdef") == length;
+}
+
+static bool is_id(const char *text) { return is_hexadecimal(text, ID_LENGTH); }
+
+/* As IMAP has it (modified UTF-7). */
+static bool is_folder(const char *text)
+{
+    size_t length = 0;
+    while (text[length] >= ' ' && text[length] <= '~')
+        length++;
+    return text[length] == '\0' && length <= FOLDER_MAX;
+}
+
+/* By what another than the webmail knows the draft. */
+static int read_draft(struct json_object *words, struct parked_asked *asked,
+                      struct problem *problem)
+{
+    asked->digest = json_string(words, "digest", "");
+    asked->drafts = json_string(words, "drafts", "");
+    asked->sent = json_string(words, "sent", "");
+    if (asked->digest[0] != '\0' && !is_hexadecimal(asked->digest, DIGEST_LENGTH))
+        return problem_set(problem, 400, "digest", "expected %d hexadecimal digits",
+                           DIGEST_LENGTH);
+    if (!is_folder(asked->drafts) || (asked->digest[0] != '\0' && asked->drafts[0] == '\0'))
+        return problem_set(problem, 400, "drafts", "expected the name of a folder");
+    if (!is_folder(asked->sent))
+        return problem_set(problem, 400, "sent", "expected the name of a folder, or nothing");
+    return 1;
 }
 
 static int read_words(struct json_object *words, bool of_one, struct parked_asked *asked,
@@ -357,7 +391,7 @@ static int read_words(struct json_object *words, bool of_one, struct parked_aske
     if (asked->recipients < 0 || asked->recipients > SUBMISSION_MAX_RECIPIENTS)
         return problem_set(problem, 400, "recipients", "expected 0 to %d",
                            SUBMISSION_MAX_RECIPIENTS);
-    return 1;
+    return read_draft(words, asked, problem);
 }
 
 /* The state that the asked one has; STATE_COUNT: there is none. */
@@ -438,4 +472,47 @@ int desk_parked_act(const struct desk *desk, const char *mailbox, struct json_ob
             return done;
     }
     return problem_set(problem, 409, "", "others write at the same moment");
+}
+
+/* ---- for who sends them without a visit -------------------------------------------------- */
+
+static size_t add_due(const struct context *context, struct arena *arena, const char *mailbox,
+                      struct json_object *list, struct desk_parked_draft *drafts_r)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        const char *digest = json_string(one, "digest", "");
+        if (digest[0] != '\0' && state_of(one, context->now_ms) == DUE)
+            drafts_r[count++] = (struct desk_parked_draft){
+                .mailbox = mailbox,
+                .id = arena_strdup(arena, json_string(one, "id", "")),
+                .digest = arena_strdup(arena, digest),
+                .drafts = arena_strdup(arena, json_string(one, "drafts", "")),
+                .sent = arena_strdup(arena, json_string(one, "sent", "")),
+                .tries = json_int(one, "tries", 0)};
+    }
+    return count;
+}
+
+int desk_parked_due(const struct desk *desk, struct arena *arena, const char *after,
+                    int64_t now_ms, struct desk_parked_due *due_r)
+{
+    const struct context context = {.desk = desk, .arena = arena, .now_ms = now_ms};
+    struct value value;
+    struct store_page page = {.max = 1};
+    *due_r = (struct desk_parked_due){0};
+    if (store_values(desk->store, arena, VALUE_PARKED, after, now_ms, &value, &page) < 0)
+        return -1;
+    if (page.count == 0)
+        return 1;
+    freed_by(put_parked) struct parked parked = {0};
+    if (read_parked(&context, value.key, &parked) < 0)
+        return -1;
+    struct json_object *list = list_of(&parked);
+    due_r->after = value.key;
+    due_r->drafts = arena_alloc(arena, (json_object_array_length(list) + 1) *
+                                           sizeof due_r->drafts[0]);
+    due_r->count = add_due(&context, arena, value.key, list, due_r->drafts);
+    return 1;
 }

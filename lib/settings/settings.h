@@ -126,6 +126,9 @@ struct settings {
     int64_t status_link_lifetime_ms;
     /* [parked] */
     int64_t parked_per_mailbox; /* 0: none is */
+    char *parked_imap, *parked_smtp; /* "": not set */
+    char *parked_master_user;        /* "": not set */
+    char *parked_password_file;
     /* [limits.webmail], [limits.smtp], [limits.forwarding]; a rule without a setting is off */
     struct limits limits[CHANNEL_COUNT];
     /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */

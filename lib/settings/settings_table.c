@@ -5,6 +5,8 @@
 #include "rules/unusual.h"
 
 static const char *const web_urls[] = {"http://", "https://", NULL};
+static const char *const imap_urls[] = {"imap://", "imaps://", NULL};
+static const char *const smtp_urls[] = {"smtp://", "smtps://", NULL};
 static const char *const webhook_urls[] = {"https://", "unix:/", NULL};
 const char *const settings_notify_conditions[NOTIFY_LEFT_OUT_COUNT + 1] = {
     [NOTIFY_SUSPENSION] = "suspension",         [NOTIFY_OWN_LOCK] = "own_lock",
@@ -340,6 +342,23 @@ const struct setting settings_table[] = {
      .min = 0, .max = 100, .standard = "20", .unit = "messages",
      .sentence = "How many refused messages of a mailbox may wait in the webmail to be sent when "
                  "they may go. 0: it does not offer that."},
+    {NAMED("parked", "imap"), .type = &settings_type_may_url, MEMBER(parked_imap), .max = 255,
+     .standard = "", .choices = imap_urls,
+     .sentence = "Where `sendguard-parked` reads such messages from Dovecot, to send them without "
+                 "a visit of their user, such as `imap://127.0.0.1:143`; `imap://` on this machine "
+                 "alone. Empty: it does not start, and they are sent at a visit."},
+    {NAMED("parked", "smtp"), .type = &settings_type_may_url, MEMBER(parked_smtp), .max = 255,
+     .standard = "", .choices = smtp_urls,
+     .sentence = "Where it hands them to Postfix, such as `smtp://127.0.0.1:587`; `smtp://` on "
+                 "this machine alone. From there it has to come by an address of `mta.webmail_hosts`."},
+    {NAMED("parked", "master_user"), .type = &settings_type_text, MEMBER(parked_master_user),
+     .max = 64, .standard = "",
+     .sentence = "The master user of Dovecot as which it signs in at both, for the user of the "
+                 "message."},
+    {NAMED("parked", "password_file"), .type = &settings_type_path, MEMBER(parked_password_file),
+     .standard = "/var/lib/sendguard/parked-password",
+     .sentence = "A file with the password of that master user, one line; mode 0600, and belongs "
+                 "to the user of the services."},
 
     /* Defaults: recipients of a message, of a field, of a domain, header characters of a domain;
      * a day's messages and off-domain recipients, an hour's off-domain recipients of an IP and

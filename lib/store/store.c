@@ -561,7 +561,7 @@ bool store_values_listed(enum value_kind kind)
            kind == VALUE_BLOCK || kind == VALUE_COMPLAINTS || kind == VALUE_REPORT ||
            kind == VALUE_APPEAL || kind == VALUE_SPF || kind == VALUE_BLOCKED ||
            kind == VALUE_ADDED || kind == VALUE_LOGINS || kind == VALUE_LOGIN_NETWORK ||
-           kind == VALUE_HELD;
+           kind == VALUE_HELD || kind == VALUE_PARKED;
 }
 
 static int check_step(const struct values_step *step)

@@ -31,7 +31,7 @@ class Roundcube:
     def __exit__(self, *_):
         self.connection.close()
 
-    def send(self, to="bob@example.org", cc="", bcc="", subject="hello"):
+    def send(self, to="bob@example.org", cc="", bcc="", subject="hello", **more):
         """Sends one message from a new compose window. True, or what Roundcube says went wrong."""
         window = self.get("/?_task=mail&_action=compose")
         query = urllib.parse.urlsplit(window.location or "").query
@@ -42,7 +42,7 @@ class Roundcube:
         answer = self.post(
             "/?_task=mail&_unlock=loading1&_framed=1", _token=self.token, _task="mail",
             _action="send", _id=number, _from=self.identity, _subject=subject, _message="Hello.",
-            _is_html="0", _store_target="",
+            _is_html="0", _store_target="", **more,
             **{name: ", ".join(text) if isinstance(text, list) else text
                for name, text in fields.items()})
         if "sent_successfully(" in answer.text:

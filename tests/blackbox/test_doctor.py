@@ -24,7 +24,7 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "milter", "held", "owners", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "notify",
+       "postfix_data", "milter", "held", "owners", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "notify", "parked",
        "ptr", "helo",
        "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
@@ -156,7 +156,7 @@ def test_text_for_people(doctor):
     assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
     assert lines[0].startswith("BAD   settings             ")
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
-    assert lines[1].startswith(" " * 27) and re.match("2[23] ok, 1 bad, ", lines[-1])
+    assert lines[1].startswith(" " * 27) and re.match("2[34] ok, 1 bad, ", lines[-1])
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
 
 
@@ -671,6 +671,15 @@ def test_notify(doctor):
     assert nobody["state"] == "bad" and "notify.mail_from is not set" in nobody["found"]
     idle = found("mail_to=desk@example.test", "mail_from=guard@example.test")
     assert idle["state"] == "bad" and idle["advice"] == "systemctl enable --now sendguard-notify"
+
+
+def test_parked(doctor):
+    def found(*settings):
+        return doctor.checks("parked", settings=settings)["parked"]
+
+    assert found()["state"] == "ok" and "is not used" in found()["found"]
+    used = found("parked.imap=imap://127.0.0.1:143")
+    assert used["state"] == "ok" and "no parked message waits" in used["found"]
 
 
 def test_held(doctor):

@@ -183,7 +183,7 @@ export const tests = {
     assert.match(waiting(stack, 'later')[0], /X-Sendguard-Parked: [0-9a-f]{32}/);
     assert.equal(kept(stack)[0].recipients, 3);
     await drafts(carol);
-    await box(carol).getByText('Is sent when you use the webmail after').waitFor();
+    await box(carol).getByText('Is sent after').waitFor();
     await shown(carol, 'drafts');
     assert.deepEqual(await violations(carol.page, '#sendguard-parked'), []);
 

@@ -21,7 +21,8 @@ import pytest
 
 TREE = pathlib.Path(os.environ["SENDGUARD_TREE"])
 UNITS = ("sendguard-fcgi", "sendguard-web", "sendguard-mta")
-SERVICES = (*UNITS, "sendguard-milter", "sendguard-feedback", "sendguard-auth", "sendguard-notify")
+SERVICES = (*UNITS, "sendguard-milter", "sendguard-feedback", "sendguard-auth", "sendguard-notify",
+            "sendguard-parked")
 CONF = pathlib.Path("/etc/sendguard/sendguard.conf")
 STATE = pathlib.Path("/var/lib/sendguard")
 DATABASE = STATE / "sendguard.db"

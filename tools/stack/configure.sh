@@ -51,6 +51,9 @@ doveadm_key_file = $dir/guard/doveadm-key
 [postqueue]
 socket = $dir/guard/postqueue.sock
 config_directory = $dir/postfix/conf
+[parked]
+master_user = sendguard
+password_file = $dir/guard/parked-password
 [logins]
 mode = enforce
 [domains]
@@ -61,13 +64,16 @@ CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
     install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
-    install -m 755 "$web_program" "$milter_program" "$feedback_program" "$auth_program" "$postqueue_program" "$command_line" "$dir/guard/"
+    install -m 755 "$web_program" "$milter_program" "$feedback_program" "$auth_program" "$parked_program" "$postqueue_program" "$command_line" "$dir/guard/"
     login_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     doveadm_key=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
     install -m 600 -o nobody -g www-data /dev/null "$dir/guard/auth-key"
     install -m 600 -o nobody -g www-data /dev/null "$dir/guard/doveadm-key"
     printf '%s\n' "$login_key" >"$dir/guard/auth-key"
     printf '%s\n' "$doveadm_key" >"$dir/guard/doveadm-key"
+    master_password=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
+    install -m 600 -o nobody -g www-data /dev/null "$dir/guard/parked-password"
+    printf '%s\n' "$master_password" >"$dir/guard/parked-password"
 }
 
 # nginx.conf.example with our paths and ports in the place of its own.
@@ -201,6 +207,9 @@ configure_mailbox() {
     # The webmail changes passwords.
     chown www-data:dovecot "$dir/dovecot/passwd"
     chmod 640 "$dir/dovecot/passwd"
+    # Who sends parked messages without a visit.
+    install -m 640 -g dovecot /dev/null "$dir/dovecot/masters"
+    printf 'sendguard:{PLAIN}%s::::::allow_nets=127.0.0.0/8\n' "$master_password" >"$dir/dovecot/masters"
     {
         dovecot_version_lines
         cat <<CONF

@@ -17,6 +17,11 @@ passdb {
   args = scheme=PLAIN username_format=%u $dir/dovecot/passwd
   override_fields = sendguard=1
 }
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN $dir/dovecot/masters
+  master = yes
+}
 userdb {
   driver = static
   args = uid=mail gid=mail home=$dir/mail/%u

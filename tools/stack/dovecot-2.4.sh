@@ -27,6 +27,12 @@ passdb passwd-file {
     sendguard = 1
   }
 }
+passdb masters {
+  driver = passwd-file
+  passwd_file_path = $dir/dovecot/masters
+  default_password_scheme = PLAIN
+  master = yes
+}
 userdb static {
   fields {
     uid = mail

@@ -130,6 +130,11 @@ static const char *const schema_steps[] = {
     "DROP INDEX value_listed;"
     "CREATE INDEX value_listed ON value (kind, key) WHERE " SQL_VALUE_LISTED ";"
     "PRAGMA user_version = 10;",
+
+    /* one more */
+    "DROP INDEX value_listed;"
+    "CREATE INDEX value_listed ON value (kind, key) WHERE " SQL_VALUE_LISTED ";"
+    "PRAGMA user_version = 11;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 

@@ -31,7 +31,7 @@
     " ORDER BY id LIMIT iif(?2 < 0 OR (SELECT " until " FROM " table " ORDER BY id LIMIT 1) <= ?1,"\
     " ?2, 0)) WHERE " until " <= ?1)"
 /* The kinds of values of store_values_listed, by number. */
-#define SQL_VALUE_LISTED "kind IN (0, 1, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18, 25)"
+#define SQL_VALUE_LISTED "kind IN (0, 1, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18, 25, 27)"
 #define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
 /* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead

@@ -228,6 +228,61 @@ START_TEST(that_was_not_me_and_a_new_password_drop_it)
 }
 END_TEST
 
+#define DIGEST "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define WITH_DRAFT(id, more) \
+    "{'action':'park','id':'" id "','at':'" MOMENT "','recipients':1," more "}"
+#define DRAFT(id) WITH_DRAFT(id, "'digest':'" DIGEST "','drafts':'Drafts','sent':'Sent'")
+
+static struct desk_parked_due due_behind(const char *after, int64_t now_ms)
+{
+    struct desk_parked_due due;
+    ck_assert_int_eq(desk_parked_due(rig_desk(), arena, after, now_ms, &due), 1);
+    return due;
+}
+
+/* Of each mailbox, those that are due and that others than the webmail can find. */
+START_TEST(what_is_due_is_found_without_its_user)
+{
+    struct problem problem = {0};
+    struct json_object *view = NULL;
+    rig_begin(_i, WITH(SMALL));
+    act(PARK(ID1), NOW);
+    act(DRAFT(ID2), NOW + 1);
+    ck_assert_int_eq(desk_parked_act(rig_desk(), BOB, words_of(DRAFT(ID1)), NOW, &view, &problem),
+                     1);
+    json_put(&view);
+    ck_assert_uint_eq(due_behind("", AT - 1).count, 0);
+    struct desk_parked_due due = due_behind("", AT);
+    ck_assert_str_eq(due.after, ALICE);
+    ck_assert_uint_eq(due.count, 1);
+    const struct desk_parked_draft *draft = &due.drafts[0];
+    ck_assert_str_eq(draft->mailbox, ALICE);
+    ck_assert_str_eq(draft->id, ID2);
+    ck_assert_str_eq(draft->digest, DIGEST);
+    ck_assert_str_eq(draft->drafts, "Drafts");
+    ck_assert_str_eq(draft->sent, "Sent");
+    due = due_behind(ALICE, AT);
+    ck_assert_str_eq(due.after, BOB);
+    ck_assert_uint_eq(due.count, 1);
+    ck_assert_ptr_null(due_behind(BOB, AT).after);
+    act("{'action':'claim','id':'" ID2 "','claim':'" MINE "'}", AT);
+    ck_assert_uint_eq(due_behind("", AT).count, 0);
+    ck_assert_uint_eq(due_behind("", AT + HOUR_MS).count, 0);
+}
+END_TEST
+
+START_TEST(words_of_a_draft)
+{
+    rig_begin(_i, WITH(SMALL));
+    refuse(WITH_DRAFT(ID1, "'digest':'x','drafts':'Drafts'"), NOW, 400);
+    refuse(WITH_DRAFT(ID1, "'digest':'" DIGEST "'"), NOW, 400);
+    refuse(WITH_DRAFT(ID1, "'digest':'" DIGEST "','drafts':'a\\r\\nb'"), NOW, 400);
+    refuse(WITH_DRAFT(ID1, "'digest':'" DIGEST "','drafts':'Drafts','sent':'a\\nb'"), NOW, 400);
+    act(WITH_DRAFT(ID1, "'digest':'" DIGEST "','drafts':'Drafts','sent':''"), NOW);
+    ck_assert_str_eq(due_behind("", AT).drafts[0].sent, "");
+}
+END_TEST
+
 static const struct desk *shared; /* by threads: the arena that it is made in is one thread's */
 
 static void *claim_it(void *claimed)
@@ -274,6 +329,7 @@ int main(void)
                                   refused_for_good_or_for_long_it_waits_no_more, nobody_comes,
                                   words_and_numbers, a_lock_drops_what_was_parked_before,
                                   that_was_not_me_and_a_new_password_drop_it,
+                                  what_is_due_is_found_without_its_user, words_of_a_draft,
                                   of_many_claims_one_is_taken};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);

@@ -100,6 +100,10 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(settings->notify_mail_to.count, 0);
     ck_assert_str_eq(settings->notify_mail_from, "");
     ck_assert_str_eq(settings->notify_smtp, "127.0.0.1:25");
+    ck_assert_str_eq(settings->parked_imap, "");
+    ck_assert_str_eq(settings->parked_smtp, "");
+    ck_assert_str_eq(settings->parked_master_user, "");
+    ck_assert_str_eq(settings->parked_password_file, "/var/lib/sendguard/parked-password");
     ck_assert_str_eq(settings->notify_webhook, "");
     ck_assert_str_eq(settings->notify_webhook_key_file, "/var/lib/sendguard/notify-key");
     ck_assert_uint_eq(settings->notify_leave_out.count, 0);
@@ -310,6 +314,9 @@ static const struct {
     {"lock", "password_max_age", "365d", "365d"},
     {"lock", "password_max_age", "off", "off"},
     {"dovecot", "doveadm_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
+    {"parked", "imap", "imaps://mail.example.test/", "imaps://mail.example.test"},
+    {"parked", "smtp", "smtp://127.0.0.1:587", "smtp://127.0.0.1:587"},
+    {"parked", "master_user", "sendguard", "sendguard"},
     {"logins", "mode", "enforce", "enforce"},
     {"logins", "wrong_passwords_per_mailbox_and_ip", "1", "1"},
     {"logins", "mailboxes_per_ip", "off", "off"},
@@ -377,6 +384,8 @@ static const struct {
     {"auth.range_dir=ranges", "absolute path"},
     {"dovecot.doveadm_url=127.0.0.1:9405", "a URL that begins with http:// or https://, or nothing"},
     {"dovecot.doveadm_key_file=", "absolute path"},
+    {"parked.imap=127.0.0.1:143", "a URL that begins with imap:// or imaps://, or nothing"},
+    {"parked.smtp=http://127.0.0.1", "a URL that begins with smtp:// or smtps://, or nothing"},
     {"lock.reopen_by_webmail=on", "no or yes"},
     {"notify.mail_from=guard", "notify.mail_from: \"guard\""},
     {"notify.smtp=/run/smtp.sock", "HOST:PORT"},

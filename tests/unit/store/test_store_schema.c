@@ -76,6 +76,9 @@ static void run_sql(const char *path, const char *sql)
 }
 
 /* What the earlier versions had not. */
+static const char back_to_10[] =
+    "DROP INDEX value_listed; CREATE INDEX value_listed ON value (kind, key)"
+    " WHERE kind IN (0, 1, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18, 25); PRAGMA user_version = 10;";
 static const char back_to_9[] =
     "DROP INDEX value_listed; CREATE INDEX value_listed ON value (kind, key)"
     " WHERE kind IN (0, 1, 7, 9, 11, 12, 13, 14, 15, 16, 17, 18); PRAGMA user_version = 9;";
@@ -111,7 +114,7 @@ static void make_old(int version)
     if (version > 4) {
         store = backend_open(old_url, TEST_TIMEOUT_MS);
         store_free(&store);
-        run_sql(old_path, back_to_9);
+        run_sql(old_path, version == 10 ? back_to_10 : back_to_9);
         if (version < 9)
             run_sql(old_path, back_to_8);
         if (version < 8)
@@ -125,7 +128,7 @@ static void make_old(int version)
         run_sql(old_path, back_to_2);
 }
 
-enum { VERSION = 10, OLD_VERSIONS = 9, LATER_MS = 60000 };
+enum { VERSION = 11, OLD_VERSIONS = 10, LATER_MS = 60000 };
 enum { FORWARDED = 26, REFUSED = 27, NAMELESS = 28, BROKEN = 29 };
 
 /* The ids of schema_4.h: message i of alice's, the late one and the others by their number. */

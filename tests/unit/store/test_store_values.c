@@ -508,7 +508,7 @@ START_TEST(kinds_that_are_listed)
     static const enum value_kind listed[] = {VALUE_CURSOR, VALUE_OPEN, VALUE_OUTAGE, VALUE_BLOCK,
                                              VALUE_COMPLAINTS, VALUE_REPORT, VALUE_APPEAL,
                                              VALUE_SPF, VALUE_BLOCKED, VALUE_ADDED, VALUE_LOGINS,
-                                             VALUE_LOGIN_NETWORK, VALUE_HELD};
+                                             VALUE_LOGIN_NETWORK, VALUE_HELD, VALUE_PARKED};
     size_t count = 0;
     backend_begin(_i);
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)

@@ -69,9 +69,10 @@ class sendguard_parked
             return $this->texts->plain('parkednodraft');
         }
         $recipients = count($submission['to']) + count($submission['cc']) + count($submission['bcc']);
-        $kept = $this->tell(['action' => 'park', 'id' => $id, 'at' => $answer->member('park_at'), 'recipients' => $recipients]);
+        $uid = $saved === true ? $this->uid_of($drafts, $id) : $saved;
+        $kept = $this->tell(['action' => 'park', 'id' => $id, 'at' => $answer->member('park_at'), 'recipients' => $recipients]
+            + $this->draft_words($args, $uid, $drafts));
         if ($kept->status !== 200) {
-            $uid = $saved === true ? $this->uid_of($drafts, $id) : $saved;
             if ($uid) {
                 $this->rcmail->storage->delete_message($uid, $drafts);
             }
@@ -79,6 +80,25 @@ class sendguard_parked
         }
         unset($_SESSION['sendguard_parked_look']);
         $this->leave($drafts, $this->texts->plain('parkeddone'));
+    }
+
+    /** By what sendguard-parked, where there is one, finds the draft and knows that it is still the same. */
+    private function draft_words(array $args, $uid, $drafts)
+    {
+        $storage = $this->rcmail->storage;
+        $file = tmpfile();
+        if (!$uid || !$file || !empty($args['options']['dsn'])) { // it asks for no confirmation of delivery
+            return [];
+        }
+        $storage->set_folder($drafts);
+        $storage->get_raw_body($uid, $file);
+        rewind($file);
+        $hash = hash_init('sha256');
+        hash_update_stream($hash, $file);
+        fclose($file);
+        $sent = $this->rcmail->config->get('no_save_sent_messages') ? '' : (string) $this->rcmail->config->get('sent_mbox');
+
+        return ['digest' => hash_final($hash), 'drafts' => $drafts, 'sent' => $sent];
     }
 
     /** What Roundcube knows of the compose window of this request. */
