@@ -135,7 +135,7 @@ def test_the_password_is_changed(place):
         "reopen", ALICE, "--preview"), "it is told")
     assert "another password was right" in place.shell("reopen", ALICE, "--preview")
     place.shell("reopen", ALICE, "--note", "changed")
-    eventually(lambda: place.dovecot.sign_in(ALICE, "something-new") == "", "it is open", 1)
+    eventually(lambda: place.dovecot.sign_in(ALICE, "something-new") == "", "it is open")
     assert place.dovecot.sign_in(ALICE, RIGHT) == WRONG
 
 
@@ -340,7 +340,7 @@ def test_sessions_end_when_the_old_password_is_right_again(ending):
     ending.dovecot.passwords.write_text(f"{ALICE}:{{PLAIN}}something-new::::::\n")
     eventually(lambda: ending.dovecot.sign_in(ALICE, "something-new") == LOCKED, "Dovecot has the new password")
     ending.shell("reopen", ALICE, "--note", "changed")
-    eventually(lambda: ending.dovecot.sign_in(ALICE, "something-new") == "", "it is open", 1)
+    eventually(lambda: ending.dovecot.sign_in(ALICE, "something-new") == "", "it is open")
     session = ending.dovecot.connect("127.0.0.1")
     session.login(ALICE, "something-new")
     ending.dovecot.add()
