@@ -119,7 +119,8 @@ static size_t count_silent(struct arena *arena, const char *lines)
             says = false;
         }
         says |= in_block && (strstr(line, "sendguard=") != NULL || /* in 2.4: */
-                             strstr(line, "    sendguard = ") == line);
+                             strstr(line, "    sendguard = ") == line ||
+                             strcmp(line, "  master = yes") == 0); /* of these nobody asks */
         if (line[0] == '}') {
             count += in_block && !says;
             in_block = false;
