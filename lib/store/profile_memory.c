@@ -9,7 +9,7 @@
 
 enum {
     MAILBOX_SETS = 1 << 14, MAILBOX_PLACES = 4, /* 2.5 MB where all are used */
-    ITEM_SETS = 1 << 17, ITEM_PLACES = 8,       /* 8 MB */
+    ITEM_SETS = 1 << 16, ITEM_PLACES = 16,      /* 8 MB */
     DAY_BITS = 16,
 };
 #define NETWORK_MARK (UINT64_C(1) << 63) /* hashes of recipients and networks are shorter */
