@@ -130,6 +130,12 @@ static void print_state(struct json_object *trace)
     if (json_is_true(trace, "refunded"))
         print_wrapped("  ", "The mail server refused it after it was counted: it is not counted "
                             "any more.");
+    const char *hold = json_string(trace, "hold", "");
+    if (strcmp(hold, "waits") == 0)
+        print_wrapped("  ", "It is on hold until the postmaster has looked: sendguard held.");
+    if (strcmp(hold, "deleted") == 0)
+        print_wrapped("  ", "It was deleted, since the postmaster said that somebody else had sent "
+                            "it.");
     if (json_is_true(trace, "silent"))
         print_wrapped("  ", "For a minute the mail server's log had no line of it.");
 }

@@ -109,7 +109,8 @@ static const char *look_of(const struct tally *tally, struct json_object *trace)
     if (tally->of[DELIVERY_FAILED] + tally->of[DELIVERY_EXPIRED] > 0)
         return "bad";
     if (tally->of[DELIVERY_DEFERRED] + tally->of[DELIVERY_DISCARDED] > 0 ||
-        json_is_true(trace, "refunded") || json_is_true(trace, "silent"))
+        json_is_true(trace, "refunded") || json_is_true(trace, "silent") ||
+        json_member(trace, "hold") != NULL)
         return "warn";
     return tally->all > 0 && tally->of[DELIVERY_DELIVERED] == tally->all ? "ok" : "note";
 }

@@ -152,6 +152,49 @@ const struct kept_reply *delivered_reply(const struct replies *replies, uint64_t
     return found != NULL ? &replies->of[found - replies->ids] : &not_kept;
 }
 
+/* ---- what waits -------------------------------------------------------------------------------------- */
+
+int delivered_holds_read(const struct context *context, const char *mailbox,
+                         struct delivered_holds *holds_r)
+{
+    struct held_mailbox found;
+    *holds_r = (struct delivered_holds){0};
+    int waits = held_read(context->desk->store, context->arena, mailbox, context->now_ms, &found);
+    if (waits > 0 && found.held.action == UNUSUAL_HOLD)
+        holds_r->held = found.held;
+    return waits < 0 || held_rejected(context->desk->store, context->arena, mailbox,
+                                      context->now_ms, &holds_r->rejected) < 0 ? -1 : 1;
+}
+
+/* A question that the mail server asked again has a decision of its own, and the same queue id. */
+static bool waits(const struct held *held, const struct trace_message *message)
+{
+    for (size_t i = 0; i < held->listed; i++)
+        if (held->messages[i].decision == message->decision ||
+            (strcmp(held->messages[i].queue_id, message->queue_id) == 0 &&
+             held->messages[i].decision < message->decision))
+            return true;
+    return false;
+}
+
+static bool was_deleted(const struct held_rejected *rejected, const struct trace_message *message)
+{
+    for (size_t i = 0; i < rejected->decision_count; i++)
+        if (rejected->decisions[i] == message->decision)
+            return true;
+    return false;
+}
+
+/* NULL: it does not wait, as far as is known. */
+static const char *hold_of(const struct delivered_holds *holds, const struct trace_message *message)
+{
+    if (message->recipient_count > 0)
+        return NULL;
+    if (was_deleted(&holds->rejected, message))
+        return "deleted";
+    return !message->ended && waits(&holds->held, message) ? "waits" : NULL;
+}
+
 /* ---- as JSON ------------------------------------------------------------------------------------------ */
 
 static void add_if_any(struct json_object *object, const char *name, const char *text)
@@ -176,7 +219,8 @@ void delivered_add_outcome(struct json_object *object, const struct trace_recipi
 }
 
 struct json_object *delivered_trace(const char *mailbox, const struct trace_message *message,
-                                    const struct replies *replies)
+                                    const struct replies *replies,
+                                    const struct delivered_holds *holds)
 {
     struct json_object *trace = json_object_new_object();
     json_add_string(trace, "state", "traced");
@@ -187,6 +231,7 @@ struct json_object *delivered_trace(const char *mailbox, const struct trace_mess
     json_add_bool(trace, "refunded", message->refunded);
     json_add_bool(trace, "ended", message->ended);
     json_add_bool(trace, "silent", message->silent);
+    json_add_string(trace, "hold", hold_of(holds, message));
     struct json_object *recipients = json_add_list(trace, "recipients");
     for (size_t i = 0; i < message->recipient_count; i++) {
         struct json_object *recipient = json_object_new_object();

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "desk/context.h"
 #include "guard/delivery.h"
+#include "guard/held.h"
 
 /* A log that is followed, as its cursor says. */
 struct followed {
@@ -55,8 +56,18 @@ const struct kept_reply *delivered_reply(const struct replies *replies, uint64_t
  * "first_at", "last_at", "text". */
 void delivered_add_outcome(struct json_object *object, const struct trace_recipient *recipient,
                            const struct replies *replies);
+/* Messages of a mailbox that wait for the postmaster, or waited and were deleted. */
+struct delivered_holds {
+    struct held held; /* zeroed: none waits */
+    struct held_rejected rejected;
+};
+/* 1 or -1. */
+int delivered_holds_read(const struct context *context, const char *mailbox,
+                         struct delivered_holds *holds_r) must_check;
+
 /* TRACE of desk.h, of a message that is traced. */
 struct json_object *delivered_trace(const char *mailbox, const struct trace_message *message,
-                                    const struct replies *replies);
+                                    const struct replies *replies,
+                                    const struct delivered_holds *holds);
 
 #endif

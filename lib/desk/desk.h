@@ -85,7 +85,9 @@ struct desk {
  *  "lock":{"scope":"login" (nobody signs in)|"sending","closed":bool}, or null: for another cause,
  *  "appeals":[APPEAL that waits, or was answered within 30 days], newest first,
  *  "can_appeal":[{"about":…,"cause":…}…],    what holds and has no appeal that waits; not a lock of its own
- *  "parked":[PARKED…]}                       as desk_parked_act
+ *  "parked":[PARKED…],                       as desk_parked_act
+ *  "held":{"count":41,"since":moment}|null,  messages that wait for the postmaster
+ *  "rejected":{"count":41,"at":moment}|null} messages that were deleted then, for 12 days
  * A mailbox never seen looks like one that sent nothing. */
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
                 const char *reader_ip, int64_t now_ms, struct json_object **view_r) must_check;
@@ -408,6 +410,7 @@ int desk_appeal_answer(const struct desk *desk, const struct person *person,
  *     "attempts":2, "first_at":moment, "last_at":moment
  *   TRACE {"state":"traced","decision":…,"queue_id":…,"mailbox":…,"at":moment,"refunded":bool,
  *     "ended":bool (it has left the queue),"silent":bool (the log had no line of it for a minute),
+ *     "hold":"waits" (for the postmaster)|"deleted" (he has said that it was somebody else's)|null,
  *     "recipients":[{OUTCOME}…, {"outcome":"pending"|"discarded" when ended,"count":3}: those of
  *     which the log has told nothing]}
  *   SUMS {"messages":12,"outcomes":{"delivered":9,…},"classes":[{"class":…,"recipients":3}…],

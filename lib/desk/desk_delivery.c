@@ -94,6 +94,7 @@ static void count_message(struct delivery_counts *counts, const struct trace_mes
 /* A page of those decided before the mark. */
 struct message_page {
     struct json_object *list;
+    struct delivered_holds holds;
     uint64_t below, last, older; /* last: of the page; older: the mark of the next one, 0: none */
 };
 
@@ -107,7 +108,7 @@ static void add_message(struct message_page *page, const char *mailbox,
         return;
     }
     page->last = message->decision;
-    json_object_array_add(page->list, delivered_trace(mailbox, message, replies));
+    json_object_array_add(page->list, delivered_trace(mailbox, message, replies, &page->holds));
 }
 
 /* All days. 1 or -1. */
@@ -146,6 +147,7 @@ int desk_delivery(const struct desk *desk, const char *mailbox, const char *befo
     struct json_object *sums = json_add_object(view, "sums");
     page.list = json_add_list(view, "messages");
     if (delivered_logs_read(&context, &logs) < 0 ||
+        delivered_holds_read(&context, mailbox, &page.holds) < 0 ||
         add_messages(&context, &logs, mailbox, counts, &page) < 0)
         return -1;
     json_add_bool(view, "followed", logs.count > 0);
@@ -339,8 +341,11 @@ static int look_for_addresses(const struct context *context, const struct follow
                               bool *unknown_r)
 {
     freed_by(delivered_end) struct delivered delivered = delivered_begin(context, mailbox);
+    struct delivered_holds holds;
     struct replies replies;
     int more;
+    if (delivered_holds_read(context, mailbox, &holds) < 0)
+        return -1;
     while ((more = delivered_next(&delivered, logs)) > 0)
         for (size_t i = 0; i < delivered.count; i++) {
             const struct trace_message *message = &delivered.messages[i];
@@ -353,7 +358,7 @@ static int look_for_addresses(const struct context *context, const struct follow
                 continue;
             if (delivered_replies_read(&delivered.of_day, message, 1, &replies) < 0)
                 return -1;
-            json_object_array_add(messages, delivered_trace(mailbox, message, &replies));
+            json_object_array_add(messages, delivered_trace(mailbox, message, &replies, &holds));
         }
     return more < 0 ? -1 : 1;
 }

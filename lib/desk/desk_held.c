@@ -200,17 +200,29 @@ int desk_held_add(const struct context *context, const char *mailbox, struct jso
     return found < 0 ? -1 : 1;
 }
 
+static void add_own(struct json_object *view, const char *name, bool any, uint32_t count,
+                    const char *moment, int64_t moment_ms)
+{
+    if (!any) {
+        json_add_null(view, name);
+        return;
+    }
+    struct json_object *own = json_add_object(view, name);
+    json_add_int(own, "count", count);
+    json_add_moment(own, moment, moment_ms);
+}
+
 int desk_held_add_own(const struct context *context, const char *mailbox, struct json_object *view)
 {
-    struct held_mailbox one;
+    struct held_mailbox one = {0};
+    struct held_rejected rejected = {0};
     int found = held_read(context->desk->store, context->arena, mailbox, context->now_ms, &one);
-    if (found < 1 || one.held.action != UNUSUAL_HOLD) {
-        json_add_null(view, "held");
-        return found < 0 ? -1 : 1;
-    }
-    struct json_object *held = json_add_object(view, "held");
-    json_add_int(held, "count", one.held.count);
-    json_add_moment(held, "since", one.held.since_ms);
+    if (found < 0 || held_rejected(context->desk->store, context->arena, mailbox, context->now_ms,
+                                   &rejected) < 0)
+        return -1;
+    add_own(view, "held", found > 0 && one.held.action == UNUSUAL_HOLD, one.held.count, "since",
+            one.held.since_ms);
+    add_own(view, "rejected", rejected.count > 0, rejected.count, "at", rejected.at_ms);
     return 1;
 }
 

@@ -7,7 +7,7 @@
 /* Adds "held": HELD (desk.h) of the mailbox, null where none of its messages waits. 1 or -1. */
 int desk_held_add(const struct context *context, const char *mailbox,
                   struct json_object *view) must_check;
-/* The same for its user: {"count":41,"since":moment}, or null. */
+/* For its user "held" and "rejected" of desk_status. 1 or -1. */
 int desk_held_add_own(const struct context *context, const char *mailbox,
                       struct json_object *view) must_check;
 

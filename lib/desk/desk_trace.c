@@ -273,6 +273,7 @@ int desk_trace(const struct desk *desk, const char *message, const char *mailbox
     const struct trace_message *traced = NULL;
     struct asked asked;
     struct replies replies;
+    struct delivered_holds holds;
     const char *of = NULL;
     if (mailbox != NULL && mailbox[0] != '\0' &&
         !input_mailbox(&context, mailbox, "mailbox", &of, problem))
@@ -284,11 +285,12 @@ int desk_trace(const struct desk *desk, const char *message, const char *mailbox
     if (found < 1)
         return found;
     found = asked.state == NULL ? find_message(&context, &logs, &asked, &traced) : 0;
-    if (found < 0 || (found > 0 && delivered_replies_read(&context, traced, 1, &replies) < 0))
+    if (found < 0 || (found > 0 && (delivered_replies_read(&context, traced, 1, &replies) < 0 ||
+                                    delivered_holds_read(&context, asked.mailbox, &holds) < 0)))
         return -1;
     if (found == 0 && (asked.is_near || now_ms >= delivery_day_end(trace_day(asked.decision))))
         return no_longer_kept(problem);
-    *view_r = found > 0 ? delivered_trace(asked.mailbox, traced, &replies)
+    *view_r = found > 0 ? delivered_trace(asked.mailbox, traced, &replies, &holds)
                         : untraced(&asked, why_untraced(&asked, &logs));
     if (asked.message_id != 0)
         json_add_decision(*view_r, "webmail_decision", asked.decision);

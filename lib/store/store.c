@@ -50,7 +50,7 @@ const char *const value_kind_names[VALUE_KIND_COUNT] = {
     [VALUE_LOGIN_NEWS] = "loginnews", [VALUE_RECIPIENT] = "recipient", [VALUE_SITE] = "site",
     [VALUE_PERMISSIONS] = "permissions", [VALUE_IDENTITY] = "identity",
     [VALUE_PROFILE] = "profile",  [VALUE_HELD] = "held",     [VALUE_NOTIFY] = "notify",
-    [VALUE_PARKED] = "parked", [VALUE_UNDO] = "undo"};
+    [VALUE_PARKED] = "parked", [VALUE_UNDO] = "undo",     [VALUE_REJECTED] = "rejected"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */

@@ -39,6 +39,7 @@ enum value_kind {
     VALUE_NOTIFY, /* of sendguard-notify: notify/notify_state.h */
     VALUE_PARKED, /* messages of a mailbox that wait in the webmail: desk/desk_parked.c */
     VALUE_UNDO,   /* an entry of the block lists that was removed lately */
+    VALUE_REJECTED, /* messages of a mailbox that waited, and were deleted: guard/held.h */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

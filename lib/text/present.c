@@ -156,7 +156,7 @@ static bool is_word(const char *key)
                                         "action",  "role",  "source", "kind", "headline", "field",
                                         "mode", "of",    "value",  "where",  "by",   "hint",     "ended",
                                         "why", "type",  "done",   "appeal_problem", "phase",
-                                        "scope", "protocol", "keeps_out", "connection"};
+                                        "scope", "protocol", "keeps_out", "connection", "hold"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;

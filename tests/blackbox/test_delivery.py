@@ -281,12 +281,14 @@ def test_the_status_page_as_json_is_as_it_is_described(sent, web):
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
 def test_the_webmail_has_the_words_of_the_status_page(language):
-    """Of a message that our own mail server refused; and every text in every language."""
+    """Of a message that our own mail server refused, holds or deleted; and every text in every language."""
     folder = TREE / "webmail/roundcube/sendguard/localization"
     path, = folder.glob(f"{language}_*.inc")
     text = path.read_text()
     pages = json.loads((TREE / f"templates/{language}/delivery_pages.json").read_text())
-    said, = re.findall(r"\$messages\['deliveryrefused'\] = '(.*)\.';", text)
-    assert said[0].lower() + said[1:] == pages["delivery.line.refunded"]
+    for name, key in (("deliveryrefused", "delivery.line.refunded"), ("deliverywaits", "hold.waits"),
+                      ("deliverydeleted", "hold.deleted")):
+        said, = re.findall(rf"\$messages\['{name}'\] = '(.*)\.';", text)
+        assert said[0].lower() + said[1:] == pages[key]
     names = re.findall(r"^\$(\w+\['\w+'\])", text, re.M)
     assert names == re.findall(r"^\$(\w+\['\w+'\])", (folder / "en_US.inc").read_text(), re.M)

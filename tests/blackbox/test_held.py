@@ -36,7 +36,8 @@ class Held:
         subprocess.run([TREE / "tools/stack/known", stack.folder, self.mailbox, "8"], check=True)
         for number in range(STRANGERS):
             self.send(number)
-        self.ids = [one["queue_id"] for one in self.row()["messages"]]
+        messages = self.row()["messages"]
+        self.ids, self.decisions = [one["queue_id"] for one in messages], [one["decision"] for one in messages]
         assert len(self.ids) == 3 and set(self.ids) <= set(self.in_postfix("hold"))
 
     def send(self, number):
@@ -82,6 +83,15 @@ class Held:
         return [one["detail"] for one in self.stack.sendguard("audit", self.mailbox)["actions"]
                 if one["action"] == action]
 
+    def traces(self):
+        return [self.stack.sendguard("trace", one) for one in self.decisions]
+
+    def holds(self):
+        return [one.get("hold") for one in self.traces()]
+
+    def outcomes(self):
+        return [one["outcome"] for trace in self.traces() for one in trace["recipients"]]
+
     def used(self):
         return self.stack.used(self.mailbox)
 
@@ -109,6 +119,7 @@ def test_what_waits_is_told(held, stack):
 
 def test_it_was_them(held, stack):
     before, log = held.used(), stack.log("mailer.postfix")
+    eventually(lambda: held.holds() == ["waits"] * 3, "the traces say that they wait")
     preview = held.answer("release", "--preview")
     assert preview["helper"] == "ready" and preview["gone"] == 0 and preview["held"]["count"] == 3
     assert held.row() is not None
@@ -118,6 +129,7 @@ def test_it_was_them(held, stack):
     assert [line.split(": ")[1] for line in lines if line.endswith("released from hold")] == held.ids
     eventually(lambda: all(f"{one}: to=" in stack.log_since(log, "mailer.postfix") for one in held.ids),
                "they are delivered at once")
+    eventually(lambda: held.holds() == [None] * 3 and held.outcomes() == ["delivered"] * 3, "the traces say so")
     assert held.row() is None and held.used() == before
     assert held.audited("held_release") == [
         {"messages": 3, "released": 3, "gone": 0, "refunded": 0, "by_hand": False}]
@@ -134,6 +146,8 @@ def test_it_was_not_them(held, stack):
     done = held.answer("reject")
     assert (done["deleted"], done["refunded"], done["gone"]) == (3, 3, 0)
     assert not set(held.ids) & set(held.in_postfix())
+    assert held.holds() == ["deleted"] * 3
+    assert "since the postmaster said that somebody else had sent it" in stack.told("trace", held.decisions[0])
     assert held.row() is None and held.used() == before - 3
     shown = stack.sendguard("show", held.mailbox)
     assert shown["lock"]["phase"] == "locked" and shown["suspension"]["cause"] == "compromised"

@@ -55,6 +55,13 @@ export const tests = {
         assert.match(await staff.text(), done);
         assert.match(await staff.text(), /Nichts wartet/);
         await shown('done');
+        if (action === 'release') return;
+        const { status_url: url } = await stack.ask(mailbox, 'x@example.org');
+        await staff.page.goto(url);
+        await assertKind(staff.page, 'the status page of who had his mail deleted');
+        assert.match(await staff.text(), /2 Ihrer Nachrichten wurden gelöscht und nicht gesendet/);
+        assert.match(await staff.text(), /gelöscht: Es wurde für Mail von jemand anderem gehalten/);
+        await shown('deleted');
       });
       assert.deepEqual(JSON.parse(stack.sendguard('held', '--json')), []);
     }

@@ -11,6 +11,7 @@
 #include "guard/reference.h"
 #include "mail/delivery_counts.h"
 #include "mail/kept_open.h"
+#include "rules/held.h"
 #include "tests/unit/desk/desk_rig.h"
 
 #define SOURCE "mx1 journal"
@@ -365,6 +366,48 @@ START_TEST(of_a_mailbox)
 }
 END_TEST
 
+/* A message that waits for the postmaster, one that he lets be deleted, and one that was tried before that. */
+START_TEST(on_hold)
+{
+    begin(_i);
+    freed_by(text_free) struct text held = {0};
+    const struct unusual unusual = {.new_recipients = 41, .action = UNUSUAL_HOLD};
+    struct trace_recipient tried[1];
+    struct trace_message messages[2];
+    struct problem problem = {0};
+    for (size_t i = 0; i < countof(messages); i++) {
+        uint64_t decision = decision_floor(NOW - HOUR_MS + (int64_t)i);
+        const struct held_message message = {decision, 1, "4F0A15"};
+        tried[0] = at("a@x.test", decision, DELIVERY_DEFERRED, REPLY_MAILBOX_FULL, 0);
+        messages[i] = traced_message(decision, "4F0A15", tried, i);
+        messages[i].expected = 0;
+        held_add(&held, &unusual, NOW - HOUR_MS, &message, 0);
+    }
+    keep_value(VALUE_HELD, ALICE, &held);
+    follow(SOURCE, NOW);
+    keep_trace(ALICE, SOURCE, NOW / DAY_MS, messages, countof(messages));
+    struct json_object *view = VIEW(desk_delivery(rig_desk(), ALICE, "", NOW, &made, &fault));
+    check_member(view, "messages.0.hold", "null");
+    check_member(view, "messages.1.hold", "waits");
+    view = VIEW(desk_trace(rig_desk(), shown(messages[0].decision), ALICE, NOW, &made, &fault));
+    check_member(view, "hold", "waits");
+    view = VIEW(desk_status(rig_desk(), ALICE, 0, NULL, NOW, &made));
+    check_member(view, "held.count", "2");
+    check_member(view, "rejected", "null");
+    (void)VIEW(desk_held_act(rig_desk(), &supporter, ALICE,
+                             words_of("{'action':'reject','note':'x','by_hand':true,'seen':'2'}"),
+                             false, NOW, &made, &problem));
+    messages[0].ended = true;
+    keep_trace(ALICE, SOURCE, NOW / DAY_MS, messages, countof(messages));
+    view = VIEW(desk_delivery(rig_desk(), ALICE, "", NOW, &made, &fault));
+    check_member(view, "messages.0.hold", "null");
+    check_member(view, "messages.1.hold", "deleted");
+    view = VIEW(desk_status(rig_desk(), ALICE, 0, NULL, NOW, &made));
+    check_member(view, "held", "null");
+    check_member(view, "rejected.count", "2");
+}
+END_TEST
+
 START_TEST(of_a_domain)
 {
     static struct delivery_counts counts;
@@ -626,7 +669,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk delivery");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_reference, by_mailbox, of_a_mailbox, of_a_busy_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
+    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_reference, by_mailbox, of_a_mailbox, of_a_busy_mailbox, on_hold, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, words, 0, 4);

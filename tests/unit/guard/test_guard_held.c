@@ -216,12 +216,26 @@ START_TEST(test_was_other)
     send("4one", ABROAD, 4, "stranger", NOW + 1);
     struct held_mailbox held = listed(NOW + 1);
     ck_assert_uint_eq(held.held.most, 7);
+    const uint64_t first = held.held.messages[0].decision;
+    struct held_rejected rejected;
+    ck_assert_int_eq(held_rejected(store, arena, ALICE, NOW + 1, &rejected), 0);
     ck_assert_int_eq(answer(&held, HELD_WAS_OTHER, NOW + 2), 1);
     verdict = send("4two", HOME, 1, "mine", NOW + 3); /* three of before and one */
     ck_assert(!verdict_waits(&verdict) && !unusual_is(&verdict.unusual));
     verdict = send("4three", ABROAD, 5, "stranger", NOW + DAY_MS + 4);
     ck_assert(verdict_waits(&verdict) && verdict.unusual.network_new);
     ck_assert_uint_eq(verdict.unusual.new_recipients, 5);
+    send("4four", ABROAD, 1, "late", NOW + DAY_MS + 5);
+    held = listed(NOW + DAY_MS + 5);
+    ck_assert_int_eq(answer(&held, HELD_WAS_OTHER, NOW + DAY_MS + 6), 1);
+    int64_t last_ms = NOW + DAY_MS + 5 + HELD_REJECTED_MS;
+    ck_assert_int_eq(held_rejected(store, arena, ALICE, last_ms, &rejected), 1);
+    ck_assert_int_eq(rejected.at_ms, NOW + DAY_MS + 6);
+    ck_assert_uint_eq(rejected.count, 2);
+    ck_assert_uint_eq(rejected.decision_count, 3);
+    ck_assert_uint_eq(rejected.decisions[0], first);
+    ck_assert_uint_eq(rejected.decisions[2], held.held.messages[1].decision);
+    ck_assert_int_eq(held_rejected(store, arena, ALICE, last_ms + 1, &rejected), 0);
 }
 END_TEST
 

@@ -10,6 +10,8 @@ class sendguard_delivery
     const MAX_RECIPIENTS = 1000;
     /** For so many days the guard knows about a message. */
     const DAYS = 11;
+    /** What a message on hold is said to be, by the member `hold` of it. */
+    const HOLDS = ['waits' => 'deliverywaits', 'deleted' => 'deliverydeleted'];
 
     private $texts;
 
@@ -59,6 +61,10 @@ class sendguard_delivery
                 $groups[$kind][] = $recipient;
             }
         }
+        $hold = $this->hold($answer);
+        if ($hold !== '') {
+            return ['html' => $hold, 'failed' => []];
+        }
         $all = array_sum(array_map('count', $groups));
         if ($all === 0 || $all === count($groups['pending'])) {
             return null;
@@ -69,6 +75,19 @@ class sendguard_delivery
                 : html::p('hint sendguard-delivered', $this->texts->delivered(count($groups['delivered']), $all, count($groups['failed']))),
             'failed' => array_column($groups['failed'], 'address'),
         ];
+    }
+
+    /** Of a message that waits for the postmaster, or was deleted then; else ''. */
+    private function hold(sendguard_answer $answer)
+    {
+        foreach ($answer->status === 200 ? $answer->objects('messages') : [] as $message) {
+            $text = self::HOLDS[$message['hold'] ?? ''] ?? '';
+            if ($text !== '') {
+                return html::div('boxwarning ui alert alert-warning sendguard-delivery-box',
+                    html::div('sendguard-message', html::p('sendguard-lead', $this->texts->html($text))));
+            }
+        }
+        return '';
     }
 
     private function box(array $groups, $all)

@@ -53,18 +53,23 @@ class sendguard_status_page
             . html::div('sendguard-message', $this->texts->questions($shown) . $this->texts->sentence($shown));
     }
 
-    /** Messages that wait for the postmaster, although this mailbox can send. */
+    /** Messages that wait for the postmaster, although this mailbox can send, and such that were deleted. */
     private function held(sendguard_answer $status)
     {
-        $held = $status->body['held'] ?? null;
+        return $this->on_hold($status, 'held', 'since') . $this->on_hold($status, 'rejected', 'at');
+    }
+
+    private function on_hold(sendguard_answer $status, $name, $moment)
+    {
+        $held = $status->body[$name] ?? null;
         $count = is_array($held) ? (int) ($held['count'] ?? 0) : 0;
         if ($count < 1) {
             return '';
         }
-        $with = ['count' => $this->texts->number($count), 'time' => $this->texts->time((string) ($held['since'] ?? ''), true)];
+        $with = ['count' => $this->texts->number($count), 'time' => $this->texts->time((string) ($held[$moment] ?? ''), true)];
 
-        return $this->state('warning', $this->texts->html($count === 1 ? 'heldone' : 'heldmany', $with))
-            . html::p('sendguard-message', $this->texts->html('heldwhat'));
+        return $this->state('warning', $this->texts->html($name . ($count === 1 ? 'one' : 'many'), $with))
+            . html::p('sendguard-message', $this->texts->html($name . 'what'));
     }
 
     /** Of a block also what failed: its lines go on from there. Any other reason is in the windows. */
@@ -129,8 +134,9 @@ class sendguard_status_page
         $text = function ($name) use ($sum) {
             return is_string($sum[$name] ?? null) ? rcube::Q($sum[$name]) : '';
         };
+        $hold = sendguard_delivery::HOLDS[$message['hold'] ?? ''] ?? '';
         $lead = ($message['refunded'] ?? false) === true ? $this->texts->html('deliveryrefused')
-            : $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0), (int) ($sum['failed'] ?? 0));
+            : ($hold !== '' ? $this->texts->html($hold) : $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0), (int) ($sum['failed'] ?? 0)));
 
         return html::tag('li', null, $this->texts->time($message['at'] ?? '', true) . ' ' . html::tag('strong', null, $lead)
             . ($text('title') === '' ? '' : ' ' . $text('title') . (($sum['others'] ?? false) === true ? $this->texts->html('deliveryothers') : '') . '.')
