@@ -110,6 +110,8 @@ static void print_action(struct cli *cli, struct json_object *view)
         printf("  not possible: %s\n", why_not);
     views_print_next(cli, "  before: ", json_member(json_member(view, "before"), "next"));
     views_print_next(cli, "  after:  ", json_member(after, "next"));
+    if (json_is_true(view, "held"))
+        puts("  Mail of the mailbox to new recipients waits all the same: sendguard held.");
     if (strcmp(json_string(view, "action", ""), "lift") == 0)
         print_still(cli, after);
     print_lock(view);

@@ -11,6 +11,9 @@ static void print_held(struct cli *cli, struct json_object *one)
            json_int(one, "count", 0) == 1 ? "message has been waiting" : "messages have been waiting",
            print_moment(cli->arena, one, "since", cli->now_ms, "?"),
            print_moment(cli->arena, one, "last_at", cli->now_ms, "?"));
+    if (json_int(one, "unlisted", 0) > 0)
+        printf("  of %s no queue id is kept, since they are more than so many: postqueue -p lists "
+               "them\n", print_number(cli->arena, one, "unlisted", "?"));
     printf("  %s\n", print_member(cli->arena, one, "sentence", ""));
 }
 

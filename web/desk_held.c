@@ -7,28 +7,44 @@
 
 enum { SIGNINS_SHOWN = 20 }; /* of the first mailboxes on the page */
 
-/* For the page: each mailbox gets "number" and, the first ones, its last sign-ins. */
-static int complete(struct exchange *exchange, struct json_object *view)
+/* For the page: each mailbox gets "number", from `first` on, and, the first ones, its last sign-ins. 1 or
+ * -1. */
+static int complete(struct exchange *exchange, struct json_object *list, size_t first)
 {
-    struct json_object *held = json_member(view, "held");
-    for (size_t i = 0; i < json_object_array_length(held); i++) {
-        struct json_object *one = json_object_array_get_idx(held, i);
-        json_add_int(one, "number", (int64_t)i + 1);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *one = json_object_array_get_idx(list, i);
+        json_add_int(one, "number", (int64_t)(first + i));
         if (i < SIGNINS_SHOWN &&
             logins_pages_add(exchange, json_string(one, "mailbox", ""), NULL, one) < 0)
             return -1;
     }
-    const char *done = http_request_param(exchange->request, "done");
-    json_add_bool(view, "released", done != NULL && strcmp(done, "release") == 0);
-    json_add_bool(view, "rejected", done != NULL && strcmp(done, "reject") == 0);
     return 1;
+}
+
+/* What was done: "done_release" and others. */
+static void add_done(struct exchange *exchange, struct json_object *view)
+{
+    static const char *const answers[] = {"release", "reject", "usual", "locked"};
+    const char *done = http_request_param(exchange->request, "done");
+    for (size_t i = 0; i < countof(answers); i++)
+        json_add_bool(view, arena_printf(exchange->request->arena, "done_%s", answers[i]),
+                      done != NULL && strcmp(done, answers[i]) == 0);
 }
 
 int desk_held_view(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
 {
     (void)problem;
     int answer = desk_held(&exchange->web->desk, exchange->now_ms, view_r);
-    return answer < 1 || exchange->api ? answer : complete(exchange, *view_r);
+    if (answer < 1 || exchange->api)
+        return answer;
+    struct json_object *held = json_member(*view_r, "held");
+    add_done(exchange, *view_r);
+    if (complete(exchange, held, 1) > 0 &&
+        complete(exchange, json_member(*view_r, "lately"),
+                 json_object_array_length(held) + 1) > 0)
+        return 1;
+    json_put(view_r);
+    return -1;
 }
 
 static int act(struct exchange *exchange, struct json_object *words, bool preview,
@@ -86,10 +102,15 @@ static int act_by_form(struct exchange *exchange, bool preview, struct json_obje
     } else if (answer > 0 && preview) {
         add_form(exchange, *view_r, typed);
         json_add_bool(*view_r, "allowed", true);
+        json_add_bool(*view_r, "waited", strcmp(json_string(*view_r, "was", ""), "hold") == 0);
         json_add_bool(*view_r, "locked", json_member(*view_r, "lock") != NULL &&
                                              strcmp(json_string(*view_r, "lock", ""), "none") != 0);
     } else if (answer > 0) {
-        desk_routes_redirect(exchange, "/held?done=", json_string(*view_r, "action", ""), "");
+        bool released = strcmp(json_string(*view_r, "action", ""), "release") == 0;
+        bool waited = strcmp(json_string(*view_r, "was", ""), "hold") == 0;
+        desk_routes_redirect(exchange, "/held?done=",
+                             waited ? (released ? "release" : "reject")
+                                    : (released ? "usual" : "locked"), "");
         json_put(view_r);
     }
     return answer < 0 ? -1 : 1;

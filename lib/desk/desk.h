@@ -691,13 +691,14 @@ int desk_held_sums(const struct desk *desk, int64_t now_ms, struct json_object *
  * compromised, the messages are given back and deleted), "note", which goes to the audit log as
  * held_release or held_reject; "seen", the count that was shown: no more are released; and where
  * sendguard-postqueue cannot be asked, "by_hand" true: somebody has done it in Postfix, to as many messages.
- * {"now":…,"mailbox":…,"action":…,"done":bool, and of a preview
+ * {"now":…,"mailbox":…,"action":…,"was":HELD's action,"done":bool, and of a preview
  *  "held":HELD,"seen":its count,"gone":0 that Postfix does not hold any more,
  *  "helper":"ready"|"absent"|"forbidden"|"broken","commands":[…] to type (absent: it is ready),
  *  "lock":the lock's phase now|null (release); else
  *  "released":41,"deleted":0,"gone":0,"refunded":0,"unlisted":0 that stay on hold,
  *  "results":[{"queue_id":…,"result":"released"|"deleted"|"not_held"|"no_such"}…]}
- * A mailbox whose messages were deferred or noted is answered in the same way. 409: it is not among
+ * A mailbox whose messages were deferred or noted is answered in the same way; nothing is released, nor
+ * deleted, and Postfix is not asked. 409: it is not among
  * them; or one message is not settled, and is another time: what was done is not done again. */
 int desk_held_act(const struct desk *desk, const struct person *person, const char *mailbox,
                   struct json_object *words, bool preview, int64_t now_ms,
@@ -784,6 +785,7 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
  * moment; resets up to desk.max_resets_per_day.
  * {"action":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
  *  "before":{"state":…,"next":NEXT},"after":{"state":…,"next":NEXT},
+ *  "held":bool mail of the mailbox waits (to new recipients the next message would, too),
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
  *                           would not be with the counts forgotten),
  *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),

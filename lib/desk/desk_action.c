@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "desk/context.h"
 #include "desk/desk_approval.h"
+#include "desk/desk_held.h"
 #include "desk/desk_lock.h"
 #include "desk/desk_request.h"
 #include "desk/forecast.h"
@@ -272,6 +273,9 @@ static int act(const struct desk *desk, const struct person *person, struct json
     if (!desk_request_read(&context, words, &request, problem))
         return 0;
     request.approved = doing == DOING_APPROVED;
+    int held = request.mailbox[0] != '\0' ? desk_held_waits(&context, request.mailbox) : 0;
+    if (held < 0)
+        return -1;
     int allowed = may(&context, person, &request, preview, &why_not);
     if (allowed < 0)
         return -1;
@@ -298,6 +302,7 @@ static int act(const struct desk *desk, const struct person *person, struct json
     if (done < 1)
         return done;
     desk_request_add(&context, &request, &before, &after, view);
+    json_add_bool(view, "held", held);
     json_add_bool(view, "done", is_done);
     json_add_bool(view, "allowed", allowed > 0);
     json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);

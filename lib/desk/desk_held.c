@@ -66,6 +66,12 @@ static void add_messages(const struct held *held, size_t max, struct json_object
     json_add_int(view, "recipients", recipients);
 }
 
+/* That wait, beyond those of which queue ids are kept. */
+static int64_t unlisted(const struct held *held)
+{
+    return held->action == UNUSUAL_HOLD ? held->count - (int64_t)held->listed : 0;
+}
+
 static struct json_object *view_of(const struct context *context, const struct held_mailbox *one,
                                    size_t max)
 {
@@ -79,7 +85,7 @@ static struct json_object *view_of(const struct context *context, const struct h
     json_add(view, "unusual", view_unusual(&held->unusual));
     json_add_int(view, "most", held->most);
     json_add_int(view, "count", held->count);
-    json_add_int(view, "unlisted", held->count - (int64_t)held->listed);
+    json_add_int(view, "unlisted", unlisted(held));
     add_messages(held, max, view);
     return view;
 }
@@ -190,6 +196,13 @@ int desk_held(const struct desk *desk, int64_t now_ms, struct json_object **view
     return 1;
 }
 
+int desk_held_waits(const struct context *context, const char *mailbox)
+{
+    struct held_mailbox one;
+    int found = held_read(context->desk->store, context->arena, mailbox, context->now_ms, &one);
+    return found > 0 ? one.held.action == UNUSUAL_HOLD : found;
+}
+
 int desk_held_add(const struct context *context, const char *mailbox, struct json_object *view)
 {
     struct held_mailbox one;
@@ -246,6 +259,12 @@ static enum mailqueue_verb verb_of(const struct answering *answering)
     return answering->releases ? MAILQUEUE_RELEASE : MAILQUEUE_DELETE;
 }
 
+/* Else its messages were deferred or noted: there is nothing to act on in Postfix. */
+static bool waits(const struct answering *answering)
+{
+    return answering->found.held.action == UNUSUAL_HOLD;
+}
+
 /* The name of the action in the audit log. */
 static const char *name_of(const struct answering *answering)
 {
@@ -257,8 +276,7 @@ static bool has_id(const struct held_message *message)
     return queue_id_is(message->queue_id, strlen(message->queue_id));
 }
 
-/* Of one whose messages were deferred or noted there is an answer too, and none to act on. 1; 0 with
- * *problem: nothing of it waits, or does any more; -1. */
+/* 1; 0 with *problem: nothing of it waits, or does any more, nor was deferred or noted; -1. */
 static int read_found(struct answering *answering, struct problem *problem)
 {
     const struct context *context = answering->context;
@@ -414,8 +432,10 @@ static const char *detail_of(const struct answering *answering)
 {
     const size_t *counts = answering->counts;
     return arena_printf(answering->context->arena,
-                        "{\"messages\":%lld,\"%s\":%zu,\"gone\":%zu,\"refunded\":%zu,"
-                        "\"by_hand\":%s}", (long long)answering->found.held.count,
+                        "{\"was\":\"%s\",\"messages\":%lld,\"%s\":%zu,\"gone\":%zu,"
+                        "\"refunded\":%zu,\"by_hand\":%s}",
+                        unusual_action_names[answering->found.held.action],
+                        (long long)answering->found.held.count,
                         answering->releases ? "released" : "deleted",
                         counts[answering->releases ? MAILQUEUE_RELEASED : MAILQUEUE_DELETED],
                         counts[MAILQUEUE_NO_SUCH] + counts[MAILQUEUE_NOT_HELD],
@@ -444,7 +464,9 @@ static int answer_once(struct answering *answering, struct problem *problem)
     int read = read_shown(answering, problem);
     if (read < 1)
         return read;
-    int done = answering->by_hand ? note_by_hand(answering) : act_in_postfix(answering, problem);
+    int done = !waits(answering)    ? 1
+               : answering->by_hand ? note_by_hand(answering)
+                                    : act_in_postfix(answering, problem);
     if (done < 1)
         return done;
     const struct audited audited = {name_of(answering), answering->mailbox, detail_of(answering),
@@ -501,11 +523,12 @@ static const char *const helper_names[] = {
 static void add_helper(const struct answering *answering, struct json_object *view)
 {
     const struct held *held = &answering->found.held;
-    struct mailqueue_list list;
+    struct mailqueue_list list = {0};
     struct problem problem;
     int64_t gone = 0;
-    enum mailqueue_answer answer =
-        mailqueue_held(answering->context->settings->postqueue_socket, &list, &problem);
+    enum mailqueue_answer answer = MAILQUEUE_DONE;
+    if (waits(answering))
+        answer = mailqueue_held(answering->context->settings->postqueue_socket, &list, &problem);
     json_add_string(view, "helper", helper_names[answer]);
     for (size_t i = 0; i < held->listed && answer == MAILQUEUE_DONE && !list.more; i++)
         gone += !is_among(&list, &held->messages[i]);
@@ -541,8 +564,7 @@ static void add_done(const struct answering *answering, struct json_object *view
     json_add_int(view, "gone",
                  (int64_t)(counts[MAILQUEUE_NO_SUCH] + counts[MAILQUEUE_NOT_HELD]));
     json_add_int(view, "refunded", (int64_t)answering->refunded);
-    json_add_int(view, "unlisted", answering->found.held.count -
-                                       (int64_t)answering->found.held.listed);
+    json_add_int(view, "unlisted", unlisted(&answering->found.held));
     json_add(view, "results", json_object_get(answering->results));
 }
 
@@ -603,6 +625,7 @@ int desk_held_act(const struct desk *desk, const struct person *person, const ch
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", answering.mailbox);
     json_add_string(view, "action", answering.releases ? release_name : reject_name);
+    json_add_string(view, "was", unusual_action_names[answering.found.held.action]);
     json_add_bool(view, "done", !preview);
     if (!preview)
         add_done(&answering, view);

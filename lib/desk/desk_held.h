@@ -4,6 +4,8 @@
 
 #include "desk/context.h"
 
+/* Whether mail of the mailbox waits. 1, 0, -1. */
+int desk_held_waits(const struct context *context, const char *mailbox) must_check;
 /* Adds "held": HELD (desk.h) of the mailbox, null where none of its messages waits. 1 or -1. */
 int desk_held_add(const struct context *context, const char *mailbox,
                   struct json_object *view) must_check;

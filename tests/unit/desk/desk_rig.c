@@ -4,7 +4,9 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "rules/held.h"
 #include "store/store.h"
+#include "store/values.h"
 
 const struct person viewer = {"vera", ROLE_VIEWER}, supporter = {"sam", ROLE_SUPPORT},
                     admin = {"ada", ROLE_ADMIN};
@@ -125,4 +127,20 @@ struct verdict send_one(const char *id, int count, int64_t now_ms)
 {
     struct submission submission = rig_message(id, count);
     return rig_judge(&submission, now_ms);
+}
+
+/* ---- held mail ------------------------------------------------------------------- */
+
+void rig_wait_since(const char *mailbox, enum unusual_action action, int64_t since_ms)
+{
+    const struct held_message message = {.decision = 1, .recipients = 2, .queue_id = "4one"};
+    const struct unusual unusual = {.new_recipients = 41, .action = action};
+    freed_by(text_free) struct text bytes = {0};
+    held_add(&bytes, &unusual, since_ms, &message, 0);
+    const struct value_change change = {
+        .value = {.kind = VALUE_HELD, .key = mailbox, .bytes = bytes.data, .length = bytes.length,
+                  .until_ms = held_until(action, NOW)}};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
+    struct values_done *done = arena_alloc(arena, sizeof *done);
+    ck_assert_int_eq(store_values_change(store, &step, done), 1);
 }

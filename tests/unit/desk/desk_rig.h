@@ -53,6 +53,9 @@ void check_member(struct json_object *view, const char *path, const char *expect
 /* How many the list at `path` has. */
 size_t length_of(struct json_object *view, const char *path);
 
+/* A message of the mailbox waits since then, or was deferred or noted. */
+void rig_wait_since(const char *mailbox, enum unusual_action action, int64_t since_ms);
+
 /* Judges a message of ALICE to `count` recipients outside, from where rig_message comes. */
 struct verdict send_one(const char *id, int count, int64_t now_ms);
 

@@ -277,7 +277,7 @@ START_TEST(test_every_page)
                            "/mailboxes/" BOB "/complaints", "/complaints", "/complaints?done=1",
                            "/logins", "/logins?mailbox=" ALICE, "/logins?mailbox=" BOB,
                            "/logins?mailbox=nobody@example.test", "/logins?ip=" GUESSER,
-                           "/ips/" GUESSER, "/appeals", "/blocks", "/blocks/import", "/decisions",
+                           "/ips/" GUESSER, "/appeals", "/held", "/blocks", "/blocks/import", "/decisions",
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/mailboxes/dave@example.test",
@@ -1365,6 +1365,52 @@ START_TEST(test_limits_of_a_domain_are_for_administrators)
 }
 END_TEST
 
+/* ---- held mail -------------------------------------------------------------------------------- */
+
+static const char *answer(const char *mailbox, const char *fields)
+{
+    return post_in(arena_printf(arena, "/mailboxes/%s/held", mailbox), fields, "en");
+}
+
+/* Whose messages wait, and whose were noted or deferred: each is asked for in the same way. */
+START_TEST(test_held)
+{
+    static const char carol[] = "carol@example.test";
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    rig_wait_since(ALICE, UNUSUAL_HOLD, NOW - HOUR_MS);
+    rig_wait_since(BOB, UNUSUAL_NOTE, NOW - HOUR_MS);
+    rig_wait_since(carol, UNUSUAL_DEFER, NOW - MINUTE_MS);
+    for (size_t k = 0; k < countof(languages); k++) {
+        check_page(get_in("/held", languages[k]));
+        ck_assert_int_eq(response.status, 200);
+    }
+    const char *html = get("/held");
+    rig_check_has(html, "1 message has passed since");
+    rig_check_has(html, "1 message was refused for the time being since");
+    rig_check_has(html, "id=\"held-note-3\"");
+    html = answer(BOB, "action=release&note=rang");
+    check_page(html);
+    rig_check_has(html, "For a week it is usual of the mailbox to write to 41 new people");
+    rig_check_has_not(html, "The messages are released");
+    answer(BOB, "action=release&note=rang&confirm=1&seen=1");
+    ck_assert_int_eq(response.status, 303);
+    rig_check_has(location(), "/held?done=usual");
+    html = answer(carol, "action=reject&note=rang");
+    rig_check_has(html, "The mailbox is locked, since a stranger has the password");
+    rig_check_has_not(html, "The messages are deleted");
+    answer(carol, "action=reject&note=rang&confirm=1&seen=1");
+    rig_check_has(location(), "/held?done=locked");
+    html = get("/held?done=locked");
+    rig_check_has(html, "The mailbox is locked.");
+    rig_check_has_not(html, "within a week, and not held");
+    html = answer(ALICE, "action=reject&note=rang");
+    rig_check_has(html, "The messages are deleted for good");
+    html = post("action=note&subject=" ALICE "&note=rang");
+    rig_check_has(html, "with a new recipient it would wait too");
+    end();
+}
+END_TEST
+
 /* ---- what a message would meet --------------------------------------------------------------- */
 
 START_TEST(test_simulate)
@@ -1523,6 +1569,7 @@ int main(void)
     tcase_add_loop_test(cases, test_undo_of_a_block_list, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_undo_of_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hundreds_of_appeals, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);
     tcase_add_loop_test(cases, test_bypassed_comes_first, 0, BACKEND_KINDS);
