@@ -455,33 +455,6 @@ static void print_domains(struct cli *cli, struct json_object *view)
         printf("  and %lld more\n", (long long)more);
 }
 
-static void print_unusual(struct cli *cli, struct json_object *unusual)
-{
-    struct arena *arena = cli->arena;
-    if (unusual == NULL)
-        return;
-    printf("  unusual: in the hour up to this message the mailbox wrote to %s people that it had not "
-           "written to in 90 days, at %s new domain%s; its busiest hour on the 28 days before had "
-           "%s\n",
-           print_number(arena, unusual, "new_recipients", "?"),
-           print_number(arena, unusual, "new_domains", "?"),
-           json_int(unusual, "new_domains", 0) == 1 ? "" : "s",
-           print_number(arena, unusual, "busiest_hour", "?"));
-    const char *action = json_string(unusual, "action", "");
-    if (strcmp(action, "hold") == 0)
-        puts("  it was put on hold until the postmaster had looked");
-    else if (strcmp(action, "defer") == 0)
-        puts("  it was refused for the time being");
-    if (json_is_true(unusual, "new_network"))
-        puts("  it came from a network first seen less than 24 hours ago");
-    if (json_is_true(unusual, "many_domains"))
-        printf("  more than %s new domains in an hour are many\n",
-               print_number(arena, unusual, "domains_limit", "?"));
-    if (json_is_true(unusual, "no_history"))
-        printf("  the mailbox is known for %s whole days, too few to say what is usual\n",
-               print_number(arena, unusual, "history_days", "?"));
-}
-
 static void print_explained(struct cli *cli, struct json_object *view)
 {
     struct arena *arena = cli->arena;
@@ -511,7 +484,7 @@ static void print_explained(struct cli *cli, struct json_object *view)
                print_member(arena, block, "subject", "?"),
                print_moment(arena, block, "until", cli->now_ms, "?"),
                print_number(arena, block, "bad", "?"), print_number(arena, block, "all", "?"));
-    print_unusual(cli, json_member(view, "unusual"));
+    views_print_unusual(cli, json_member(view, "unusual"), true);
     print_rules(cli, view);
     print_domains(cli, view);
 }

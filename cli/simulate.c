@@ -53,6 +53,7 @@ static void print_verdict(struct cli *cli, struct json_object *view)
     each_of(reason, view, "reasons")
         printf("  %s: %s\n", print_member(arena, reason, "rule", "?"),
                print_member(arena, reason, "text", ""));
+    views_print_unusual(cli, json_member(view, "unusual"), false);
     views_print_windows(cli, view);
 }
 

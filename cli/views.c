@@ -361,3 +361,33 @@ void views_print_lock(struct cli *cli, struct json_object *lock)
     if (strcmp(phase, "none") != 0)
         print_password_of_lock(cli, lock);
 }
+
+void views_print_unusual(struct cli *cli, struct json_object *unusual, bool done)
+{
+    struct arena *arena = cli->arena;
+    if (unusual == NULL)
+        return;
+    printf("  unusual: in the hour up to this message the mailbox wrote to %s people that it had not "
+           "written to in 90 days, at %s new domain%s; its busiest hour on the 28 days before had "
+           "%s\n",
+           print_number(arena, unusual, "new_recipients", "?"),
+           print_number(arena, unusual, "new_domains", "?"),
+           json_int(unusual, "new_domains", 0) == 1 ? "" : "s",
+           print_number(arena, unusual, "busiest_hour", "?"));
+    const char *action = json_string(unusual, "action", "");
+    if (strcmp(action, "hold") == 0)
+        puts(done ? "  it was put on hold until the postmaster had looked"
+                  : "  it would be put on hold until the postmaster has looked");
+    else if (strcmp(action, "defer") == 0)
+        puts(done ? "  it was refused for the time being"
+                  : "  it would be refused for the time being");
+    if (json_is_true(unusual, "new_network"))
+        printf("  %s from a network first seen less than 24 hours ago\n",
+               done ? "it came" : "it would come");
+    if (json_is_true(unusual, "many_domains"))
+        printf("  more than %s new domains in an hour are many\n",
+               print_number(arena, unusual, "domains_limit", "?"));
+    if (json_is_true(unusual, "no_history"))
+        printf("  the mailbox is known for %s whole days, too few to say what is usual\n",
+               print_number(arena, unusual, "history_days", "?"));
+}

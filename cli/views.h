@@ -24,6 +24,8 @@ int views_show(struct cli *cli, struct json_object *view,
 
 /* "alice@x.test can send.", "Sending is paused until …" from state, retry_at, suspension. */
 void views_print_state(struct cli *cli, const char *subject, struct json_object *view);
+/* Why a message was unusual, and what was done; or (not `done`) would be. NULL: nothing is printed. */
+void views_print_unusual(struct cli *cli, struct json_object *unusual, bool done);
 /* "The next message would be refused: messages_per_day, 601 of 600; …" */
 void views_print_next(struct cli *cli, const char *before, struct json_object *next);
 void views_print_windows(struct cli *cli, struct json_object *view);

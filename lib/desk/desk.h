@@ -390,7 +390,7 @@ int desk_what_if(const struct desk *desk, const struct desk_what_if *words, int6
                  int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
 
 /* What a submission would meet; nothing is counted. The view is what the webmail
- * endpoint would answer (verdict_write). */
+ * endpoint would answer (verdict_write), and "unusual" as desk_decision has it|null. */
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r) must_check;
 

@@ -25,6 +25,7 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
     struct json_writer writer = json_write_tree();
     verdict_write(&writer, &verdict);
     json_write_end(&writer);
+    json_add(writer.tree[0], "unusual", view_unusual(&verdict.unusual));
     *view_r = writer.tree[0];
     return 1;
 }

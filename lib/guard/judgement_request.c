@@ -293,7 +293,7 @@ static void prepare_profile(struct judgement *judgement, struct judgement_lists 
     const struct settings *settings = judgement->settings;
     const struct submission *submission = judgement->submission;
     if (settings->unusual_mode == UNUSUAL_MODE_OFF || judgement->limits.exempt ||
-        request->dry_run || lists->keys.key == NULL ||
+        lists->keys.key == NULL ||
         !channel_is_its_users(submission->channel))
         return;
     struct judge_profile *profile = arena_alloc(judgement->arena, sizeof *profile);

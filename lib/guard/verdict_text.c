@@ -256,10 +256,10 @@ static void tell_unusual(const struct verdict_writing *telling, const struct unu
     tell_with(telling, unusual_decide(unusual) ? "unusual_hour" : "unusual", values);
 }
 
-/* A message that was taken, and waits. */
+/* A message that was taken, and waits; in a dry run: would. */
 static void tell_held(const struct verdict_writing *telling, const struct verdict *verdict)
 {
-    tell_with(telling, "held", NULL);
+    tell_with(telling, verdict->dry_run ? "would_hold" : "held", NULL);
     tell_unusual(telling, &verdict->unusual);
     tell_with(telling, "held_do", NULL);
 }

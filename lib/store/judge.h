@@ -134,11 +134,12 @@ struct judge_result {
     struct failure_in_force block; /* that holds, of the domain or the mailbox; of both the one that
                                       ends later; zeroed: none */
     bool block_damaged; /* what is kept of a block is damaged, and blocks nobody */
-    struct unusual unusual; /* of a message that is counted or deferred, and the action of one that
-                               is repeated or redeemed and waits; zeroed: it is not unusual */
+    struct unusual unusual; /* of a message that is counted or deferred (in a dry run: would be), and
+                               the action of one that is repeated or redeemed and waits; zeroed: it is
+                               not unusual */
     struct profile_state usual_in; /* between store and database: in that state of its profile the
                                       message changes nothing of it; version 0: in none that is known */
-    struct profile_told profile;   /* the same */
+    struct profile_told profile;   /* the same; undefined after a dry run */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
     size_t window_count;          /* A window of recipients is that of the one which has room last; or,

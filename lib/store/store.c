@@ -328,7 +328,7 @@ void store_judge_all(struct store *store, struct judge_task *tasks, size_t count
     }
     for (size_t i = 0; i < count; i++) {
         failed = failed || tasks[i].answer < 0;
-        if (tasks[i].answer > 0)
+        if (tasks[i].answer > 0 && !tasks[i].request->dry_run)
             profile_memory_learn(store->profiles, tasks[i].request, &tasks[i].result_r->profile);
     }
     if (failed)

@@ -192,10 +192,11 @@ local function judge(given)
         counts = m.outcome == OUTCOME_ADMITTED and not m.dry
     end
 
-    if not counts and profile_usual_in ~= '' then
+    local would_count = counts or m.dry and m.outcome == OUTCOME_ADMITTED
+    if not would_count and profile_usual_in ~= '' then
         profile = call('GET', profile_key)
     end
-    if counts and profile_key ~= '' then
+    if would_count and profile_key ~= '' then
         unusual_bytes, keep_profile, action, told_of_profile = look_at_profile(profile_key, profile,
             profile_usual_in, now, at, profile_network, profile_names, profile_terms, number)
         if action == ACTION_DEFER then
@@ -215,7 +216,7 @@ local function judge(given)
         record_head, tail, kind, counts = particulars().effects(m, tail)
         text = m.text
     end
-    if unusual_bytes ~= '' then
+    if unusual_bytes ~= '' and record_head then
         record_head = sub(record_head, 1, RECORD_OUTCOME_AT)
             .. string.char(byte(record_head, RECORD_OUTCOME_AT + 1) + RECORD_UNUSUAL)
             .. sub(record_head, RECORD_OUTCOME_AT + 2)

@@ -490,7 +490,7 @@ static int look_at_profile(struct judging *judging, struct outcome_seen *seen,
         (judged->outcome == OUTCOME_REPEATED || judged->redeems))
         waits = sqlite_values_holds(judging->backend, request, waits > 0);
     if (waits < 0 ||
-        (request->profile != NULL && judged->counts &&
+        (request->profile != NULL && judged->outcome == OUTCOME_ADMITTED &&
          sqlite_values_profile(judging->backend, request, judging->result) < 0))
         return -1;
     if (waits > 0)
@@ -498,7 +498,7 @@ static int look_at_profile(struct judging *judging, struct outcome_seen *seen,
     seen->deferred = unusual->action == UNUSUAL_DEFER;
     if (seen->deferred)
         *judged = outcome_decide(seen);
-    return unusual_is_told(unusual) && judged->outcome != OUTCOME_REPEATED
+    return unusual_is_told(unusual) && judged->outcome != OUTCOME_REPEATED && !request->dry_run
                ? sqlite_values_list_unusual(judging->backend, request, unusual, at_ms)
                : 1;
 }

@@ -238,7 +238,7 @@ int sqlite_values_profile(struct sqlite_backend *backend, const struct judge_req
     told->before = (struct profile_state){value.version, value.until_ms};
     const struct profile_change change =
         profile_add(&backend->profile, &message, &request->profile->limits, &result->unusual);
-    if (change.changed) {
+    if (change.changed && !request->dry_run) {
         value.until_ms = result->at_ms + PROFILE_KEPT_MS;
         if (put_judged(backend, request, &value, &backend->profile) < 0)
             return -1;

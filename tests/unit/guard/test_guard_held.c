@@ -89,6 +89,26 @@ START_TEST(test_held)
 }
 END_TEST
 
+/* A dry run foretells it, and changes nothing. */
+START_TEST(test_foretold)
+{
+    begin_known(_i, WITH(HOLD));
+    struct verdict verdict = rig_ask(by_smtp("4one", ABROAD, 4, "stranger"), NOW);
+    ck_assert(verdict_waits(&verdict) && verdict.unusual.network_new);
+    rig_check_begins(verdict.message, "The message would wait");
+    rig_check_has(verdict.message, "wrote to 4 people");
+    verdict = rig_ask(by_smtp("4one", ABROAD, 3, "stranger"), NOW);
+    ck_assert(!verdict_waits(&verdict) && !unusual_is(&verdict.unusual));
+    struct held_mailbox held;
+    ck_assert_int_eq(held_read(store, arena, ALICE, NOW, &held), 0);
+    ck_assert_int_eq(send("4three", ABROAD, 3, "stranger", NOW).kind, VERDICT_ADMIT);
+    ck_assert_int_eq(held_read(store, arena, ALICE, NOW, &held), 0);
+    rig_reload(WITH("unusual.mode=defer", "unusual.new_recipients=3", "unusual.factor=1"));
+    verdict = rig_ask(by_smtp("4two", ABROAD, 1, "other"), NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_UNUSUAL);
+}
+END_TEST
+
 /* The webmail's message waits in the mail server, which is told by the ticket. */
 START_TEST(test_tickets)
 {
@@ -331,6 +351,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("guard held");
     TCase *cases = rig_case(suite, "held");
     tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_foretold, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_tickets, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_ticket_of_another, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_ticket_after_the_answer, 0, BACKEND_KINDS);

@@ -150,11 +150,19 @@ static struct unusual expect(struct expected *of, const struct message *message)
     const struct judge_profile *profile = request->profile;
     struct unusual unusual = {0};
     bool is_new = result->outcome == OUTCOME_ADMITTED || result->outcome == OUTCOME_UNUSUAL;
-    if (request->dry_run || profile == NULL)
+    if (profile == NULL)
         return unusual;
     const struct profile_message entered = {result->at_ms, profile->recipients,
                                             profile->recipient_count, profile->network,
                                             profile->action};
+    if (request->dry_run) { /* nothing is kept */
+        freed_by(text_free) struct text copy = {0};
+        text_add_bytes(&copy, of->profile.data, of->profile.length);
+        if (is_new)
+            profile_add(&copy, &entered, &profile->limits, &unusual);
+        ck_assert_int_eq(result->outcome == OUTCOME_UNUSUAL, unusual.action == UNUSUAL_DEFER);
+        return unusual;
+    }
     if (result->outcome == OUTCOME_REPEATED && profile_holds(&of->profile, &entered, false))
         unusual.action = UNUSUAL_HOLD;
     if (is_new && profile_add(&of->profile, &entered, &profile->limits, &unusual).changed)

@@ -1427,6 +1427,11 @@ START_TEST(test_simulate)
     rig_check_has(html, "würde abgelehnt");
     rig_check_has(html, "Was der Nutzer lesen würde");
     rig_check_has(html, "u@x.test</textarea>");
+    rig_reload(WITH(SMALL, "unusual.new_recipients=1"));
+    html = post_in("/simulate", "mailbox=" BOB "&to=new@x.test,newer@x.test", "en");
+    rig_check_has(html, "would be sent");
+    rig_check_has(html, "wrote to 2 people that it had not written to in 90 days");
+    rig_check_has(html, "The mailbox was known for 0 days");
     html = post_in("/simulate", "mailbox=<nobody>&to=" SCRIPT, "de");
     ck_assert_int_eq(response.status, 400);
     check_page(html);
