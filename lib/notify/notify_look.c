@@ -470,6 +470,23 @@ static int look_at_complaints(const struct notify_looking *looking,
 
 /* ---- mail that waits -------------------------------------------------------------------------- */
 
+/* Its user reads mail even where nobody opens the status page. */
+static void tell_user_held(const struct notify_looking *looking, const struct held_mailbox *held)
+{
+    if (looking->begins || !tells_users(looking) || !looking->look->settings->notify_user_held)
+        return;
+    struct json_object *mail = json_object_new_object();
+    json_add_string(mail, "mailbox", held->mailbox);
+    json_add_string(mail, "lang", language_of(looking, held->mailbox));
+    json_add_bool(mail, "held", true);
+    json_add_int(mail, "since_ms", held->held.since_ms);
+    bool may = notify_send_may_reach(held->mailbox);
+    if (!may || !notify_state_add_user_mail(looking->state, mail, looking->look->now_ms))
+        looking->look->users_left_out++;
+    if (!may)
+        json_object_put(mail);
+}
+
 /* `before` and `now`: since when mail of each mailbox waits. */
 static void look_at_held_mailbox(const struct notify_looking *looking,
                                  const struct held_mailbox *held, struct json_object *before,
@@ -485,6 +502,7 @@ static void look_at_held_mailbox(const struct notify_looking *looking,
     json_add_moment(item, "since", held->held.since_ms);
     json_add_int(item, "new_recipients", held->held.most);
     tell(looking, NOTIFY_HELD, item);
+    tell_user_held(looking, held);
 }
 
 static int look_at_held(const struct notify_looking *looking)

@@ -77,7 +77,7 @@ void notify_state_add(struct notify_state *state, enum notify_condition conditio
 int64_t notify_state_collect(struct notify_state *state, const struct settings *settings,
                              int64_t now_ms);
 /* A mail to a user waits: {"mailbox", "lang" (the user's, NULL: not known), "begins", and of one that begins "cause", "by", "since_ms",
- * "until_ms"}. Takes `mail`. False: too many do. */
+ * "until_ms"}; or of messages that wait {"mailbox", "lang", "held", "since_ms"}. Takes `mail`. False: too many do. */
 bool notify_state_add_user_mail(struct notify_state *state, struct json_object *mail,
                                 int64_t now_ms);
 

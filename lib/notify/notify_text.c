@@ -431,7 +431,8 @@ const char *notify_text_user_subject(const struct notify_writer *writer, struct 
     freed_by(text_free) struct text out = {0};
     (void)languages_of(writer, mail, languages);
     freed_by(json_put) struct json_object *values = values_of(writer, languages[0], mail);
-    const char *key = !json_is_true(mail, "begins") ? "notify.subject_end"
+    const char *key = json_is_true(mail, "held")     ? "notify.subject_held"
+                      : !json_is_true(mail, "begins") ? "notify.subject_end"
                       : suspension_of(mail).until_ms == UNTIL_LIFTED ? "notify.subject_stopped"
                                                                       : "notify.subject_paused";
     add_text(writer, languages[0], key, values, "", &out);
@@ -459,6 +460,14 @@ static void add_begin(const struct notify_writer *writer, const char *language,
     add_text(writer, language, "status.s.works", values, "\n", out);
 }
 
+static void add_held(const struct notify_writer *writer, const char *language,
+                     struct json_object *values, struct text *out)
+{
+    add_text(writer, language, "notify.held", values, " ", out);
+    add_text(writer, language, "status.held.what", values, "\n\n", out);
+    add_text(writer, language, "status.held.do", values, "\n", out);
+}
+
 const char *notify_text_user_body(const struct notify_writer *writer, struct json_object *mail)
 {
     const char *languages[LANGUAGES_MAX_TOLD] = {"en"};
@@ -469,7 +478,9 @@ const char *notify_text_user_body(const struct notify_writer *writer, struct jso
         if (i > 0)
             text_add(&out, "\n\n----\n\n");
         add_text(writer, languages[i], "notify.about", values, "\n\n", &out);
-        if (json_is_true(mail, "begins"))
+        if (json_is_true(mail, "held"))
+            add_held(writer, languages[i], values, &out);
+        else if (json_is_true(mail, "begins"))
             add_begin(writer, languages[i], mail, values, &out);
         else
             add_text(writer, languages[i], "notify.end", values, "\n", &out);

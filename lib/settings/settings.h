@@ -173,6 +173,7 @@ struct settings {
     int64_t notify_interval_ms, notify_per_hour;
     int32_t notify_digest;           /* the hour in web.time_zone, or LIMIT_OFF */
     char *notify_user_languages;     /* BCP 47 tags with blanks between; "": users get no mail */
+    int notify_user_held;            /* 1: they get one too when their mail begins to wait */
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; sorted, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */

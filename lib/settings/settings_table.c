@@ -579,6 +579,10 @@ const struct setting settings_table[] = {
      .sentence = "A user gets a mail when a suspension of the mailbox begins and when it ends, in "
                  "the language of the webmail where that is known, else in these: `de`, or `de en` "
                  "for both below each other. Empty: users get none."},
+    {NAMED("notify", "user_held"), .type = &settings_type_choice, MEMBER(notify_user_held),
+     .standard = "no", .choices = no_yes_names,
+     .sentence = "With `user_languages`, whether a user gets a mail too when messages of the mailbox begin "
+                 "to wait for the postmaster (`unusual.mode`)."},
 
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},

@@ -58,13 +58,15 @@ class Held:
     def answer(self, action, *words):
         return self.stack.sendguard(action, self.mailbox, "--note", "by telephone", *words)
 
-    def command(self, action, *words, before=()):
-        """The same as a command for others to run, not through the stack's script."""
+    def shell(self, *words, before=()):
+        """A command for others to run, not through the stack's script."""
         options = (self.stack.folder / "guard/overrides").read_text().split()
         return ["setpriv", "--reuid=nobody", "--regid=www-data", "--clear-groups", *before,
                 self.stack.folder / "guard/sendguard", "-c", self.stack.folder / "guard/sendguard.conf",
-                *(word for one in options for word in ("-o", one)), action, self.mailbox,
-                "--note", "by telephone", *words]
+                *(word for one in options for word in ("-o", one)), *words]
+
+    def command(self, action, *words, before=()):
+        return self.shell(action, self.mailbox, "--note", "by telephone", *words, before=before)
 
     def later(self, action, *words):
         """The same two minutes ahead, when no message came a moment ago."""
@@ -114,6 +116,9 @@ def test_what_waits_is_told(held, stack):
     assert int(metrics["sendguard_held_messages"]) >= 3 and int(metrics["sendguard_held_mailboxes"]) >= 1
     assert "sendguard_held_seconds" in metrics
     assert stack.sendguard("show", held.mailbox)["held"]["count"] == 3
+    changed = held.shell("-o", "unusual.mode=note", "doctor", "held", "--json")
+    check, = json.loads(subprocess.run(changed, capture_output=True, check=False).stdout)
+    assert check["state"] == "warn" and "still wait for the postmaster" in check["found"], check
     held.answer("release")
 
 

@@ -331,6 +331,27 @@ START_TEST(test_noted)
 }
 END_TEST
 
+/* The mode is another one again: what waits goes on waiting, and is answered. */
+START_TEST(test_mode_changed)
+{
+    static const char *const modes[] = {"unusual.mode=note", "unusual.mode=off"};
+    for (size_t i = 0; i < countof(modes); i++) {
+        begin_known(_i, WITH(HOLD));
+        send("4one", ABROAD, 4, "stranger", NOW);
+        rig_reload(WITH("unusual.new_recipients=3", "unusual.factor=1", modes[i]));
+        struct verdict verdict = send("4two", ABROAD, 4, "other", NOW + 1);
+        ck_assert(!verdict_waits(&verdict));
+        struct held_mailbox held = listed(NOW + 2);
+        ck_assert_int_eq(held.held.action, UNUSUAL_HOLD);
+        ck_assert_uint_eq(held.held.listed, 1);
+        ck_assert_int_eq(answer(&held, i == 0 ? HELD_WAS_USER : HELD_WAS_OTHER, NOW + 3), 1);
+        ck_assert_int_eq(held_read(store, arena, ALICE, NOW + 4, &held), 0);
+        rig_end();
+    }
+    rig_begin(_i, WITH(HOLD));
+}
+END_TEST
+
 /* More than are listed are counted. */
 START_TEST(test_many)
 {
@@ -361,6 +382,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_deferred, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_deferred_for_a_day, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_noted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_mode_changed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many, 0, BACKEND_KINDS);
     return suite;
 }

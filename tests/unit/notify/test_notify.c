@@ -133,7 +133,9 @@ static const char *told_user(void)
         return "";
     freed_by(json_put) struct json_object *mail = json_object_get(next);
     ck_assert_int_eq(notify_state_tried(&state, NOTIFY_TO_USER, mail, NOTIFY_SENT, now_ms), NOTIFY_SENT);
-    return arena_printf(arena, "%s %s", json_is_true(mail, "begins") ? "begins" : "ends",
+    return arena_printf(arena, "%s %s", json_is_true(mail, "held")     ? "held"
+                                        : json_is_true(mail, "begins") ? "begins"
+                                                                       : "ends",
                         json_string(mail, "mailbox", "?"));
 }
 
@@ -564,6 +566,26 @@ static void undo_lift(const char *mailbox, int64_t id)
     ck_assert_int_eq(store_unlift(store, CAUSE_STAFF, id, newest.number, &audited, &why), 1);
 }
 
+/* Once for each hold, and only where it is set. */
+START_TEST(test_users_whose_mail_waits)
+{
+    begin(_i, WITH(FOR_USERS, "notify.user_held=yes"));
+    round_after(ROUND_MS);
+    hold(ALICE, UNUSUAL_HOLD);
+    hold(BOB, UNUSUAL_NOTE);
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told_user(), "held " ALICE);
+    ck_assert_str_eq(told_user(), "");
+    count("decisions channel=smtp verdict=held", 1);
+    round_after(INTERVAL_MS);
+    ck_assert_str_eq(told_user(), "");
+    settings_are(WITH(FOR_USERS));
+    hold(ALICE, UNUSUAL_HOLD);
+    round_after(ROUND_MS);
+    ck_assert_str_eq(told_user(), "");
+}
+END_TEST
+
 /* A lift that is undone: who was told that it is over is told that it is not. */
 START_TEST(test_users_of_an_undone_lift)
 {
@@ -696,6 +718,7 @@ int main(void)
     tcase_add_loop_test(cases, test_a_way_is_given_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users_of_an_undone_lift, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_users_whose_mail_waits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_language_of_a_user, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_users_who_are_not_told, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_digest, 0, BACKEND_KINDS);

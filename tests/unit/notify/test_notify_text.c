@@ -134,6 +134,11 @@ START_TEST(test_user)
     ck_assert_str_eq(subject, "Das Senden aus alice@example.test ist gestoppt");
     has(body, "Sending was stopped (22 November 2025 05:40 UTC) by “That wasn’t me”");
     lacks(body, "Receiving");
+    body = user_mail("\"held\":true,\"since_ms\":1763790000000", &subject);
+    has(subject, "warten auf unseren Postmaster");
+    has(body, "Seit 22. November 2025, 05:40 UTC warten Nachrichten von Ihnen.");
+    has(body, "Messages of yours have been waiting since");
+    has(body, "Was it not you? Change your password");
     body = user_mail("\"begins\":false", &subject);
     ck_assert_str_eq(subject, "alice@example.test kann wieder senden");
     has(body, "Die Sperre ist vorbei");

@@ -111,6 +111,7 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->notify_per_hour, 30);
     ck_assert_int_eq(settings->notify_digest, LIMIT_OFF);
     ck_assert_str_eq(settings->notify_user_languages, "");
+    ck_assert_int_eq(settings->notify_user_held, 0);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->spf_resolver.count, 0);
     ck_assert_uint_eq(settings->blocks_unroutable.count, 4);
@@ -311,6 +312,7 @@ static const struct {
     {"notify", "digest", "0", "0"},
     {"notify", "digest", "off", "off"},
     {"notify", "user_languages", "de en", "de en"},
+    {"notify", "user_held", "yes", "yes"},
     {"lock", "password_max_age", "365d", "365d"},
     {"lock", "password_max_age", "off", "off"},
     {"dovecot", "doveadm_key_file", "/etc/sendguard/key", "/etc/sendguard/key"},
