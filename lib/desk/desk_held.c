@@ -23,6 +23,7 @@ enum {
     NOTE_MAX_BYTES = 255,
     VALUES_PAGE = 64,
     LISTED_MESSAGES = 100, /* of each mailbox in the list of all */
+    AUDIT_LOOKED_AT = 20,
 };
 /* What Postfix does not hold so soon after it was judged may be on its way there. */
 #define ARRIVES_MS MINUTE_MS
@@ -246,6 +247,7 @@ struct answering {
     const struct person *person;
     const char *mailbox, *note;
     bool releases, by_hand;
+    bool locks; /* the mailbox was locked for it */
     int64_t seen; /* messages that were shown, of by_hand; -1: none were */
     struct held_mailbox found;
     size_t acted; /* of its messages, the first ones */
@@ -265,15 +267,37 @@ static bool waits(const struct answering *answering)
     return answering->found.held.action == UNUSUAL_HOLD;
 }
 
-/* The name of the action in the audit log. */
+/* The names of the actions in the audit log, of a rejection and of a release. */
+static const char *const action_names[] = {"held_reject", "held_release"};
+
 static const char *name_of(const struct answering *answering)
 {
-    return answering->releases ? "held_release" : "held_reject";
+    return action_names[answering->releases];
 }
 
 static bool has_id(const struct held_message *message)
 {
     return queue_id_is(message->queue_id, strlen(message->queue_id));
+}
+
+/* Why there is nothing to answer: who was faster is named. 0 with *problem, or -1. */
+static int tell_none(const struct answering *answering, struct problem *problem)
+{
+    const struct context *context = answering->context;
+    struct audit *newest = arena_alloc(context->arena, AUDIT_LOOKED_AT * sizeof newest[0]);
+    struct store_page page = {.max = AUDIT_LOOKED_AT};
+    const char *locked = answering->locks ? ". The mailbox is locked now" : "";
+    if (store_audit_newest(context->desk->store, answering->mailbox, INT64_MAX, newest, &page) < 0)
+        return -1;
+    for (size_t i = 0; i < page.count; i++) {
+        bool released = strcmp(newest[i].action, action_names[1]) == 0;
+        if ((released || strcmp(newest[i].action, action_names[0]) == 0) &&
+            newest[i].at_ms > context->now_ms - DAY_MS)
+            return problem_set(problem, 409, "mailbox",
+                               "no message of it waits for an answer: %s has answered that it was %s%s",
+                               newest[i].by, released ? "its user" : "somebody else", locked);
+    }
+    return problem_set(problem, 409, "mailbox", "no message of it waits for an answer%s", locked);
 }
 
 /* 1; 0 with *problem: nothing of it waits, or does any more, nor was deferred or noted; -1. */
@@ -282,10 +306,7 @@ static int read_found(struct answering *answering, struct problem *problem)
     const struct context *context = answering->context;
     int found = held_read(context->desk->store, context->arena, answering->mailbox,
                           context->now_ms, &answering->found);
-    if (found < 0)
-        return -1;
-    return found > 0 ||
-           problem_set(problem, 409, "mailbox", "no message of it waits for an answer");
+    return found != 0 ? found : tell_none(answering, problem);
 }
 
 static int unreachable(enum mailqueue_answer answer, const struct problem *of_helper,
@@ -484,6 +505,7 @@ static int carry_out(struct answering *answering, struct problem *problem)
         answer = lock(answering, false, &locked, problem);
     if (answer < 1)
         return answer;
+    answering->locks = !answering->releases;
     problem->status = 0;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         answer = answer_once(answering, problem);

@@ -150,8 +150,8 @@ static bool take_result(void *context, const char *line)
     if (mailqueue_protocol_result(line, id, &result) < 1)
         return false;
     for (size_t i = 0; i < acted->count; i++)
-        if (strcmp(acted->ids[i], id) == 0) {
-            acted->results[i] = result;
+        if (strcmp(acted->ids[i], id) == 0 && acted->results[i] == MAILQUEUE_NOT_KNOWN) {
+            acted->results[i] = result; /* of one that is asked for twice: each gets its own */
             return true;
         }
     return false;

@@ -74,6 +74,12 @@ START_TEST(test_what_does_not_wait)
     }
     view = VIEW(desk_held(rig_desk(), NOW, &made));
     ck_assert_uint_eq(length_of(view, "lately"), 0);
+    struct json_object *second = NULL;
+    ck_assert_int_eq(desk_held_act(rig_desk(), &admin, ALICE,
+                                   words_of("{'action':'reject','note':'x'}"), false, NOW, &second,
+                                   &problem), 0);
+    ck_assert_str_eq(problem.text, "no message of it waits for an answer: sam has answered that it "
+                                   "was its user");
     check_member(view_mailbox(BOB, NOW), "suspension.cause", "compromised");
 }
 END_TEST

@@ -183,6 +183,33 @@ START_TEST(test_absent_forbidden_and_broken_are_three_answers)
 }
 END_TEST
 
+/* Ids come again: of one that is asked for twice each gets an answer. */
+START_TEST(test_the_same_id_twice)
+{
+    static const char answer[] = ID " released\n" ID " not_held\nend\n";
+    const char *const ids[] = {ID, ID};
+    enum mailqueue_result results[2];
+    struct problem problem;
+    int fd = listening();
+    pid_t child = fork();
+    if (child == 0) {
+        char request[64];
+        int link = accept(fd, NULL, NULL);
+        _exit(read(link, request, sizeof request) > 0 &&
+                      write(link, answer, sizeof answer - 1) == sizeof answer - 1
+                  ? 0
+                  : 1);
+    }
+    close(fd);
+    ck_assert_int_eq(mailqueue_act(path, MAILQUEUE_RELEASE, ids, 2, results, &problem),
+                     MAILQUEUE_DONE);
+    ck_assert_int_eq(results[0], MAILQUEUE_RELEASED);
+    ck_assert_int_eq(results[1], MAILQUEUE_NOT_HELD);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("mailqueue");
@@ -194,6 +221,7 @@ int main(void)
     tcase_add_test(tests, test_what_postsuper_says);
     tcase_add_test(tests, test_lines_of_answers);
     tcase_add_test(tests, test_absent_forbidden_and_broken_are_three_answers);
+    tcase_add_test(tests, test_the_same_id_twice);
     Suite *suite = suite_create("mailqueue");
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
