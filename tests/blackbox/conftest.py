@@ -1,10 +1,12 @@
 """Fixtures: a folder that goes away, a store of each kind, guards, and users who send."""
 
 import itertools
+import os
 import pathlib
 import shutil
 import signal
 import tempfile
+import zlib
 
 import pytest
 
@@ -21,8 +23,30 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "sanitized: also run against the sanitizer builds")
     config.addinivalue_line("markers", "threads: what may race, run with SAN=thread in each run")
+    config.addinivalue_line("markers", "either_store: about what all stores do alike")
+    config.addinivalue_line("markers", "each_store: an exception in a file that has either_store")
     if not PROGRAM.exists():
         pytest.exit(f"{PROGRAM} is not built", returncode=1)
+
+
+def _is_left_out(item):
+    """Whether this is the other store's turn, which shows the same: of a file's tests half run with
+    each, always the same ones."""
+    if (not hasattr(item, "callspec") or not item.get_closest_marker("either_store")
+            or item.get_closest_marker("each_store")):
+        return False
+    words = item.callspec.id.split("-")
+    kinds = [kind for kind in KINDS if kind in words]
+    test = item.nodeid.partition("[")[0] + "-".join(word for word in words if word not in KINDS)
+    return len(kinds) == 1 and kinds[0] != list(KINDS)[zlib.crc32(test.encode()) % len(KINDS)]
+
+
+def pytest_collection_modifyitems(config, items):
+    """`make test` sets SENDGUARD_EITHER_STORE; without it each test runs with both."""
+    if "SENDGUARD_EITHER_STORE" in os.environ:
+        left_out = [item for item in items if _is_left_out(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _is_left_out(item)]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from programs import eventually
 from test_cli import Shell
 from web import Program, Web
 
+pytestmark = pytest.mark.either_store
+
 WHY = ("--note", "ticket 12")
 
 

@@ -20,6 +20,8 @@ import pytest
 from endpoint import crowd, people
 from programs import BUILD, PATIENCE, SANITIZER_REPORT, TREE, Lines, eventually
 
+pytestmark = pytest.mark.either_store
+
 CLI = BUILD / "sendguard"
 ALICE = "alice@example.test"
 WHY = ("--note", "asked by telephone")

@@ -19,6 +19,8 @@ from programs import TREE, eventually
 from stores import KINDS
 from test_feedback import Lab, dumped, encodings, log_reader, plain_hashes
 
+pytestmark = pytest.mark.either_store
+
 CAROL = "carol@example.test"
 numbers = itertools.count()
 
@@ -142,6 +144,7 @@ def test_what_is_no_report_is_taken(lab, mailbox):
     assert not lab.queue()
 
 
+@pytest.mark.each_store
 @pytest.mark.parametrize("way", ["silence", "take_away"])
 def test_store_away(lab, mailbox, way):
     """The report stays in Postfix' queue, and arrives once."""
@@ -184,6 +187,7 @@ def lmtp(lab, content, command=b"\r\n.\r\n"):
 VERIFIED = "Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=loop.test\r\n"
 
 
+@pytest.mark.each_store
 def test_killed_between_store_and_reply(lab, mailbox):
     """Whenever it dies, the report that comes again counts once."""
     originals = [send(lab, mailbox) for _ in range(2)]

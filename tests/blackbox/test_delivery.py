@@ -16,7 +16,7 @@ from programs import BUILD, PATIENCE, TREE, eventually
 from test_cli import Shell
 from web import Client, Program, Web
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.either_store]
 HOST = "127.0.0.1"
 MOVED = "mx.site.test[192.0.2.25]:25"
 SETTINGS = {"mta": {"webmail_hosts": HOST}}

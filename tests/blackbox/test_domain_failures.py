@@ -17,7 +17,7 @@ from test_cli import Shell
 from test_delivery import Log
 from web import Client, Program, Web
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.either_store]
 _queue = itertools.count(0x4F0B00)
 FAILS, OTHER = "sad@sad.test", "bob@sad.test"
 

@@ -20,7 +20,8 @@ from programs import SANITIZED, TREE, eventually, free_port
 from stores import KINDS
 from test_feedback import Lab, dumped, encodings, log_reader, plain_hashes
 
-pytestmark = [pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed"),
+pytestmark = [pytest.mark.either_store,
+              pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed"),
               pytest.mark.skipif(SANITIZED, reason="libfaketime and the sanitizers exclude each other")]
 
 HOUR, DAY = 3600, 86400
@@ -269,6 +270,7 @@ def test_a_domain_is_blocked(house, site):
     house.send("box1@d12.test", "ok", site, 1)
 
 
+@pytest.mark.each_store
 def test_once_whatever_dies(house, site):
     """The follower is killed at each of its writes in turn."""
     house.has_worked(site, first_boxes(house))
@@ -429,6 +431,7 @@ def test_an_unknown_address_is_blocked_until_it_works(house, site):
     fails_again(house, mailbox, recipient, 0)
 
 
+@pytest.mark.each_store
 def test_a_recipient_is_blocked_once_whatever_dies(house, site):
     recipient = f"nobody-{next(house.numbers)}@{site.name}"
     before = house.counts()["recipients_blocked"]

@@ -30,6 +30,8 @@ from postfix import MailProgram, Refused, Stack
 from programs import PATIENCE, eventually, free_port
 from stores import KINDS, RedisServer, RedisStore, SqliteStore
 
+pytestmark = pytest.mark.either_store
+
 LONG = "SENDGUARD_LONG" in os.environ
 KILLS = 200 if LONG else 24
 MESSAGES = 900 if LONG else 200
@@ -432,6 +434,7 @@ def unlike(lab, logged):
             if kept.get(lab.kept.hash_of(recipient)) != sum(b"/error[" not in one for one in lines)]
 
 
+@pytest.mark.each_store
 def test_what_the_sink_says_is_kept_whatever_dies(lab):
     traffic = Traffic(lab)
     killer = Killer(lab)

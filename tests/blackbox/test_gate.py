@@ -15,6 +15,8 @@ import pytest
 from endpoint import PATH, new_mailbox, people
 from programs import SANITIZED, TREE, Nginx, free_port
 
+pytestmark = pytest.mark.either_store
+
 PASSWORD = "correct horse"
 BOUNDARY = "----boundary"
 

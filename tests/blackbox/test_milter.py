@@ -14,7 +14,7 @@ from mta import DUNNO
 from programs import PATIENCE, SANITIZED, eventually
 from test_cli import Shell
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.either_store]
 
 SMTP = {"limits.smtp": {"recipients_per_field": 100, "header_chars_per_domain": 2000}}
 FIELD = {"limits.smtp": {"recipients_per_field": 3}}
