@@ -127,6 +127,7 @@ static void begin(void)
 {
     static const char *const types[] = {"A", "AAAA", "MX", "PTR", "TXT"};
     arena = arena_new();
+    names.count = 0;
     for (size_t i = 0; i < countof(zone); i++) {
         struct spf_name *one = &names.of[names.count++];
         struct spf_ip ip;

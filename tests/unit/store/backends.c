@@ -101,14 +101,18 @@ TCase *backends_case(Suite *suite, const char *name)
     return cases;
 }
 
-int backends_run(Suite *suite)
+static int run_as(Suite *suite, enum fork_status status)
 {
     SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, status);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
+
+int backends_run(Suite *suite) { return run_as(suite, CK_FORK_GETENV); }
+int backends_run_apart(Suite *suite) { return run_as(suite, CK_FORK); }
 
 struct record_facts facts_of(const char *text)
 {

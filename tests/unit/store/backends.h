@@ -31,6 +31,8 @@ void backend_end(void);
 /* A suite of one case with these fixtures. */
 TCase *backends_case(Suite *suite, const char *name);
 int backends_run(Suite *suite);
+/* The same with a process for each test whatever CK_FORK says: what they change would stay. */
+int backends_run_apart(Suite *suite);
 
 /* An empty store, opened. */
 void backend_begin(int backend);

@@ -313,4 +313,4 @@ static Suite *suite(void)
     return suite;
 }
 
-int main(void) { return backends_run(suite()); }
+int main(void) { return backends_run_apart(suite()); }
