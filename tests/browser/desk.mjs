@@ -1,12 +1,10 @@
 // Status page and support desk as people see them, and what axe finds on them.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { chromium } from 'playwright-core';
+import { newContext } from './chromium.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 // Violations of WCAG and best practice: what, and where. `part`: a selector; of the page around nothing is said.
 export async function violations(page, part = null) {
@@ -19,19 +17,15 @@ export async function violations(page, part = null) {
 // How many pixels the page is wider than its window.
 export const tooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
 
-// A browser of somebody who is no user of the webmail in these tests.
+// Somebody who is no user of the webmail in these tests.
 export class Visitor {
   static async open(stack, options = {}) {
     const visitor = new Visitor();
     visitor.stack = stack;
     visitor.desk = `${stack.url}sending/desk/`;
-    visitor.profile = mkdtempSync('/tmp/sendguard-browser.');
-    visitor.context = await chromium.launchPersistentContext(visitor.profile, {
-      executablePath: '/usr/bin/chromium', headless: true, args: flags,
-      viewport: { width: 1280, height: 900 }, timezoneId: 'Europe/Berlin', ...options,
-    });
+    visitor.context = await newContext({ viewport: { width: 1280, height: 900 }, ...options });
     visitor.context.setDefaultTimeout(60000);
-    visitor.page = visitor.context.pages()[0];
+    visitor.page = await visitor.context.newPage();
     visitor.errors = [];
     visitor.page.on('pageerror', (error) => visitor.errors.push(error.message));
     visitor.page.on('console', (message) => {
@@ -77,10 +71,7 @@ export class Visitor {
     await this.page.locator('main [role=status]').waitFor();
   }
 
-  async close() {
-    await this.context.close();
-    rmSync(this.profile, { recursive: true, force: true });
-  }
+  close() { return this.context.close(); }
 }
 
 export async function withVisitor(stack, options, walk) {

@@ -1,6 +1,7 @@
-// Runs all tests against one stack, one browser profile for each mailbox; with ONLY those whose name
+// Runs all tests against one stack, one browser context for each mailbox; with ONLY those whose name
 // has these words. A suite that says `afresh` gets a new stack, on which nothing has happened yet.
 import { mkdtempSync } from 'node:fs';
+import { endChromium } from './chromium.mjs';
 import { Stack } from './stack.mjs';
 import { Webmail } from './webmail.mjs';
 import * as sending from './sending.mjs';
@@ -104,7 +105,6 @@ async function main() {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     stack.down();
-    for (const user of Object.values(users)) user.removeProfile();
     process.exit(1);
   });
 }
@@ -116,6 +116,7 @@ try {
   console.log(`FAILED  the tests could not be run\n    ${error.stack ?? error}`);
 } finally {
   await end();
+  await endChromium();
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);

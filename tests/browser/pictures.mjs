@@ -1,6 +1,7 @@
 // Takes the pictures of the documentation: node pictures.mjs [FOLDER]
 import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endChromium } from './chromium.mjs';
 import { Visitor } from './desk.mjs';
 import { Stack } from './stack.mjs';
 import { Webmail } from './webmail.mjs';
@@ -96,14 +97,13 @@ async function people() {
   }
 }
 
-let user;
 try {
   stack.up();
   await people();
-  user = await Webmail.open(stack.url, 'alice@example.test');
+  const user = await Webmail.open(stack.url, 'alice@example.test');
   await refusal(user);
   await settings(user);
 } finally {
-  await user?.close();
+  await endChromium();
   stack.down();
 }

@@ -34,6 +34,7 @@ export const tests = {
     await link.focus();
     await alice.page.keyboard.press('Enter');
     await alice.page.waitForSelector('.subject:has-text("do you know this one")');
+    await alice.idle(); // before, the webmail knows no command
     await alice.page.evaluate(() => { rcmail.command('delete'); });
     await until('the message deleted', () => !stack.has('alice@example.test', 'do you know this one', 'Sent'));
     await alice.page.waitForSelector('#messagelist-content'); // Roundcube goes there by itself

@@ -1,7 +1,7 @@
 // The status page as people open it: from the link of a refusal, with and
 // without JavaScript, on small and large screens, light and dark.
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
+import { newContext } from './chromium.mjs';
 import { violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
@@ -87,14 +87,17 @@ const states = {
   },
 };
 
+// A browser whose contexts end with it.
 async function withBrowser(run) {
-  const browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium', args: process.getuid() === 0 ? ['--no-sandbox'] : [],
-  });
+  const contexts = [];
+  const opened = async (options) => {
+    contexts.push(await newContext(options));
+    return contexts.at(-1);
+  };
   try {
-    await run(browser);
+    await run({ newContext: opened });
   } finally {
-    await browser.close();
+    for (const context of contexts) await context.close();
   }
 }
 

@@ -1,22 +1,14 @@
 // Roundcube as a user sees it: signing in, writing, sending, reading.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { chromium } from 'playwright-core';
-
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+import { newContext } from './chromium.mjs';
 
 export class Webmail {
   static async open(url, mailbox) {
     const webmail = new Webmail();
     webmail.url = url;
     webmail.mailbox = mailbox;
-    webmail.profile = mkdtempSync('/tmp/sendguard-browser.');
-    webmail.context = await chromium.launchPersistentContext(webmail.profile, {
-      executablePath: '/usr/bin/chromium', headless: true, args: flags,
-      viewport: { width: 1280, height: 800 }, timezoneId: 'Europe/Berlin',
-    });
+    webmail.context = await newContext({ viewport: { width: 1280, height: 800 } });
     webmail.context.setDefaultTimeout(60000);
-    webmail.page = webmail.context.pages()[0];
+    webmail.page = await webmail.context.newPage();
     webmail.errors = [];
     webmail.page.on('pageerror', (error) => webmail.errors.push(error.message));
     await webmail.signIn();
@@ -31,12 +23,7 @@ export class Webmail {
     await this.page.waitForSelector('#messagelist-content');
   }
 
-  async close() {
-    await this.context.close();
-    this.removeProfile();
-  }
-
-  removeProfile() { rmSync(this.profile, { recursive: true, force: true }); }
+  close() { return this.context.close(); }
 
   async go(query) {
     // A compose window would ask whether to leave its text behind.
