@@ -10,13 +10,29 @@ import pytest
 from logins import Auth
 from milter import Milter
 from mta import Mta
-from programs import TREE, Guard, eventually
+from programs import BUILD, TREE, Guard, eventually
 from reports import Reports
 from stores import SqliteStore
 from test_notify import Notify
 from web import Web
 
-PROGRAMS = [Guard, Web, Mta, Milter, Reports, Auth, Notify]
+
+
+class Parked(Notify):
+    """sendguard-parked, whose mail servers are away."""
+
+    program = BUILD / "sendguard-parked"
+
+    def __init__(self, folder, store):
+        super().__init__(folder, store)
+        password = folder / "password"
+        password.write_text("0123456789abcdef\n")
+        password.chmod(0o600)
+        self.configure({"parked": {"imap": "imap://127.0.0.1:1", "smtp": "smtp://127.0.0.1:1", "master_user": "parked",
+                                   "password_file": password}})
+
+
+PROGRAMS = [Guard, Web, Mta, Milter, Reports, Auth, Notify, Parked]
 RUNS = {"fork": "EPERM", "clone": "EPERM", "execve": "EPERM"}
 ALWAYS = {"ptrace": "EPERM", "process_vm_readv": "EPERM", "unshare": "EPERM", "mount": "EPERM", "bpf": "EPERM",
           "io_uring_setup": "EPERM", "packets": "EAFNOSUPPORT", "vsock": "EAFNOSUPPORT", "setuid": "EPERM",

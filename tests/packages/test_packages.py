@@ -83,7 +83,7 @@ def test_an_install_starts_nothing_and_its_settings_are_right():
     assert owner(CONF) == "root:sendguard 640" and owner(STATE) == "sendguard:sendguard 700"
     assert pwd.getpwnam("sendguard").pw_shell in ("/usr/sbin/nologin", "/bin/false")
     units = re.findall(r"systemd/system/(sendguard-[a-z]+\.(?:service|socket))$", run("dpkg", "-L", "sendguard"), re.M)
-    assert len(units) == 8, units
+    assert len(units) == 9, units
     for service in units:
         assert not is_active(service)
         assert run("systemctl", "is-enabled", service, check=False).strip() == "disabled"
