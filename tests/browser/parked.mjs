@@ -411,8 +411,9 @@ export const tests = {
     await shown(carol, 'split');
     for (const part of ['.sendguard-refusal', '.sendguard-again']) assert.deepEqual(await violations(carol.page, part), []);
     await dialog.getByRole('button', { name: 'Split for me' }).click();
-    await carol.toast('2 drafts were made of your message.');
     await carol.sent();
+    assert.equal(await carol.page.evaluate(() => rcmail.env.mailbox), 'Drafts');
+    await carol.toast('2 drafts were made of your message.');
     const made = waiting(stack, 'rehearsal');
     assert.equal(made.length, 2);
     const addresses = (field) => made.map((one) => new RegExp(`^${field}:((?:.*\n[ \t])*.*)$`, 'mi').exec(one)?.[1].match(/[\w.]+@[\w.]+/g) ?? []);

@@ -74,7 +74,7 @@ class sendguard extends rcube_plugin
     {
         if ($task === 'mail') {
             $this->include_script('sendguard.js');
-            $this->tell_held($action);
+            $this->tell_before($action);
             if ($action === 'compose') {
                 $this->add_texts('localization/', ['hintsmore', 'fromrefused']);
                 $this->include_script('compose.js');
@@ -100,16 +100,19 @@ class sendguard extends rcube_plugin
         return html::div('sendguard-held', (new sendguard_texts($this, rcmail::get_instance()))->message($answer));
     }
 
-    /** A message that was sent before waits: said until it is closed, and once. */
-    private function tell_held($action)
+    /** What came of the message that was written before, once; that it is held until that is closed. */
+    private function tell_before($action)
     {
-        $text = $_SESSION['sendguard_held'] ?? '';
         $rcmail = rcmail::get_instance();
-        if ($text === '' || $action === 'send' || $rcmail->output->framed) {
+        if ($action === 'send' || $rcmail->output->framed) {
             return;
         }
-        $rcmail->session->remove('sendguard_held');
-        $rcmail->output->show_message($text, 'warning', null, true, -1);
+        foreach (['sendguard_held' => ['warning', -1], 'sendguard_left' => ['confirmation', 20]] as $name => $how) {
+            if (($text = $_SESSION[$name] ?? '') !== '') {
+                $rcmail->session->remove($name);
+                $rcmail->output->show_message($text, $how[0], null, true, $how[1]);
+            }
+        }
     }
 
     /**

@@ -122,7 +122,10 @@ class sendguard_parked
         return $info ? rcmail_sendmail::draftinfo_encode($info) : null;
     }
 
-    /** Ends the compose window as after a message that was sent; does not return. */
+    /**
+     * Ends the compose window as after a message that was sent, and leads to the drafts; does not return.
+     * That page says the text once more: the compose window is gone half a second later.
+     */
     public function leave($folder, $text)
     {
         $id = $this->compose()['id'] ?? '';
@@ -134,6 +137,10 @@ class sendguard_parked
         $this->rcmail->session->remove("compose_data_$id");
         $_SESSION['last_compose_session'] = $id;
         $this->rcmail->output->command('remove_compose_data', $id);
+        if (!rcube_utils::get_input_string('_extwin', rcube_utils::INPUT_GPC)) {
+            $_SESSION['sendguard_left'] = $text;
+            $this->rcmail->output->command('set_env', 'mailbox', $folder);
+        }
         $this->rcmail->output->command('sent_successfully', 'confirmation', $text, [$folder], false);
         $this->rcmail->output->send('iframe');
     }
