@@ -81,6 +81,7 @@ def test_nobody_else_may_ask(held):
     for user in ("www-data", "postfix", "nobody"):
         assert not may_connect(user, SOCKET)
         refused(user, "rm", "-f", SOCKET)
+    start("sendguard-fcgi")  # there is a store to look into
     found = json.loads(run("sendguard", "doctor", "held", "--json", check=False).stdout)[0]
     assert found["state"] == "ok" and "holds 2 messages" in found["found"], found
 
