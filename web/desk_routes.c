@@ -160,8 +160,8 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
 }
 
 /* For the desk: whom the page's forms act on, as "subject"; and behind an action that it is done:
- * "done":"lift", "done_is":{"lift":true}; "both" is a lift with a reset; and "undo_last": the newest
- * entry that can be undone. 1 or -1. */
+ * "done":"lift", "done_is":{"lift":true}; "both" is a lift with a reset; and "undo_last": its entry,
+ * where that can be undone. 1 or -1. */
 static int add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
@@ -177,9 +177,12 @@ static int add_subject(struct exchange *exchange, struct json_object *view, cons
             json_add_bool(json_add_object(view, "done_is"), actions[i], true);
         }
     }
-    return json_member(view, "done") == NULL || strcmp(done, "undo") == 0
-               ? 1
-               : desk_undo_add_last(exchange, &(struct audit_words){.subject = subject}, view);
+    done = json_string(view, "done", NULL);
+    if (done == NULL || strcmp(done, "undo") == 0)
+        return 1;
+    struct audit_words words = {.subject = subject,
+                                .action = strcmp(done, "both") == 0 ? "lift" : done};
+    return desk_undo_add_last(exchange, &words, view);
 }
 
 static int view_call(struct exchange *exchange, struct json_object **view_r,

@@ -1088,6 +1088,7 @@ START_TEST(test_undo)
     const char *link = strstr(html, "The suspension is lifted. <a href=\"/sending/desk/audit/");
     ck_assert_ptr_nonnull(link);
     const char *path = value_at(strstr(link, "/audit/"));
+    rig_check_has(get("/mailboxes/" BOB "?done=note"), "The note is written.</p>");
     rig_check_has(get("/audit"), arena_printf(arena, "desk%s\">Undo</a>", path));
     rig_check_has(get("/"), arena_printf(arena, "desk%s\">Undo</a>", path));
     for (size_t i = 0; i < countof(languages); i++)
