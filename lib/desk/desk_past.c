@@ -393,20 +393,34 @@ static struct json_object *view_of(struct past_moment *past)
     return view;
 }
 
+/* Says from when on it is known, as it is typed there. */
+static int problem_too_early(int64_t reach_ms, int64_t now_ms, const struct zone *zone,
+                             struct problem *problem)
+{
+    int64_t from_minute = (now_ms - reach_ms) / MINUTE_MS + 2; /* room for typing it */
+    struct wall_time from;
+    if (reach_ms <= 0 || zone_wall_time(zone, from_minute * MINUTE_MS, &from) < 1)
+        return problem_set(problem, 400, "at", "how it stood then is not known: log.keep_admitted "
+                                               "is not above 24 hours");
+    return problem_set(problem, 400, "at", "expected %04d-%02d-%02d %02d:%02d or later: how it "
+                       "stood is known for log.keep_admitted less 24 hours",
+                       from.year, from.month, from.day, from.hour, from.minute);
+}
+
 static int read_at(struct past_moment *past, const char *at, const struct zone *zone,
                    struct problem *problem)
 {
     const struct context *context = past->context;
     int64_t reach_ms = context->settings->keep_admitted_ms - DAY_MS;
     freed_by(zone_free) struct zone *utc = zone_open(NULL);
-    if (!when_read(at, zone != NULL ? zone : utc, context->now_ms, &past->at_ms))
+    if (zone == NULL)
+        zone = utc;
+    if (!when_read(at, zone, context->now_ms, &past->at_ms))
         return problem_set(problem, 400, "at", "expected " WHEN_FORMS);
     if (past->at_ms > context->now_ms)
         return problem_set(problem, 400, "at", "expected a moment in the past");
     if (past->at_ms < context->now_ms - reach_ms)
-        return problem_set(problem, 400, "at", "how it stood then is not known: log.keep_admitted "
-                                               "less 24 hours goes back %lld hours",
-                           (long long)(reach_ms > 0 ? reach_ms / HOUR_MS : 0));
+        return problem_too_early(reach_ms, context->now_ms, zone, problem);
     return 1;
 }
 

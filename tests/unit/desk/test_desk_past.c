@@ -142,6 +142,8 @@ START_TEST(too_far_and_wrong)
                                    &problem), 0);
         ck_assert_int_eq(problem.status, 400);
         ck_assert_str_eq(problem.where, rows[i].where);
+        if (i == countof(rows) - 1)
+            ck_assert_ptr_nonnull(strstr(problem.text, "expected 2025-11-21 05:42 or later"));
     }
     struct json_object *view = past(ALICE, NOW - DAY_MS, NOW);
     check_member(view, "windows.0.used", "0");
