@@ -549,7 +549,7 @@ def test_a_panel_says_that_a_password_was_changed(provider, document):
     assert call(document, provider.viewer, "post", changed, mailbox=mailbox, body=told).status == 403
     for method, path in sorted(operations(document) - {("post", changed), ("get", "/openapi.json")}):
         answer = call(document, panel, method, path, mailbox=mailbox, ip="192.0.2.1", report="x",
-                      domain="example.test", decision=provider.over, body={})
+                      domain="example.test", number="1", decision=provider.over, body={})
         assert answer.status == 403, f"{method} {path}: {answer}"
     assert call(document, panel, "post", changed, mailbox=mailbox, body={"note": ""}).status == 400
     for done in (True, False):
