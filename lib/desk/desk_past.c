@@ -402,8 +402,8 @@ static int problem_too_early(int64_t reach_ms, int64_t now_ms, const struct zone
     if (reach_ms <= 0 || zone_wall_time(zone, from_minute * MINUTE_MS, &from) < 1)
         return problem_set(problem, 400, "at", "how it stood then is not known: log.keep_admitted "
                                                "is not above 24 hours");
-    return problem_set(problem, 400, "at", "expected %04d-%02d-%02d %02d:%02d or later: how it "
-                       "stood is known for log.keep_admitted less 24 hours",
+    return problem_set(problem, 400, "at", "how it stood then is not known: expected %04d-%02d-%02d "
+                       "%02d:%02d or later, which is log.keep_admitted less 24 hours ago",
                        from.year, from.month, from.day, from.hour, from.minute);
 }
 
