@@ -436,6 +436,8 @@ const char *verdict_shown(struct arena *arena, const struct catalogue *catalogue
     add_questions(&showing, support_contact);
     if (verdict->hints)
         add_hints(&showing, json_string(shown, "headline", ""));
+    if (verdict->park_at_ms != 0)
+        json_add_string(shown, "park_at", present_moment(arena, &showing.reader, verdict->park_at_ms));
     json_add_string(shown, "quoted", text_with(&showing, "status.sentence", NULL));
     json_add_string(shown, "sentence", verdict->sentence);
     const char *text = json_object_to_json_string_ext(shown, JSON_C_TO_STRING_PLAIN);

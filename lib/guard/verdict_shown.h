@@ -10,6 +10,7 @@
  *  "questions":…,          whom to ask; null
  *  "quoted":…,             what stands before the sentence
  *  "sentence":…,           the provider's own, in English; null
+ *  "park_at":…,            where the verdict has one: that moment
  *  "hints":[…]}            where verdict->hints: what to say beside a message that is being written
  *
  * A hint is {"text":…}, and of a rule that the message breaks also "rule", "field" (the one to mend,

@@ -179,6 +179,7 @@ export const tests = {
     pause(stack);
     const text = await park(carol, { to: 'bob@example.test', cc: 'someone@example.org', bcc: 'alice@example.test', subject: 'later', text: 'Good things' });
     assert.match(text, /the message waits in your drafts/);
+    assert.match(text, /paused until (.+) \(in[\s\S]+use the webmail after \1, if/, 'one moment, said in one way');
     await until('one marked draft', () => waiting(stack, 'later').length === 1);
     assert.match(waiting(stack, 'later')[0], /X-Sendguard-Parked: [0-9a-f]{32}/);
     assert.equal(kept(stack)[0].recipients, 3);

@@ -58,6 +58,7 @@ START_TEST(test_suspended)
     ck_assert_str_eq(json_string(shown, "state", ""), "paused");
     ck_assert_str_eq(json_string(shown, "headline", ""),
                      "Sending is paused until Sunday 06:41 (in 24 h)");
+    ck_assert_str_eq(json_string(shown, "park_at", ""), "Sunday 06:41");
     ck_assert_str_eq(text_of(json_member(shown, "reasons"), 0),
                      "It would have been message 3 within 24 hours; the limit is 2.");
     struct json_object *window = window_of_rule(shown, "messages_per_day");

@@ -205,6 +205,24 @@ START_TEST(test_never_seen)
 }
 END_TEST
 
+/* The link of a refusal, when the mailbox can send again: nothing is to be explained but that message. */
+START_TEST(test_refused_before)
+{
+    begin(_i, WITH(TWO_A_DAY));
+    uint64_t decision = pause_alice().decision;
+    const struct action action = {NOW + 1, "ada", "for the test"};
+    check_has(open_page(with_decision(decision), NOW + 1), "<h2>Why</h2>");
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_VOLUME, &action), 1);
+    rig_reload(WITH("limits.webmail.messages_per_day=9"));
+    const char *html = open_page(with_decision(decision), NOW + MINUTE_MS);
+    check_has(html, "<h1>You can send</h1>");
+    check_has(html, "<h2>The message that was not sent</h2>");
+    check_has_not(html, "<h2>Why</h2>");
+    check_has_not(html, "The message that was not sent:");
+    end();
+}
+END_TEST
+
 START_TEST(test_too_big)
 {
     begin(_i, DEFAULTS);
@@ -1248,6 +1266,7 @@ int main(void)
     tcase_add_loop_test(cases, test_links_that_do_not_hold_as_json, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_never_seen, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refused_before, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_too_big, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_recipients_full, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_sender_blocked, 0, BACKEND_KINDS);

@@ -87,8 +87,10 @@ class sendguard_refusal
             return html::p(null, $this->texts->html('newsletter') . ' ' . html::a(['href' => $this->newsletter, 'target' => '_blank', 'rel' => 'noopener'],
                 rcube::Q($this->newsletter) . html::span('voice', ' ' . $this->texts->html('newtab'))));
         }
-        return $this->again === '' ? '' : html::p(null, $this->texts->html("{$this->again}offer", ['name' => $this->texts->html($this->again),
-            'time' => $this->texts->time($answer->member('park_at')), 'count' => $this->texts->number($this->parts)]));
+        $shown = $answer->shown();
+        $time = $shown ? rcube::Q($shown->text('park_at')) : $this->texts->time($answer->member('park_at'));
+        return $this->again === '' ? '' : html::p(null, $this->texts->html("{$this->again}offer",
+            ['name' => $this->texts->html($this->again), 'time' => $time, 'count' => $this->texts->number($this->parts)]));
     }
 
     /** Whether changing the message helps. It also does when waiting never will: then no time is given. */
