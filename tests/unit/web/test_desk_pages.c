@@ -1078,6 +1078,20 @@ START_TEST(test_second_approval)
 }
 END_TEST
 
+/* Of whom nothing is known is not shown as one who can send. */
+START_TEST(test_never_seen)
+{
+    begin(_i, ROLE_SUPPORT, DEFAULTS);
+    const char *html = get("/mailboxes/nobody@elsewhere.test");
+    check_page(html);
+    rig_check_has(html, "Nothing is known of this mailbox");
+    rig_check_has_not(html, "state-ok");
+    rig_send("sent", 1, NOW, 0);
+    rig_check_has(get("/mailboxes/" ALICE), "state-ok");
+    end();
+}
+END_TEST
+
 /* The page behind an action leads to undo, which shows what comes back before it is done. */
 START_TEST(test_undo)
 {
@@ -1571,6 +1585,7 @@ int main(void)
     tcase_add_loop_test(cases, test_reset_of_a_domain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
                         2 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_never_seen, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_undo, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_undo_of_a_block_list, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_undo_of_many, 0, BACKEND_KINDS);
