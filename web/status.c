@@ -26,6 +26,7 @@ struct status_visit {
     uint64_t decision;            /* 0: none */
     const char *decision_text;    /* NULL: none */
     const char *zone;             /* of the link, NULL when it has none that exists */
+    const char *language;         /* for that of the link, which stands in for the browser's; or NULL */
 };
 
 /* ---- links ------------------------------------------------------------------- */
@@ -57,6 +58,7 @@ static const char *page_path(struct exchange *exchange, const struct status_visi
     add_parameter(&path, "t", visit->token);
     add_parameter(&path, "d", visit->decision_text);
     add_parameter(&path, "tz", visit->zone);
+    add_parameter(&path, "lang", visit->language);
     return arena_strdup(exchange->request->arena, text_string(&path));
 }
 
@@ -227,6 +229,7 @@ static void add_link(const struct status_visit *visit, struct json_object *view)
     json_add_string(view, "token", visit->token);
     json_add_string(view, "link_decision", visit->decision_text);
     json_add_string(view, "link_zone", visit->zone);
+    json_add_string(view, "link_language", visit->language);
 }
 
 static void complete(struct exchange *exchange, const struct status_visit *visit,
@@ -273,6 +276,7 @@ static int read_link(struct exchange *exchange, struct status_visit *visit_r)
                                                              "t"), .zone = http_request_param(request,
                                                       "tz")};
     const char *decision = http_request_param(request, "d");
+    const char *language = http_request_param(request, "lang");
     struct status_link link;
     if (visit.token == NULL || token_read(exchange->web->key, request->arena, visit.token,
                                           exchange->now_ms, &link) != 1)
@@ -289,6 +293,10 @@ static int read_link(struct exchange *exchange, struct status_visit *visit_r)
     }
     if (visit.zone != NULL && !zone_exists(visit.zone))
         visit.zone = NULL;
+    if (language != NULL) {
+        visit.language = catalogue_language(exchange->catalogue, language);
+        exchange->reader.language = visit.language;
+    }
     *visit_r = visit;
     return 1;
 }

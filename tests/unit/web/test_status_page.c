@@ -450,14 +450,21 @@ START_TEST(test_lock)
     check_has(html, "name=\"action\" value=\"lock\"");
     check_has(html, "name=\"tz\" value=\"Europe/Berlin\"");
 
+    /* the language of the webmail, not of the browser, as long as one goes on from that link */
+    html = open_page(arena_printf(arena, "%s&lang=de-DE", query), NOW);
+    check_has(html, "<html lang=\"de\">");
+    check_has(html, "name=\"lang\" value=\"de\"");
+    check_has(open_page(arena_printf(arena, "%s&lang=%%22><b>", query), NOW), "<html lang=\"en\">");
+
     log_begin();
     post(arena_printf(arena, "%s&action=lock", query), "text/html", NOW);
     const char *location = header("Location");
     ck_assert_int_eq(response.status, 303);
     ck_assert_str_eq(location,
                      arena_printf(arena, "/sending/status?%s&tz=Europe%%2FBerlin", plain));
-    post(arena_printf(arena, "%s&action=lock", query), "text/html", NOW + MINUTE_MS);
+    post(arena_printf(arena, "%s&lang=de&action=lock", query), "text/html", NOW + MINUTE_MS);
     ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(header("Location") + strlen(header("Location")) - 8, "&lang=de");
     const char *lines = log_end(), *line = strstr(lines, "locked by its user");
     ck_assert_msg(line != NULL && strstr(line + 1, "locked by its user") == NULL, "%s", lines);
     check_has(lines, "level=warning");

@@ -119,7 +119,7 @@ class sendguard_texts
             . html::tag('q', ['lang' => 'en'], rcube::Q($shown->text('sentence')), ['lang']));
     }
 
-    /** A link to the user's status page, in his time zone and in a new tab; '' when the address is none. */
+    /** A link to the user's status page, in his language and time zone and in a new tab; '' when the address is none. */
     public function status_link($url, $label, $class = '', $part = '')
     {
         if (!preg_match('~^https?://[^\s"\'<>]+$~i', (string) $url)) {
@@ -127,7 +127,7 @@ class sendguard_texts
         }
         $zone = $this->rcmail->config->get('timezone');
         if (is_string($zone) && $zone !== '' && strpos($url, '?') !== false) {
-            $url .= '&tz=' . rawurlencode($zone);
+            $url .= '&tz=' . rawurlencode($zone) . '&lang=' . str_replace('_', '-', (string) $this->rcmail->get_user_language());
         }
         $url .= $part === '' ? '' : "#$part";
         return html::a(['href' => $url, 'target' => '_blank', 'rel' => 'noopener', 'class' => $class ?: null],
