@@ -175,7 +175,7 @@ export const tests = {
       body: { verdict: 'refuse', decision: '7K3M-Q2XD-9F4A', message: `Suspended.\n\nSee ${url} (7K3M-Q2XD-9F4A)`,
         retry_at: '2026-11-23T14:05:00Z', status_url: url },
     });
-    assert.match(html, /<a href="http:\/\/127\.0\.0\.1:8080\/sending\/status\?t=abc&amp;x=1&amp;tz=[\w%]+" target="_blank" rel="noopener">/);
+    assert.match(html, /<a href="http:\/\/127\.0\.0\.1:8080\/sending\/status\?t=abc&amp;x=1&amp;tz=[\w%]+&amp;lang=[\w-]+" target="_blank" rel="noopener">/);
     assert.equal(html.match(/t=abc/g).length, 1);
     assert.equal(html.match(/7K3M-Q2XD-9F4A/g).length, 1, 'the decision is named once');
   },
