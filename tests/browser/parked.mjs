@@ -254,7 +254,7 @@ export const tests = {
     pause(stack);
     await park(carol, { to: 'bob@example.test', subject: 'again' });
     hurry(stack);
-    await drafts(carol);
+    await visit(carol); // on this page: another one would lose what an earlier visit says here
     await carol.toast('was refused once more and goes on waiting. Sending is paused until');
     assert.equal(kept(stack)[0].tries, 1);
     assert.ok(kept(stack)[0].at_ms > Date.now());
