@@ -81,7 +81,7 @@ static bool is_what_was_parked(const struct sending *sending, const struct text 
     return strcmp(digits, sending->parked->digest) == 0;
 }
 
-/* The same id however often it is tried at this moment, by whomever: it counts once. */
+/* The same id however often it is tried at this moment, here or at a visit: it counts once. */
 static int begin_submission(struct sending *sending, struct problem *problem)
 {
     const struct desk_parked_draft *parked = sending->parked;

@@ -241,8 +241,7 @@ static int park(const struct context *context, const struct parked_asked *asked,
     if (store_account(context->desk->store, context->arena, asked->mailbox, context->now_ms,
                       &account) < 0)
         return -1;
-    if (suspension_find(&account.suspensions, CAUSE_COMPROMISED) != NULL ||
-        suspension_find(&account.suspensions, CAUSE_BREACHED) != NULL)
+    if (suspension_has_lock(&account.suspensions))
         return problem_set(problem, 409, "mailbox", "it is locked");
     struct json_object *one = json_object_new_object();
     json_add_string(one, "id", asked->id);

@@ -16,9 +16,8 @@
 enum {
     ATTEMPTS = 20, PAGE = 100, PAGES = 100, /* of the audit log, at most */
     BATCH_MAX = DESK_LIFTS_MAX * CAUSE_COUNT,
-    NOTE_MAX_BYTES = 255, DETAIL_MAX_BYTES = 511, CAUSES_OF_LOCKS = 2,
+    NOTE_MAX_BYTES = 255, DETAIL_MAX_BYTES = 511,
 };
-static const enum cause causes_of_locks[CAUSES_OF_LOCKS] = {CAUSE_COMPROMISED, CAUSE_BREACHED};
 static const char batch_mark[] = " [batch ";
 
 enum { UNDO_LIFT = -1, UNDO_UNBLOCK = -2 }; /* beside the kinds of adjustments */
@@ -157,14 +156,6 @@ static bool read_adjustment(struct undoing *undoing, size_t i)
     return true;
 }
 
-static bool is_of_lock(enum cause cause)
-{
-    for (size_t i = 0; i < CAUSES_OF_LOCKS; i++)
-        if (causes_of_locks[i] == cause)
-            return true;
-    return false;
-}
-
 /* 1; 0 with *problem (409): it is nothing that can be undone. */
 static int read_what(struct undoing *undoing, struct problem *problem)
 {
@@ -183,7 +174,7 @@ static int read_what(struct undoing *undoing, struct problem *problem)
     if (!known)
         return problem_set(problem, 409, "", "what this entry did cannot be undone: a lift of a "
                            "suspension, a limit, an extra, an exemption and an unblock can");
-    if (undoing->kind == UNDO_LIFT && is_of_lock(undoing->cause))
+    if (undoing->kind == UNDO_LIFT && suspension_is_of_lock(undoing->cause))
         return problem_set(problem, 409, "", "it belongs to a lock: lock the mailbox again");
     return 1;
 }
@@ -737,7 +728,7 @@ void desk_undo_mark(const struct person *person, struct json_object *list, int64
         bool known = names_find(adjust_kind_names, ADJUST_KIND_COUNT, action) >= 0 ||
                      strcmp(action, "unblock") == 0 ||
                      (strcmp(action, "lift") == 0 && json_int(before, "id", 0) > 0 && cause >= 0 &&
-                      !is_of_lock((enum cause)cause));
+                      !suspension_is_of_lock((enum cause)cause));
         bool may = person->role == ROLE_ADMIN ||
                    (person->role == ROLE_SUPPORT &&
                     strcmp(json_string(one, "by", ""), person->name) == 0);

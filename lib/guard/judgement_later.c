@@ -3,12 +3,6 @@
 #include "guard/judgement.h"
 #include "guard/verdict.h"
 
-static bool is_locked(const struct suspensions *suspensions)
-{
-    return suspension_find(suspensions, CAUSE_COMPROMISED) != NULL ||
-           suspension_find(suspensions, CAUSE_BREACHED) != NULL;
-}
-
 /* What ends by itself, and soon enough; never a lock, which is about who it is that sends. */
 static int64_t park_at(const struct judgement *judgement)
 {
@@ -16,7 +10,7 @@ static int64_t park_at(const struct judgement *judgement)
     bool ends = verdict->kind == VERDICT_OVER_TIME || verdict->kind == VERDICT_SUSPENDED ||
                 verdict->kind == VERDICT_BLOCKED;
     return ends && judgement->settings->parked_per_mailbox > 0 &&
-                   !is_locked(&verdict->suspensions) &&
+                   !suspension_has_lock(&verdict->suspensions) &&
                    verdict->retry_at_ms <= verdict->now_ms + PARKED_AHEAD_MS
                ? verdict->retry_at_ms
                : 0;

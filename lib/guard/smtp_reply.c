@@ -144,8 +144,7 @@ static const char *joined_others(const struct reply_writing *telling,
 /* Until when it holds. Of a password that others may know, locked or not, it ends with a new one. */
 static const char *end_of(const struct reply_writing *telling, const struct suspension *suspension)
 {
-    bool of_password =
-        suspension->cause == CAUSE_COMPROMISED || suspension->cause == CAUSE_BREACHED;
+    bool of_password = suspension_is_of_lock(suspension->cause);
     if (suspension->until_ms != UNTIL_LIFTED)
         return sentence_of_moment(telling, "smtp.paused", suspension->until_ms);
     return text_of(telling, of_password ? "smtp.stopped_password" : "smtp.stopped", NULL);

@@ -454,7 +454,7 @@ static void add_begin(const struct notify_writer *writer, const char *language,
         json_add_string(values, "moment", json_string(values, "since_text", ""));
     add_text(writer, language, why, values, "\n\n", out);
     add_text(writer, language, sending_state_what_to_do(&suspension), values, "\n", out);
-    if (suspension.cause == CAUSE_COMPROMISED || suspension.cause == CAUSE_BREACHED)
+    if (suspension_is_of_lock(suspension.cause))
         return; /* who has no password cannot read either */
     text_add(out, "\n");
     add_text(writer, language, "status.s.works", values, "\n", out);

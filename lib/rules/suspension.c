@@ -64,3 +64,14 @@ void suspension_put(struct suspensions *suspensions, const struct suspension *su
         suspensions->of[place] = suspensions->of[place - 1];
     suspensions->of[place] = put;
 }
+
+bool suspension_is_of_lock(enum cause cause)
+{
+    return cause == CAUSE_COMPROMISED || cause == CAUSE_BREACHED;
+}
+
+bool suspension_has_lock(const struct suspensions *suspensions)
+{
+    return suspension_find(suspensions, CAUSE_COMPROMISED) != NULL ||
+           suspension_find(suspensions, CAUSE_BREACHED) != NULL;
+}

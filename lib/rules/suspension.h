@@ -36,6 +36,10 @@ void suspension_put(struct suspensions *suspensions, const struct suspension *su
 bool suspension_drop(struct suspensions *suspensions, enum cause cause);
 /* That of the cause, in `suspensions`; NULL: there is none. */
 const struct suspension *suspension_find(const struct suspensions *suspensions, enum cause cause);
+/* Whether suspensions of the cause belong to a lock: others may know the password. */
+bool suspension_is_of_lock(enum cause cause);
+/* Whether one of them does. */
+bool suspension_has_lock(const struct suspensions *suspensions);
 
 enum { DURATIONS_MAX = 8 };
 

@@ -283,8 +283,6 @@ START_TEST(words_of_a_draft)
 }
 END_TEST
 
-static const struct desk *shared; /* by threads: the arena that it is made in is one thread's */
-
 static void *claim_it(void *claimed)
 {
     struct problem problem = {0};
@@ -295,7 +293,7 @@ static void *claim_it(void *claimed)
     json_add_string(words, "action", "claim");
     json_add_string(words, "id", ID1);
     json_add_string(words, "claim", claim);
-    int done = desk_parked_act(shared, ALICE, words, AT, &view, &problem);
+    int done = desk_parked_act(rig_desk(), ALICE, words, AT, &view, &problem);
     if (done > 0)
         ++*(_Atomic int *)claimed;
     json_put(&words);
@@ -310,7 +308,6 @@ START_TEST(of_many_claims_one_is_taken)
     _Atomic int claimed = 0;
     rig_begin(_i, WITH(SMALL));
     act(PARK(ID1), NOW);
-    shared = rig_desk();
     for (int i = 0; i < CLAIMS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, claim_it, &claimed), 0);
     for (int i = 0; i < CLAIMS; i++)

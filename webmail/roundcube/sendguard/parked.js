@@ -34,7 +34,7 @@ window.rcmail && rcmail.addEventListener('init', function () {
         rcmail.http_post('plugin.sendguard_parked', words || {});
     }
 
-    // Whoever asks; a refresh of Roundcube does too.
+    // Every question has a number, also that of a refresh.
     ['plugin.sendguard_parked', 'refresh'].forEach(function (action) {
         rcmail.addEventListener('request' + action, function (question) {
             asked += 1;
