@@ -1,5 +1,7 @@
 // Runs all tests against one stack, one browser context for each mailbox; with ONLY those whose name
 // has these words. A suite that says `afresh` gets a new stack, on which nothing has happened yet.
+// With SECOND_TRY up to three tests that fail are tried once more, with their suite on a new stack,
+// and that decides; those that pass then are called UNSTEADY.
 import { mkdtempSync } from 'node:fs';
 import { endChromium } from './chromium.mjs';
 import { Stack } from './stack.mjs';
@@ -34,6 +36,7 @@ const mailboxes = ['alice', 'bob', 'carol'];
 const stack = new Stack();
 const users = {};
 let pictures;
+let described = 0;
 let passed = 0;
 let failed = 0;
 
@@ -41,8 +44,9 @@ let failed = 0;
 async function describe(error) {
   console.log(`    ${String(error.stack ?? error).split('\n').slice(0, 12).join('\n    ')}`);
   pictures ??= mkdtempSync('/tmp/sendguard-failures.');
+  described += 1;
   for (const [name, user] of Object.entries(users)) {
-    const path = `${pictures}/${failed}-${name}.png`;
+    const path = `${pictures}/${described}-${name}.png`;
     try {
       const text = await user.page.locator('body').innerText({ timeout: 2000 });
       await user.page.screenshot({ path });
@@ -54,6 +58,7 @@ async function describe(error) {
   console.log(`    end of the guard's log:\n      ${stack.guardLog().trim().split('\n').slice(-6).join('\n      ')}`);
 }
 
+// Whether it passed.
 async function runTest(name, test) {
   const begun = Date.now();
   try {
@@ -62,12 +67,12 @@ async function runTest(name, test) {
     for (const user of Object.values(users)) {
       if (user.errors.length) throw new Error(`errors of JavaScript in ${user.mailbox}'s page: ${user.errors.join('; ')}`);
     }
-    passed += 1;
     console.log(`ok      ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+    return true;
   } catch (error) {
-    failed += 1;
     console.log(`FAILED  ${name}`);
     await describe(error);
+    return false;
   }
 }
 
@@ -83,22 +88,44 @@ async function end() {
   stack.down();
 }
 
+async function afresh() {
+  await end();
+  stack.newFolder();
+  await begin();
+}
+
+// The titles of those that failed, and how many passed.
+async function runSuite(suite) {
+  const failures = [];
+  let passes = 0;
+  stack.settings(...guardSettings, ...(suite.settings ?? []));
+  for (const [title, test] of Object.entries(suite.tests)) {
+    if (!title.includes(process.env.ONLY ?? '')) continue;
+    if (await runTest(title, test)) passes += 1;
+    else failures.push(title);
+  }
+  return { failures, passes };
+}
+
 async function main() {
   let used = false;
+  let triesLeft = process.env.SECOND_TRY ? 3 : 0;
   stack.run('sweep');
   await begin();
   for (const [name, suite] of Object.entries(suites)) {
     if (wanted.length && !wanted.includes(name)) continue;
-    if (suite.afresh && used) {
-      await end();
-      stack.newFolder();
-      await begin();
-    }
+    if (suite.afresh && used) await afresh();
     used = true;
-    stack.settings(...guardSettings, ...(suite.settings ?? []));
-    for (const [title, test] of Object.entries(suite.tests)) {
-      if (title.includes(process.env.ONLY ?? '')) await runTest(title, test);
+    let result = await runSuite(suite);
+    const first = result.failures;
+    if (first.length && first.length <= triesLeft) {
+      triesLeft -= first.length;
+      await afresh();
+      result = await runSuite(suite);
+      for (const title of first.filter((one) => !result.failures.includes(one))) console.log(`UNSTEADY: ${name}: ${title}`);
     }
+    passed += result.passes;
+    failed += result.failures.length;
   }
 }
 
