@@ -16,16 +16,28 @@
 
 enum { FILE_MAX_BYTES = 1024 * 1024, NAME_MAX_BYTES = 128 };
 
+/* Where a setting was set. line: 0 nowhere, INT_MAX by an override. */
+struct origin {
+    const char *path;
+    int line;
+};
+
 /* The state of one call of settings_read_all. */
 struct reading {
     struct settings *settings;
     struct faults *faults;
     struct problem *problem; /* the current fault, which failed() keeps */
-    const char *path;
+    const char *own_path;    /* of the file that may include others */
+    struct {
+        char *path;
+        int line; /* of own_path */
+    } includes[SETTINGS_INCLUDES_MAX];
+    size_t include_count;
+    const char *path;     /* of the current file */
     const char *override; /* the current one; NULL before the overrides */
     int line;             /* the current line of the file; 0 outside of it */
-    int *set_at;          /* by row: the line that set it, 0 for none, INT_MAX for an override */
-    int *group_lines;     /* by item of own_domains */
+    struct origin *set_at; /* by row */
+    int *group_lines;     /* by item of own_domains, which are all of one file */
     size_t group_room;
     const char *section;          /* the current one; NULL: it is unknown, skip its lines */
     const struct setting *latest; /* what indented lines continue; NULL: skip them */
@@ -101,6 +113,9 @@ static int refuse_unknown(struct reading *reading, const char *section, const ch
     key = short_name(key);
     if (section[0] == '\0')
         problem_set(reading->problem, 0, "", "%s: stands before the first [section]", key);
+    else if (strcmp(key, "include") == 0)
+        problem_set(reading->problem, 0, "", "include: stands behind [%s]; expected before the "
+                                             "first [section]", section);
     else if (removed != NULL)
         problem_set(reading->problem, 0, "", "%s.%s: no such setting any more; %s", section, key,
                     removed);
@@ -136,23 +151,58 @@ static int set_value(struct reading *reading, const struct setting *setting, con
     return 1;
 }
 
-/* ---- the lines of the file ------------------------------------------------------- */
+/* ---- the lines of a file --------------------------------------------------------- */
 
+static bool is_included(const struct reading *reading)
+{
+    return reading->path != reading->own_path;
+}
+
+static int refuse_repeated(struct reading *reading, const char *name, const struct origin *first)
+{
+    if (first->path == reading->path)
+        problem_set(reading->problem, 0, "", "%s: is set a second time; first at line %d", name,
+                    first->line);
+    else
+        problem_set(reading->problem, 0, "", "%s: is set a second time; first at %.200s:%d", name,
+                    first->path, first->line);
+    return failed(reading);
+}
+
+/* What the own file sets goes before what it includes, also a list. 0 also for that. */
 static int set_from_line(struct reading *reading, const struct setting *setting,
                          const char *value)
 {
-    int *set_at = &reading->set_at[setting - settings_table];
-    if (*set_at > 0 && !setting->type->is_list) {
-        problem_set(reading->problem, 0, "", "%s: is set a second time; first at line %d",
-                    setting->name, *set_at);
-        return failed(reading);
-    }
-    if (*set_at == 0) {
-        *set_at = reading->line;
+    struct origin *set_at = &reading->set_at[setting - settings_table];
+    if (set_at->line > 0 && set_at->path == reading->own_path && is_included(reading))
+        return 0;
+    if (set_at->line > 0 && (!setting->type->is_list || set_at->path != reading->path))
+        return refuse_repeated(reading, setting->name, set_at);
+    if (set_at->line == 0) {
+        *set_at = (struct origin){reading->path, reading->line};
         if (setting->type->is_list) /* the default's items */
             settings_value_clear(setting, reading->settings);
     }
     return set_value(reading, setting, value, false);
+}
+
+/* A path that is not absolute begins where the file stands that includes it. */
+static int add_include(struct reading *reading, const char *path)
+{
+    const char *slash = strrchr(reading->own_path, '/');
+    int folder = path[0] != '/' && slash != NULL ? (int)(slash - reading->own_path) + 1 : 0;
+    if (is_included(reading))
+        return refuse_line(reading, "include: a file that is included includes no other");
+    if (path[0] == '\0')
+        return refuse_line(reading, "include: is empty; expected the path of a file");
+    if (reading->include_count == SETTINGS_INCLUDES_MAX) {
+        problem_set(reading->problem, 0, "", "include: more than %d files", SETTINGS_INCLUDES_MAX);
+        return failed(reading);
+    }
+    reading->includes[reading->include_count].line = reading->line;
+    reading->includes[reading->include_count++].path =
+        xasprintf("%.*s%s", folder, reading->own_path, path);
+    return 1;
 }
 
 static void enter_section(struct reading *reading, const struct ini *ini)
@@ -184,6 +234,9 @@ static void read_line(struct reading *reading, struct ini *ini)
         return;
     } else if (ini->fault != NULL) {
         refuse_line(reading, ini->fault);
+    } else if (reading->section[0] == '\0' && strcmp(ini->name, "include") == 0) {
+        ini->continues = false;
+        (void)!add_include(reading, ini->value);
     } else if (ini->kind == INI_MORE) {
         good = setting != NULL && set_value(reading, setting, ini->value, true);
     } else {
@@ -213,7 +266,8 @@ static void close_fd(int *fd)
         close(*fd);
 }
 
-static void read_file(struct reading *reading)
+/* Of a file that is included `line` is where; one that cannot be read is a fault of that line. */
+static void read_file(struct reading *reading, int line)
 {
     freed_by(text_free) struct text content = {0};
     char piece[16 * 1024];
@@ -222,17 +276,31 @@ static void read_file(struct reading *reading)
     while (fd >= 0 && content.length <= FILE_MAX_BYTES &&
            ((got = read(fd, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR)))
         text_add_bytes(&content, piece, got > 0 ? (size_t)got : 0);
-    if (fd < 0 || got < 0)
-        problem_set(reading->problem, 0, "", "cannot be read: %s", strerror(errno));
-    else if (content.length > FILE_MAX_BYTES)
-        problem_set(reading->problem, 0, "", "is larger than %d bytes", FILE_MAX_BYTES);
-    else {
+    if (fd >= 0 && got >= 0 && content.length <= FILE_MAX_BYTES) {
         text_add(&content, ""); /* a NUL also in an empty file */
         parse_file(reading, content.data, content.length);
         return;
     }
-    set_place(reading, 0);
+    freed_by(free_string) char *name =
+        line > 0 ? xasprintf("include: %s ", reading->path) : xstrdup("");
+    if (fd < 0 || got < 0)
+        problem_set(reading->problem, 0, "", "%.200scannot be read: %s", name, strerror(errno));
+    else
+        problem_set(reading->problem, 0, "", "%.200sis larger than %d bytes", name,
+                    FILE_MAX_BYTES);
+    reading->path = reading->own_path;
+    set_place(reading, line);
     failed(reading);
+}
+
+static void read_files(struct reading *reading)
+{
+    read_file(reading, 0);
+    for (size_t i = 0; i < reading->include_count; i++) {
+        reading->path = reading->includes[i].path;
+        read_file(reading, reading->includes[i].line);
+    }
+    reading->path = reading->own_path;
 }
 
 /* ---- overrides --------------------------------------------------------------------- */
@@ -257,10 +325,10 @@ static int set_override(struct reading *reading, const char *override)
     value += strspn(value, " \t");
     for (size_t end = strlen(value); end > 0 && strchr(" \t", value[end - 1]) != NULL; end--)
         value[end - 1] = '\0';
-    int *set_at = &reading->set_at[setting - settings_table];
-    if (setting->type->is_list && *set_at != INT_MAX)
+    struct origin *set_at = &reading->set_at[setting - settings_table];
+    if (setting->type->is_list && set_at->line != INT_MAX)
         settings_value_clear(setting, reading->settings);
-    *set_at = INT_MAX;
+    set_at->line = INT_MAX;
     return set_value(reading, setting, value, false);
 }
 
@@ -271,6 +339,8 @@ static void refuse_two_groups(void *context, const struct own_domain clash[2])
 {
     struct reading *reading = context;
     int first_line = reading->group_lines[clash[0].group];
+    reading->path = reading->set_at[settings_table_find("domains", "own_domains") -
+                                    settings_table].path;
     reading->line = reading->group_lines[clash[1].group];
     problem_set(reading->problem, 0, "-o domains.own_domains",
                 "domains.own_domains: %.200s stands in two groups", clash[0].domain);
@@ -279,6 +349,7 @@ static void refuse_two_groups(void *context, const struct own_domain clash[2])
                     "domains.own_domains: %.200s stands in two groups, at lines %d and %d",
                     clash[0].domain, first_line, reading->line);
     failed(reading);
+    reading->path = reading->own_path;
     reading->line = 0;
 }
 
@@ -310,18 +381,20 @@ int settings_read_all(const char *path, const char *const *overrides, size_t ove
     freed_by(settings_free) struct settings *settings = xcalloc(1, sizeof *settings);
     struct problem problem;
     struct reading reading = {.settings = settings, .faults = faults_r, .problem = &problem,
-                              .path = path,
+                              .own_path = path, .path = path,
                               .set_at = xcalloc(settings_count, sizeof *reading.set_at)};
     faults_r->count = 0;
     (void)!set_defaults(&reading);
     if (path != NULL)
-        read_file(&reading);
+        read_files(&reading);
     for (size_t i = 0; i < override_count; i++) {
         reading.override = overrides[i];
         (void)!set_override(&reading, overrides[i]);
     }
     reading.override = NULL;
     finish(&reading);
+    for (size_t i = 0; i < reading.include_count; i++)
+        free(reading.includes[i].path);
     free(reading.set_at);
     free(reading.group_lines);
     if (faults_r->count == 0)

@@ -196,8 +196,13 @@ struct settings {
  * 1; or 0 with *problem filled: where is "FILE:LINE", "FILE" or "-o section.key=value", text names
  * the key and what was expected. Refused are unknown and repeated keys, values out of range, lines
  * that ini.h does not read, and files over 1 MiB.
+ * Before its first section the file may include others, "include = PATH", at most
+ * SETTINGS_INCLUDES_MAX; a path that is not absolute begins in the folder of the file. What the file
+ * itself sets goes before what they set, also a list; none of them includes others, and two of them
+ * do not set the same.
  * The file's form is that of ini.h. A list may stand in it again; a list of domains also goes on in
  * indented lines. */
+enum { SETTINGS_INCLUDES_MAX = 8 };
 int settings_read(const char *path, const char *const *overrides, size_t override_count,
                   struct settings **settings_r, struct problem *problem) must_check;
 /* Reads them as settings_read and reports all faults: those of the file's lines in their order, of

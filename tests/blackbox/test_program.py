@@ -433,6 +433,17 @@ def test_check_has_nothing_to_say_of_good_settings(folder, program):
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 
+def test_check_reads_each_profile(folder):
+    profiles = sorted((SAMPLE.parent / "contrib/profiles").iterdir())
+    assert len(profiles) == 4
+    text = "".join(f"include = {path}\n" for path in profiles)
+    done, _ = check("sendguard-web", folder, text.replace("relay.conf", "none.conf") + MEANT)
+    assert done.returncode == CONFIGURATION and "none.conf cannot be read" in done.stderr
+    for path in profiles:
+        done, _ = check("sendguard-web", folder, f"include = {path}\n" + MEANT)
+        assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
 @pytest.mark.parametrize("domains, warns", [("", True), ("hosted = example.test", False),
                                             ("own_domains = example.test", False)])
 def test_check_warns_of_forwarding_for_no_domain(folder, domains, warns):

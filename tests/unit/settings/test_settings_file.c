@@ -211,6 +211,69 @@ START_TEST(test_files_that_cannot_be_read)
 }
 END_TEST
 
+/* ---- files that it includes -------------------------------------------------------- */
+
+static void write_beside(const char *name, const char *content)
+{
+    freed_by(free_string) char *beside = xasprintf("%s/%s", folder, name);
+    FILE *file = fopen(beside, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+START_TEST(test_what_is_included_comes_before_the_own_file)
+{
+    write_beside("a.conf", "[fcgi]\nthreads = 5\nsocket_mode = 0600\n[domains]\n"
+                           "own_domains = a.test\n   b.test\nhosted = c.test\n");
+    write_beside("b.conf", "[limits.smtp]\nmessages_per_hour = 300\n");
+    freed_by(free_string) char *content =
+        xasprintf("include = a.conf\ninclude = %s/b.conf\n[fcgi]\nthreads = 7\n"
+                  "[domains]\nown_domains = d.test\n", folder);
+    must_read(content);
+    ck_assert_int_eq(settings->fcgi_threads, 7);
+    ck_assert_int_eq(settings->fcgi_socket_mode, 0600);
+    ck_assert_int_eq(settings->limits[CHANNEL_SMTP].of[RULE_MESSAGES_PER_HOUR], 300);
+    ck_assert_uint_eq(settings->own_domains.count, 1);
+    ck_assert_str_eq(settings->own_domains.items[0], "d.test");
+    ck_assert(settings_hosted_domain(settings, "c.test"));
+}
+END_TEST
+
+static const struct {
+    const char *content, *included;
+    const char *where, *expected; /* where: the end of it */
+} bad_includes[] = {
+    {"\ninclude = none.conf\n", "", "/s.conf:2", "none.conf cannot be read: No such file"},
+    {"include =\n", "", "/s.conf:1", "include: is empty"},
+    {"include = .\n", "", "/s.conf:1", "/. cannot be read: Is a directory"},
+    {"[fcgi]\ninclude = a.conf\n", "", "/s.conf:2",
+     "include: stands behind [fcgi]; expected before the first [section]"},
+    {"include = a.conf\n", "[fcgi]\n\nthreads = x\n", "/a.conf:3", "is no number"},
+    {"include = a.conf\n", "[fcgi]\nthread = 3\n", "/a.conf:2", "did you mean fcgi.threads?"},
+    {"include = a.conf\n", "[fcgi]\nthreads = 3\nthreads = 4\n", "/a.conf:3", "first at line 2"},
+    {"include = a.conf\n", "include = b.conf\n", "/a.conf:1", "includes no other"},
+    {"include = s.conf\n", "", "/s.conf:1", "includes no other"},
+    {"include = a.conf\ninclude = b.conf\n", "[mta]\nthreads = 3\n", "/b.conf:2",
+     "/a.conf:2"},
+    {"include = a.conf\n", "[domains]\nown_domains = a.test\nown_domains = a.test\n",
+     "/a.conf:3", "two groups, at lines 2 and 3"},
+    {"include = a\ninclude = b\ninclude = c\ninclude = d\ninclude = e\ninclude = f\n"
+     "include = g\ninclude = h\ninclude = i\n", "", "/s.conf:9", "more than 8 files"},
+};
+
+START_TEST(test_bad_include)
+{
+    write_beside("a.conf", bad_includes[_i].included);
+    write_beside("b.conf", bad_includes[_i].included);
+    ck_assert_int_eq(read_text(bad_includes[_i].content), 0);
+    const char *slash = strrchr(problem.where, '/');
+    ck_assert_ptr_nonnull(slash);
+    ck_assert_str_eq(slash, bad_includes[_i].where);
+    ck_assert_msg(strstr(problem.text, bad_includes[_i].expected) != NULL, "%s", problem.text);
+}
+END_TEST
+
 START_TEST(test_the_line_of_a_long_path_is_shown)
 {
     snprintf(path, sizeof path, "%s/\xC3\xBC%070d", folder, 7);
@@ -468,6 +531,8 @@ static void add_file_tests(TCase *cases)
     tcase_add_test(cases, test_passwords_are_not_shown);
     tcase_add_test(cases, test_all_faults_are_told_at_once);
     tcase_add_test(cases, test_more_faults_than_are_kept);
+    tcase_add_test(cases, test_what_is_included_comes_before_the_own_file);
+    tcase_add_loop_test(cases, test_bad_include, 0, countof(bad_includes));
     tcase_add_test(cases, test_the_line_of_a_long_path_is_shown);
 }
 
