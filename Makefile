@@ -308,7 +308,7 @@ install: programs man
 		$(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
 	cp -r contrib/dovecot $(SHARE)/sendguard/
-	cp -r contrib/panels contrib/profiles $(SHARE)/sendguard/
+	cp -r contrib/panels contrib/profiles contrib/webmail $(SHARE)/sendguard/
 	[ -n "$(DESTDIR)" ] || id sendguard >/dev/null 2>&1 || \
 		useradd --system --user-group --home-dir /var/lib/sendguard --shell /usr/sbin/nologin sendguard
 	[ -e $(DESTDIR)/etc/sendguard/sendguard.conf ] || \

@@ -131,7 +131,7 @@ enum { DESK_APPEAL_MAX = 1000 };
 int desk_appeal(const struct desk *desk, const char *mailbox, const char *about, const char *text,
                 int64_t now_ms, struct problem *problem) must_check;
 
-/* Messages that wait in the webmail (parked), by the webmail of their user; docs/roundcube.md says what
+/* Messages that wait in the webmail (parked), by the webmail of their user; docs/webmail-endpoint.md says what
  * each action is for. Words: {"action":"list"}, {"action":"park","id":…,"at":moment,"recipients":12,
  * "digest":…,"drafts":…,"sent":…} (the last three or none: struct desk_parked_draft),
  * {"action":"claim","id":…,"claim":…}, {"action":"defer","id":…,"claim":…,"at":moment or none,

@@ -277,6 +277,33 @@ class RedisServer:
             self.process = None
 
 
+GATE_PASSWORD = "correct horse"
+
+
+def replaced(text, pattern, replacement):
+    """Every difference from the example has to find its place in it."""
+    text, count = re.subn(pattern, lambda _: replacement, text)
+    assert count > 0, f"nginx.conf.example has no {pattern}"
+    return text
+
+
+def nginx_example(folder, guard, ports, upstream=8090, users=()):
+    """nginx.conf.example with other paths and ports ({8081: …}), and `users` of its gate."""
+    (folder / "htpasswd").write_text("".join(f"{user}:{{PLAIN}}{GATE_PASSWORD}\n" for user in users))
+    text = (TREE / "nginx.conf.example").read_text()
+    text = replaced(text, r"user www-data;", "user root;" if os.geteuid() == 0 else "")
+    text = replaced(text, r"pid [^;]+;", f"pid {folder}/nginx.pid;")
+    text = replaced(text, r"error_log /[^ ;]+", f"error_log {folder}/error.log")
+    text = replaced(text, r"access_log /[^ ;]+", f"access_log {folder}/access.log")
+    text = replaced(text, r"/var/lib/nginx/", f"{folder}/temporary-")
+    text = replaced(text, r"unix:/run/sendguard/fcgi/fcgi\.sock", f"unix:{guard.socket_path}")
+    text = replaced(text, r"/etc/nginx/sendguard\.htpasswd", f"{folder}/htpasswd")
+    text = replaced(text, r"127\.0\.0\.1:8090", f"127.0.0.1:{upstream}")
+    for example, port in ports.items():
+        text = replaced(text, rf"listen 127\.0\.0\.1:{example};", f"listen 127.0.0.1:{port};")
+    return text
+
+
 class Nginx:
     """A private nginx in the foreground."""
 

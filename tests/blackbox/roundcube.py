@@ -31,7 +31,7 @@ class Roundcube:
     def __exit__(self, *_):
         self.connection.close()
 
-    def send(self, to="bob@example.org", cc="", bcc="", subject="hello", **more):
+    def send(self, to="bob@example.org", cc="", bcc="", subject="hello", text="Hello.", **more):
         """Sends one message from a new compose window. True, or what Roundcube says went wrong."""
         window = self.get("/?_task=mail&_action=compose")
         query = urllib.parse.urlsplit(window.location or "").query
@@ -41,10 +41,10 @@ class Roundcube:
         fields = {"_to": to, "_cc": cc, "_bcc": bcc}
         answer = self.post(
             "/?_task=mail&_unlock=loading1&_framed=1", _token=self.token, _task="mail",
-            _action="send", _id=number, _from=self.identity, _subject=subject, _message="Hello.",
+            _action="send", _id=number, _from=self.identity, _subject=subject, _message=text,
             _is_html="0", _store_target="", **more,
-            **{name: ", ".join(text) if isinstance(text, list) else text
-               for name, text in fields.items()})
+            **{name: ", ".join(value) if isinstance(value, list) else value
+               for name, value in fields.items()})
         if "sent_successfully(" in answer.text:
             return True
         said = "\n".join(re.findall(r"parent\.rcmail\..*", answer.text))

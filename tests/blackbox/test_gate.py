@@ -6,18 +6,16 @@ import http.client
 import http.server
 import json
 import os
-import re
 import threading
 import urllib.parse
 
 import pytest
 
 from endpoint import PATH, new_mailbox, people
-from programs import SANITIZED, TREE, Nginx, free_port
+from programs import GATE_PASSWORD, SANITIZED, Nginx, free_port, nginx_example
 
 pytestmark = pytest.mark.either_store
 
-PASSWORD = "correct horse"
 BOUNDARY = "----boundary"
 
 
@@ -57,29 +55,6 @@ class Upstream:
         self.server.server_close()
 
 
-def replaced(text, pattern, replacement):
-    """Every difference from the example has to find its place in it."""
-    text, count = re.subn(pattern, lambda _: replacement, text)
-    assert count > 0, f"nginx.conf.example has no {pattern}"
-    return text
-
-
-def configuration(folder, guard, ports, upstream, users):
-    (folder / "htpasswd").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}\n" for user in users))
-    text = (TREE / "nginx.conf.example").read_text()
-    text = replaced(text, r"user www-data;", "user root;" if os.geteuid() == 0 else "")
-    text = replaced(text, r"pid [^;]+;", f"pid {folder}/nginx.pid;")
-    text = replaced(text, r"error_log /[^ ;]+", f"error_log {folder}/error.log")
-    text = replaced(text, r"access_log /[^ ;]+", f"access_log {folder}/access.log")
-    text = replaced(text, r"/var/lib/nginx/", f"{folder}/temporary-")
-    text = replaced(text, r"unix:/run/sendguard/fcgi/fcgi\.sock", f"unix:{guard.socket_path}")
-    text = replaced(text, r"/etc/nginx/sendguard\.htpasswd", f"{folder}/htpasswd")
-    text = replaced(text, r"127\.0\.0\.1:8090", f"127.0.0.1:{upstream}")
-    for example, port in ports.items():
-        text = replaced(text, rf"listen 127\.0\.0\.1:{example};", f"listen 127.0.0.1:{port};")
-    return text
-
-
 class Stage:
     """A guard behind nginx, with a webmail behind the gate."""
 
@@ -89,8 +64,7 @@ class Stage:
         self.free_users = list(self.users)
         ports = {example: free_port() for example in (8080, 8081, 8082)}
         self.trusted, self.gate = ports[8081], ports[8082]
-        self.nginx = Nginx(folder, configuration(folder, guard, ports, self.upstream.port,
-                                                 self.users))
+        self.nginx = Nginx(folder, nginx_example(folder, guard, ports, self.upstream.port, self.users))
         self.nginx.start(ports.values())
 
     def stop(self):
@@ -107,7 +81,7 @@ class Stage:
             link.close()
 
     def send(self, user, body, content_type):
-        sign_in = base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
+        sign_in = base64.b64encode(f"{user}:{GATE_PASSWORD}".encode()).decode()
         return self.request(self.gate, "POST", "/send", body,
                             {"Content-Type": content_type, "Authorization": f"Basic {sign_in}"})
 
