@@ -154,6 +154,11 @@ const struct command cli_commands[] = {
     {"audit", "[SUBJECT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV) | TAKES(OPTION_MAX),
      NEEDS_DESK, cli_run_audit, "who did what, when and why",
      "The newest 50 as text; as CSV and JSON all of them.\n"},
+    {"export", "MAILBOX", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_export,
+     "what is stored about a mailbox, for a person who asks",
+     "How much of each kind, how long it is kept and why; with --json all of it, as one document. It\n"
+     "reads the whole database, while the services run; with --json in little memory. Who of staff\n"
+     "did what is left out. What stands under a hash cannot be read back.\n"},
     {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING,
      cli_run_config,
      "the settings in force", NULL},
