@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { HEADER_MAX = 2 * 1024 * 1024 };
+
 /* A field as it stands there, with the lines that continue it. */
 struct header_field {
     const char *text;
@@ -15,7 +17,7 @@ struct reading {
     struct draft *draft;
     struct problem *problem;
     const char **to;
-    size_t to_count, from_count;
+    size_t to_count, to_room, from_count;
 };
 
 void draft_free(struct draft *draft)
@@ -130,17 +132,27 @@ static void unref_list(InternetAddressList **list)
         g_object_unref(*list);
 }
 
+/* Room for as many as the other reader has found. */
+static void make_room(struct reading *reading)
+{
+    const struct submission *submission = reading->submission;
+    if (submission->recipient_count <= reading->to_room)
+        return;
+    size_t room = 2 * submission->recipient_count;
+    const char **to = arena_alloc(submission->arena, room * sizeof to[0]);
+    if (reading->to_count > 0)
+        memcpy(to, reading->to, reading->to_count * sizeof to[0]);
+    reading->to = to;
+    reading->to_room = room;
+}
+
 static int read_recipients(struct reading *reading, enum field field, const char *value)
 {
     struct submission *submission = reading->submission;
     const char *where = field_names[field];
     if (submission_add_recipients(submission, field, value, strlen(value), reading->problem) < 1)
         return 0;
-    const char **to = arena_alloc(submission->arena,
-                                  (submission->recipient_count + 1) * sizeof to[0]);
-    if (reading->to_count > 0)
-        memcpy(to, reading->to, reading->to_count * sizeof to[0]);
-    reading->to = to;
+    make_room(reading);
     freed_by(unref_list) InternetAddressList *list = internet_address_list_parse(NULL, value);
     if (list != NULL && add_addresses(reading, list, where) < 1)
         return 0;
@@ -200,6 +212,16 @@ static int read_field(struct reading *reading, const struct header_field *field)
     return 1;
 }
 
+/* What is no line to one reader of SMTP is one to another, who then reads commands in it. */
+static bool has_whole_lines(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '\0' || (text[i] == '\n' && (i == 0 || text[i - 1] != '\r')) ||
+            (text[i] == '\r' && (i + 1 == length || text[i + 1] != '\n')))
+            return false;
+    return true;
+}
+
 /* `rest` begins with the empty line. */
 static void end_text(struct text *text, int64_t now_ms, const char *rest, size_t length)
 {
@@ -217,13 +239,18 @@ int draft_read(const char *bytes, size_t length, int64_t now_ms, struct submissi
     int found;
     *draft_r = (struct draft){0};
     struct reading reading = {.submission = submission, .draft = draft_r, .problem = problem};
-    while ((found = next_field(bytes, length, &at, &field)) > 0)
+    while ((found = next_field(bytes, length, &at, &field)) > 0) {
+        if (at > HEADER_MAX)
+            return problem_set(problem, 413, "header", "it is longer than %d bytes", HEADER_MAX);
         if (read_field(&reading, &field) < 1)
             return 0;
+    }
     if (found < 0)
         return problem_set(problem, 400, "header", "expected fields and an empty line behind them");
     if (draft_r->from == NULL || reading.to_count == 0)
         return problem_set(problem, 400, "header", "expected From and recipients");
+    if (!has_whole_lines(bytes + at, length - at))
+        return problem_set(problem, 400, "body", "expected lines that end with CRLF, without NUL");
     keep_each_once(&reading);
     end_text(&draft_r->sent, now_ms, bytes + at, length - at);
     end_text(&draft_r->handed, now_ms, bytes + at, length - at);

@@ -177,9 +177,10 @@ static int fail(const struct mail_link *link, const char *where, CURLcode code, 
 /* ---- IMAP ------------------------------------------------------------------------------- */
 
 /* One command for a folder; `more` goes on behind it in the URL. `command` NULL: what the URL and
- * the options of the handle say. */
-static int ask(struct mail_link *link, const char *folder, const char *more, const char *command,
-               struct text *answer, size_t answer_max, struct problem *problem)
+ * the options of the handle say. With *problem, unless CURLE_OK. */
+static CURLcode ask(struct mail_link *link, const char *folder, const char *more,
+                    const char *command, struct text *answer, size_t answer_max,
+                    struct problem *problem)
 {
     freed_by(text_free) struct text url = {0};
     text_addf(&url, "%s/", link->settings->parked_imap);
@@ -192,7 +193,9 @@ static int ask(struct mail_link *link, const char *folder, const char *more, con
     curl_easy_setopt(link->imap, CURLOPT_CUSTOMREQUEST, command);
     CURLcode code = curl_easy_perform(link->imap);
     link->answer = NULL;
-    return code == CURLE_OK ? 1 : fail(link, "parked.imap", code, 0, problem);
+    if (code != CURLE_OK)
+        fail(link, "parked.imap", code, 0, problem);
+    return code;
 }
 
 /* The lowest of the numbers of "* SEARCH 7 12"; 0: there is none. */
@@ -212,14 +215,33 @@ static uint32_t first_found(const char *answer)
     return first;
 }
 
+/* What Dovecot refuses of a folder or a message, or this of its answer (CURLE_WRITE_ERROR), says
+ * nothing of others: 0. Behind the sign-in libcurl calls a refused folder a denied login. */
+static int reading_failed(CURLcode code)
+{
+    static const CURLcode refused[] = {CURLE_LOGIN_DENIED, CURLE_REMOTE_ACCESS_DENIED,
+                                       CURLE_QUOTE_ERROR, CURLE_REMOTE_FILE_NOT_FOUND,
+                                       CURLE_WRITE_ERROR};
+    for (size_t i = 0; i < countof(refused); i++)
+        if (code == refused[i])
+            return 0;
+    return -1;
+}
+
+int mail_link_sign_in(struct mail_link *link, struct problem *problem)
+{
+    return ask(link, "", "", "NOOP", NULL, 0, problem) == CURLE_OK ? 1 : -1;
+}
+
 int mail_link_find(struct mail_link *link, const char *folder, const char *id, uint32_t *uid_r,
                    struct problem *problem)
 {
     freed_by(text_free) struct text answer = {0};
     freed_by(free_string) char *command =
         xasprintf("UID SEARCH UNDELETED HEADER X-Sendguard-Parked %s", id);
-    if (ask(link, folder, "", command, &answer, ANSWER_MAX, problem) < 0)
-        return -1;
+    CURLcode code = ask(link, folder, "", command, &answer, ANSWER_MAX, problem);
+    if (code != CURLE_OK)
+        return reading_failed(code);
     *uid_r = first_found(text_string(&answer));
     return *uid_r != 0;
 }
@@ -228,7 +250,8 @@ int mail_link_read(struct mail_link *link, const char *folder, uint32_t uid,
                    struct text *message_r, struct problem *problem)
 {
     freed_by(free_string) char *more = xasprintf("/;UID=%lu", (unsigned long)uid);
-    return ask(link, folder, more, NULL, message_r, MAIL_LINK_MESSAGE_MAX, problem);
+    CURLcode code = ask(link, folder, more, NULL, message_r, MAIL_LINK_MESSAGE_MAX, problem);
+    return code == CURLE_OK ? 1 : reading_failed(code);
 }
 
 int mail_link_keep(struct mail_link *link, const char *folder, const struct text *message,
@@ -238,9 +261,9 @@ int mail_link_keep(struct mail_link *link, const char *folder, const struct text
     link->left = message->length;
     curl_easy_setopt(link->imap, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(link->imap, CURLOPT_INFILESIZE_LARGE, (curl_off_t)message->length);
-    int kept = ask(link, folder, "", NULL, NULL, 0, problem);
+    CURLcode code = ask(link, folder, "", NULL, NULL, 0, problem);
     curl_easy_setopt(link->imap, CURLOPT_UPLOAD, 0L);
-    return kept;
+    return code == CURLE_OK ? 1 : -1;
 }
 
 int mail_link_remove(struct mail_link *link, const char *folder, uint32_t uid,
@@ -249,10 +272,10 @@ int mail_link_remove(struct mail_link *link, const char *folder, uint32_t uid,
     freed_by(free_string) char *mark =
         xasprintf("UID STORE %lu +FLAGS.SILENT (\\Deleted)", (unsigned long)uid);
     freed_by(free_string) char *remove = xasprintf("UID EXPUNGE %lu", (unsigned long)uid);
-    return ask(link, folder, "", mark, NULL, 0, problem) < 0 ||
-                   ask(link, folder, "", remove, NULL, 0, problem) < 0
-               ? -1
-               : 1;
+    return ask(link, folder, "", mark, NULL, 0, problem) == CURLE_OK &&
+                   ask(link, folder, "", remove, NULL, 0, problem) == CURLE_OK
+               ? 1
+               : -1;
 }
 
 /* ---- SMTP ------------------------------------------------------------------------------- */

@@ -26,11 +26,14 @@ struct mail_link *mail_link_new(const struct settings *settings, const char *mai
                                 const _Atomic bool *ending, struct problem *problem);
 void mail_link_free(struct mail_link **link);
 
+/* Signs in at Dovecot. 1 or -1 with *problem: nothing of this mailbox can be read now. */
+int mail_link_sign_in(struct mail_link *link, struct problem *problem) must_check;
 /* The message of that folder that has the mark of a parked one with that id: 1 with *uid_r; 0 there
- * is none; -1 with *problem. */
+ * is none, or with *problem: Dovecot refuses to look there; -1 with *problem: no answer. */
 int mail_link_find(struct mail_link *link, const char *folder, const char *id, uint32_t *uid_r,
                    struct problem *problem) must_check;
-/* The whole message, byte for byte, in *message_r. 1 or -1 with *problem. */
+/* The whole message, byte for byte, in *message_r. 1; 0 with *problem: Dovecot does not give it, or
+ * it is longer than MAIL_LINK_MESSAGE_MAX; -1 with *problem: it does not answer. */
 int mail_link_read(struct mail_link *link, const char *folder, uint32_t uid,
                    struct text *message_r, struct problem *problem) must_check;
 /* Adds a message that was seen. 1 or -1 with *problem. */

@@ -98,12 +98,16 @@ static enum sender_result read_draft(struct sending *sending, struct problem *pr
 {
     const struct desk_parked_draft *parked = sending->parked;
     freed_by(text_free) struct text message = {0};
-    int found = mail_link_find(sending->link, parked->drafts, parked->id, &sending->uid, problem);
-    if (found == 0)
+    int got = mail_link_sign_in(sending->link, problem);
+    if (got > 0)
+        got = mail_link_find(sending->link, parked->drafts, parked->id, &sending->uid, problem);
+    if (got == 0 && problem->text[0] == '\0')
         return tell(sending, SENDER_LEFT, "a parked message is not among the drafts", NULL);
-    if (found < 0 || mail_link_read(sending->link, parked->drafts, sending->uid, &message,
-                                    problem) < 0)
-        return tell(sending, SENDER_AWAY, "a parked message cannot be read", problem);
+    if (got > 0)
+        got = mail_link_read(sending->link, parked->drafts, sending->uid, &message, problem);
+    if (got < 1)
+        return tell(sending, got < 0 ? SENDER_AWAY : SENDER_LEFT,
+                    "a parked message cannot be read", problem);
     if (!is_what_was_parked(sending, &message))
         return tell(sending, SENDER_LEFT, "a parked message is not what was parked", NULL);
     if (begin_submission(sending, problem) < 1 ||
@@ -149,7 +153,7 @@ static enum sender_result judge_and_claim(struct sending *sending)
     if (claimed < 0)
         return tell(sending, SENDER_AWAY, "the store does not answer", NULL);
     if (status != CONFLICT && !sending->verdict.repeated)
-        give_back(sending); /* it is off the list; a charge of another one is its own */
+        give_back(sending); /* nobody sends it now; a charge of another one is its own */
     return tell(sending, SENDER_OTHERS, "a parked message is seen to by another", NULL);
 }
 

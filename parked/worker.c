@@ -8,7 +8,8 @@
 #include "parked/sender.h"
 
 enum { PUT_OFF_MAX = 512, ID_SIZE = 33 };
-/* Behind so many in a row for which a server did not answer, it would not for the others either. */
+/* Behind so many mailboxes in a row for which a server did not answer, it would not for the others
+ * either. If that was only so of these, the next round begins behind them. */
 enum { AWAY_MAX = 3 };
 #define LOOK_EACH_MS (5 * SECOND_MS)
 #define LOOK_AWAY_MAX_MS (10 * MINUTE_MS)
@@ -25,6 +26,7 @@ struct worker {
     struct desk desk;
     struct put_off put_off[PUT_OFF_MAX]; /* the oldest is overwritten first */
     size_t next_put_off;
+    char from[ADDRESS_MAX_BYTES + 1]; /* the next round begins behind that mailbox; "": anew */
     int64_t wait_ms;
     struct log_once away;
 };
@@ -54,56 +56,80 @@ static void put_off(struct worker *worker, const char *id, int64_t ms)
 
 /* ---- a round ---------------------------------------------------------------------------- */
 
-static void send_all(struct worker *worker, const struct desk_parked_due *due, int *away)
+struct round {
+    int away; /* so many mailboxes in a row for which a server did not answer */
+    bool any_away, any_answered;
+};
+
+/* Those of one mailbox. Behind one for which a server does not answer the others are not tried. */
+static void send_all(struct worker *worker, const struct desk_parked_due *due, struct round *round)
 {
-    for (size_t i = 0; i < due->count && !worker->rounds.ending && *away < AWAY_MAX; i++) {
+    bool away = false, answered = false;
+    for (size_t i = 0; i < due->count && !worker->rounds.ending; i++) {
         const struct desk_parked_draft *draft = &due->drafts[i];
         if (is_put_off(worker, draft->id))
             continue;
-        enum sender_result result = sender_send(&worker->desk, draft, &worker->rounds.ending);
-        *away = result == SENDER_AWAY ? *away + 1 : 0;
-        if (result == SENDER_AWAY || result == SENDER_LEFT)
-            put_off(worker, draft->id, result == SENDER_LEFT ? LEFT_MS : AWAY_MS);
+        enum sender_result result =
+            away ? SENDER_AWAY : sender_send(&worker->desk, draft, &worker->rounds.ending);
+        away = result == SENDER_AWAY;
+        if (away || result == SENDER_LEFT)
+            put_off(worker, draft->id, away ? AWAY_MS : LEFT_MS);
+        answered |= !away;
     }
+    round->any_answered |= answered;
+    round->any_away |= away;
+    if (away || answered)
+        round->away = away ? round->away + 1 : 0;
 }
 
-/* 1; -1: the store does not answer, or Dovecot and Postfix do not. */
-static int do_round(struct worker *worker)
+/* 1; -1: the store does not answer. */
+static int do_round(struct worker *worker, struct round *round_r)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
-    struct desk_parked_due due = {.after = ""};
-    int away = 0;
-    while (due.after != NULL && !worker->rounds.ending && away < AWAY_MAX) {
+    struct desk_parked_due due = {.after = worker->from};
+    *round_r = (struct round){0};
+    while (due.after != NULL && !worker->rounds.ending && round_r->away < AWAY_MAX) {
         if (desk_parked_due(&worker->desk, arena, due.after, clock_wall_ms(), &due) < 0)
             return -1;
-        send_all(worker, &due, &away);
+        send_all(worker, &due, round_r);
     }
-    return away == 0 ? 1 : -1;
+    snprintf(worker->from, sizeof worker->from, "%s", due.after != NULL ? due.after : "");
+    return 1;
 }
 
 int worker_once(const struct daemon *daemon)
 {
     struct worker *worker = xcalloc(1, sizeof *worker);
+    struct round round;
     worker->desk = (struct desk){daemon->store, daemon->guard, daemon->key};
-    int done = do_round(worker);
+    int done = do_round(worker, &round);
     free(worker);
-    return done;
+    return done > 0 && !round.any_away ? 1 : -1;
 }
 
 /* ---- the thread ------------------------------------------------------------------------- */
+
+/* A round in which nothing was due says nothing of the servers. */
+static void look(struct worker *worker)
+{
+    struct round round;
+    bool store_away = do_round(worker, &round) < 0;
+    bool away = store_away || (round.any_away && !round.any_answered);
+    bool known = away || round.any_answered;
+    if (known && log_changed(&worker->away, away) && !worker->rounds.ending)
+        log_line(away ? LOG_ERROR_LEVEL : LOG_INFO_LEVEL,
+                 away ? "parked messages wait: a server or the store does not answer"
+                      : "parked messages are sent", NULL);
+    worker->wait_ms = away ? 2 * worker->wait_ms : LOOK_EACH_MS;
+    if (worker->wait_ms > LOOK_AWAY_MAX_MS)
+        worker->wait_ms = LOOK_AWAY_MAX_MS;
+}
 
 static void *run(void *context)
 {
     struct worker *worker = context;
     while (!worker->rounds.ending) {
-        int done = do_round(worker);
-        if (log_changed(&worker->away, done < 0) && !worker->rounds.ending)
-            log_line(done < 0 ? LOG_ERROR_LEVEL : LOG_INFO_LEVEL,
-                     done < 0 ? "parked messages wait: a server or the store does not answer"
-                              : "parked messages are sent", NULL);
-        worker->wait_ms = done > 0 ? LOOK_EACH_MS : 2 * worker->wait_ms;
-        if (worker->wait_ms > LOOK_AWAY_MAX_MS)
-            worker->wait_ms = LOOK_AWAY_MAX_MS;
+        look(worker);
         int64_t until_ms = clock_monotonic_ms() + worker->wait_ms;
         while (rounds_wait(&worker->rounds, until_ms))
             ;

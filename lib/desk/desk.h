@@ -141,7 +141,8 @@ int desk_appeal(const struct desk *desk, const char *mailbox, const char *about,
  * (it is waiting or due),"at":moment (from when it may be sent),"parked_at":moment,"recipients":12,"tries":0 (refusals at its moment),
  * "decision":reference or ""|null}; state: "waiting"; "due", which alone can be claimed; "claimed"; "unknown",
  * claimed too long ago, so it may not have been sent and is not sent again; "refused" too often; "late",
- * nobody came for it in a week. 0: 400; 404: there is none of that id; 409: its state is another, the
+ * nobody came for it in a week. 0: 400; 404: there is none of that id, or to claim none that is
+ * due, so nobody sends it now; 409: its state is another (to claim: somebody has it in hand), the
  * mailbox is locked, others write; 429: as many as may be. */
 int desk_parked_act(const struct desk *desk, const char *mailbox, struct json_object *words,
                     int64_t now_ms, struct json_object **view_r,

@@ -266,6 +266,8 @@ static int claim(const struct context *context, const struct parked_asked *asked
     if (one == NULL)
         return 0;
     enum state state = state_of(one, context->now_ms);
+    if (state != DUE && state != CLAIMED && state != UNKNOWN) /* nobody sends it now */
+        return problem_set(problem, 404, "id", "no message is due under it");
     if (state != DUE)
         return is_in_state(problem, state);
     json_add_int(one, "claimed_ms", context->now_ms);

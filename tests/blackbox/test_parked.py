@@ -144,8 +144,8 @@ class Parked:
             numbers = imap.search(None, "ALL")[1][0].split()
             return [imap.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in numbers]
 
-    def park(self, mailbox, subject, to="bob@example.test", changed=False, **more):
-        """A draft that is due: as the plugin writes and parks it."""
+    def park(self, mailbox, subject, to="bob@example.test", changed=False, drafts="Drafts", **more):
+        """A draft that is due: as the plugin writes and parks it, and in which folder it says that it lies."""
         number = secrets.token_hex(16)
         more = "".join(f"{name}: {value}\r\n" for name, value in more.items())
         raw = (f"X-Sendguard-Parked: {number}\r\nMIME-Version: 1.0\r\nDate: Fri, 01 Jan 2021 10:00:00 +0100\r\n"
@@ -155,7 +155,7 @@ class Parked:
         with self.signed_in(mailbox) as imap:
             assert imap.append("Drafts", r"\Seen \Draft", None, raw + (b"More.\r\n" if changed else b""))[0] == "OK"
         self.tell(mailbox, action="park", id=number, at=moment(), recipients=1,
-                  digest=hashlib.sha256(raw).hexdigest(), drafts="Drafts", sent="Sent")
+                  digest=hashlib.sha256(raw).hexdigest(), drafts=drafts, sent="Sent")
         return number
 
     def arrived(self, subject, mailbox="bob@example.test"):
@@ -314,6 +314,20 @@ def test_not_taken(parked, mailbox):
     assert "is not taken by the mail server" in parked.once()
     assert parked.listed(mailbox) == [("refused", 1)] and parked.stack.used(mailbox) == 0
     assert len(parked.messages(mailbox, "Drafts")) == 1
+
+
+def test_what_cannot_be_read_keeps_nobody_waiting(parked, stack):
+    """Drafts that are said to be where there is no folder. The store has the mailboxes in the order of their names."""
+    first, second = sorted([stack.new_mailbox(), stack.new_mailbox()])
+    for number in range(4):
+        parked.park(first, f"nowhere {number}", drafts="Nowhere")
+    parked.park(second, "somewhere")
+    said = parked.once()
+    assert said.count("cannot be read") == 4
+    eventually(lambda: parked.arrived("somewhere"), "it arrives")
+    for one in parked.tell(first, action="list")["parked"]:
+        assert (one["state"], one["tries"]) == ("due", 0)
+        parked.tell(first, action="cancel", id=one["id"])
 
 
 @pytest.mark.parametrize("away", ["imap", "smtp"])

@@ -54,7 +54,7 @@ START_TEST(the_whole_round)
                  "'parked_at':'2025-11-22T05:40:00Z','recipients':12,'tries':0,'decision':null}]");
     check_member(view_status(ALICE, 0, NOW), "parked.0.id", ID1);
     check_member(view_status(BOB, 0, NOW), "parked", "[]");
-    refuse(BY("claim", ID1, MINE), AT - 1, 409);
+    refuse(BY("claim", ID1, MINE), AT - 1, 404);
     refuse(WORDS("claim", ID1), AT, 400);
     refuse(WORDS("sent", ID1), AT, 409);
     act(BY("claim", ID1, MINE), AT);
@@ -128,6 +128,7 @@ START_TEST(refused_again_it_waits_a_few_times)
     refuse(DEFER("", "2025-11-22T09:40:00Z"), AT - 1, 409);
     check_member(act(DEFER("", "2025-11-22T09:40:00Z"), AT), "parked.0.tries", "1");
     ck_assert_str_eq(state_at(AT), "waiting");
+    refuse(BY("claim", ID1, MINE), AT, 404); /* who has judged it before that gives it back */
     act(BY("claim", ID1, MINE), AT + 2 * HOUR_MS);
     check_member(act(DEFER(MINE, "2025-11-22T10:40:00Z"), AT + 2 * HOUR_MS), "parked.0.tries", "2");
     ck_assert_str_eq(state_at(AT + 3 * HOUR_MS), "due");
@@ -136,7 +137,7 @@ START_TEST(refused_again_it_waits_a_few_times)
             "'decision':'7K3M-Q2XD-9F4A'}", AT + 3 * HOUR_MS);
     check_member(view, "parked.0.state", "refused");
     check_member(view, "parked.0.decision", "7K3M-Q2XD-9F4A");
-    refuse(BY("claim", ID1, MINE), AT + DAY_MS, 409);
+    refuse(BY("claim", ID1, MINE), AT + DAY_MS, 404);
 }
 END_TEST
 
@@ -157,7 +158,7 @@ START_TEST(nobody_comes)
     act(PARK(ID1), NOW);
     ck_assert_str_eq(state_at(AT + 7 * DAY_MS - 1), "due");
     ck_assert_str_eq(state_at(AT + 7 * DAY_MS), "late");
-    refuse(BY("claim", ID1, MINE), AT + 7 * DAY_MS, 409);
+    refuse(BY("claim", ID1, MINE), AT + 7 * DAY_MS, 404);
     ck_assert_str_eq(state_at(NOW + 28 * DAY_MS - 1), "late");
     ck_assert_str_eq(state_at(NOW + 28 * DAY_MS), "none");
 }

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "parked/mail_link.h"
 
@@ -105,6 +106,46 @@ START_TEST(what_the_webmail_has_to_send)
 }
 END_TEST
 
+/* A mail server that ends a message at such a line would read commands behind it. */
+START_TEST(bodies_of_whole_lines_alone)
+{
+    ck_assert_int_eq(reads(FROM TO "\r\n.\r\n..\r\nno end"), 1);
+    ck_assert_int_eq(reads(FROM TO "\r\na\n.\r\n"), 0);
+    ck_assert_int_eq(reads(FROM TO "\r\na\r.\r\n"), 0);
+    ck_assert_int_eq(reads(FROM TO "\r\na\r\r\n.\r\n"), 0);
+    ck_assert_int_eq(reads(FROM TO "\r\na\r"), 0);
+    static const char with_nul[] = FROM TO "\r\na\0b\r\n";
+    ck_assert_int_eq(reads_bytes(with_nul, sizeof with_nul - 1), 0);
+}
+END_TEST
+
+/* However many fields there are, each byte of them costs but a few of memory. */
+START_TEST(many_fields)
+{
+    enum { RECIPIENTS = 9999, FIELDS = 20 * 1000 };
+    freed_by(text_free) struct text text = {0};
+    text_add(&text, FROM TO);
+    for (int i = 1; i < RECIPIENTS; i++)
+        text_addf(&text, "Cc: u%d@example.test\r\n", i);
+    for (int i = 0; i < FIELDS; i++)
+        text_add(&text, "Bcc:\r\n");
+    text_add(&text, "\r\n");
+    struct rusage before, after;
+    ck_assert_int_eq(getrusage(RUSAGE_SELF, &before), 0);
+    ck_assert_int_eq(reads_bytes(text.data, text.length), 1);
+    ck_assert_int_eq(getrusage(RUSAGE_SELF, &after), 0);
+    ck_assert_uint_eq(draft.to_count, RECIPIENTS);
+    ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 512 * 1024); /* kilobytes */
+    text.data[text.length - 2] = 'X';
+    text.data[text.length - 1] = ':';
+    while (text.length < 2 * 1024 * 1024)
+        text_add(&text, "Subject: x\r\n");
+    text_add(&text, "\r\n");
+    ck_assert_int_eq(reads_bytes(text.data, text.length), 0);
+    ck_assert_int_eq(problem.status, 413);
+}
+END_TEST
+
 /* However it is cut, nothing is read beyond its end, and it is read or not. */
 START_TEST(cut_anywhere)
 {
@@ -115,7 +156,7 @@ START_TEST(cut_anywhere)
         char *copy = malloc(length + 1);
         memcpy(copy, whole, length);
         int read = reads_bytes(copy, length);
-        ck_assert_int_eq(read, length >= header);
+        ck_assert_int_eq(read, length >= header && whole[length - 1] != '\r');
         free(copy);
     }
 }
@@ -156,6 +197,8 @@ int main(void)
     tcase_add_test(cases, fields_of_drafts_go_and_bcc_stays_at_home);
     tcase_add_test(cases, recipients_as_they_are_written);
     tcase_add_test(cases, what_the_webmail_has_to_send);
+    tcase_add_test(cases, bodies_of_whole_lines_alone);
+    tcase_add_test(cases, many_fields);
     tcase_add_test(cases, cut_anywhere);
     tcase_add_test(cases, where_the_password_may_go);
     suite_add_tcase(suite, cases);
