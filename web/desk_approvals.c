@@ -9,9 +9,19 @@ int desk_approvals_view(struct exchange *exchange, struct json_object **view_r,
 {
     (void)problem;
     int answer = desk_approvals(&exchange->web->desk, &exchange->person, exchange->now_ms, view_r);
-    if (answer > 0 && !exchange->api)
+    if (answer > 0 && !exchange->api) {
         json_add_string(*view_r, "done", http_request_param(exchange->request, "done"));
+        json_add_string(*view_r, "subject", http_request_param(exchange->request, "about"));
+    }
     return answer;
+}
+
+void desk_approvals_redirect(struct exchange *exchange, const char *done, const char *subject)
+{
+    freed_by(text_free) struct text more = {0};
+    text_addf(&more, "?done=%s&about=", done);
+    text_add_url(&more, subject);
+    desk_routes_redirect(exchange, "/approvals", "", text_string(&more));
 }
 
 int desk_approvals_add_to_home(struct exchange *exchange, struct json_object *view)
@@ -71,8 +81,8 @@ int desk_approvals_act(struct exchange *exchange, struct json_object **view_r,
     else if (answer == 0)
         return show_wrong(exchange, problem, view_r);
     else
-        desk_routes_redirect(exchange, "/approvals", "",
-                             json_is_true(view, "done") ? "?done=approval_give"
-                                                        : "?done=approval_refuse");
+        desk_approvals_redirect(exchange,
+                                json_is_true(view, "done") ? "approval_give" : "approval_refuse",
+                                json_string(view, "subject", ""));
     return 1;
 }

@@ -276,7 +276,7 @@ static int do_it(struct exchange *exchange, struct json_object *request,
     if (answer == 0)
         return show_problem(exchange, request, &problem, view_r);
     if (json_member(done, "waits") != NULL)
-        desk_routes_redirect(exchange, "/approvals", "", "?done=approval_ask");
+        desk_approvals_redirect(exchange, "approval_ask", json_string(done, "subject", ""));
     else if (says(exchange, "also", "reset"))
         reset_as_well(exchange, request);
     else

@@ -655,7 +655,7 @@ void desk_routes_handle(struct exchange *exchange)
     if (known < 0)
         reply_no_store(exchange);
     else if (known == 0 && exchange->request->remote_user != NULL)
-        reply_error(exchange, 403, "There is no account of the name that the web server has signed in.");
+        reply_no_account(exchange);
     else if (known == 0 && is_filled_form(exchange))
         signin_keep_form(exchange);
     else if (known == 0)

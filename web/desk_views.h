@@ -86,6 +86,8 @@ int desk_approvals_view(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem) must_check;
 int desk_approvals_one(struct exchange *exchange, struct json_object **view_r,
                        struct problem *problem) must_check;
+/* To the list, which then says what was done ("done") about whom. */
+void desk_approvals_redirect(struct exchange *exchange, const char *done, const char *subject);
 int desk_approvals_act(struct exchange *exchange, struct json_object **view_r,
                        struct problem *problem) must_check;
 /* "approvals_waiting": how many. 1 or -1. */

@@ -25,6 +25,7 @@ static void add_person(struct exchange *exchange, struct json_object *view)
     struct json_object *shown = json_add_object(view, "person");
     json_add_string(shown, "name", person->name);
     json_add_string(shown, "role", staff_role_names[person->role]);
+    json_add_bool(shown, "by_proxy", exchange->request->remote_user != NULL);
 }
 
 /* For how long role support may change a limit. */
@@ -172,6 +173,15 @@ void reply_no_store(struct exchange *exchange)
 void reply_busy(struct exchange *exchange)
 {
     reply_error(exchange, 503, text_of(exchange, 503, "_busy"));
+}
+
+void reply_no_account(struct exchange *exchange)
+{
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_string(values, "name", exchange->request->remote_user);
+    reply_error(exchange, 403,
+                catalogue_text(exchange->catalogue, exchange->request->arena,
+                               exchange->reader.language, "error.403_no_account", values));
 }
 
 void reply_not_known(struct exchange *exchange)

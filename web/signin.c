@@ -298,6 +298,8 @@ void signin_handle(struct exchange *exchange)
             sign_in_code(exchange, waiting);
         else
             sign_in(exchange);
+    } else if (exchange->request->remote_user != NULL) { /* by the web server in front */
+        http_response_redirect(exchange->response, exchange->request, "/desk/");
     } else {
         name_browser(exchange);
         show_form(exchange, 200, FIRST);

@@ -136,6 +136,8 @@ void reply_json(struct exchange *exchange, int status, struct json_object *view)
 void reply_error(struct exchange *exchange, int status, const char *text);
 /* The store does not answer: 503, logged once until it does. Nothing was changed. */
 void reply_no_store(struct exchange *exchange);
+/* A proxy signs in somebody who has no account: 403, and what to do. */
+void reply_no_account(struct exchange *exchange);
 /* Too many people sign in at the same moment: 503, and what to do. */
 void reply_busy(struct exchange *exchange);
 /* The store did not answer when something may have been changed: it says that nobody knows. */

@@ -194,7 +194,8 @@ int desk_looked_add(const struct desk *desk, const struct person *person, const 
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs],
  *  "logins":desk_logins_closed,
- *  "domains":[NEAR ≤ 20; sender domains], "actions":[ACTION ≤ 10],
+ *  "domains":[NEAR ≤ 20; sender domains], "actions":[ACTION ≤ 10; of those that were done together
+ *  the newest alone, with "batch": the name that joins them|null],
  *  "blocked" and "outages" as desk_feedback has them}
  * SUSPENDED = SUSPENSION with "mailbox" and "lock":{"scope":"login"|"sending","closed":bool}|null (it
  * belongs to no lock), the newest first; NEAR {"key":…,"rule":…,"channel": of those
@@ -658,6 +659,8 @@ int desk_lift_many(const struct desk *desk, const struct person *person, struct 
 const char *desk_batch_new(struct arena *arena, int64_t now_ms);
 const char *desk_batch_note(struct arena *arena, const char *note, const char *batch,
                             struct problem *problem);
+/* The name that joins an entry of that note with others, in `arena`; NULL: it was done alone. */
+const char *desk_batch_of(struct arena *arena, const char *note);
 
 /* ---- addresses that a mailbox may write as beside its own ----------------------------------------
  *   PERMISSION {"address":… ("@domain": all of it),"since":moment,"until":moment|null (staff takes

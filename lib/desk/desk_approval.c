@@ -29,14 +29,44 @@ static int no_room(struct problem *problem)
                        "room for more", APPROVALS_MAX);
 }
 
-/* 1 there is room; 0 with *problem; -1. */
-static int any_room(const struct context *context, struct problem *problem)
+static bool has_members_of(struct json_object *words, struct json_object *other)
+{
+    json_object_object_foreach(other, name, value)
+    {
+        const char *text = json_object_get_string(value),
+                   *here = json_object_get_string(json_member(words, name));
+        if (strcmp(name, "note") != 0 && (here == NULL || text == NULL || strcmp(here, text) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* Whether the same waits, whatever the reason that was given. */
+static bool waits_already(const struct kept *kept, struct json_object *words,
+                          struct problem *problem)
+{
+    freed_by(json_put) struct json_object *value = json_read(kept->value);
+    struct json_object *waiting = json_member(value, "words");
+    if (!json_object_is_type(waiting, json_type_object) || !has_members_of(waiting, words) ||
+        !has_members_of(words, waiting))
+        return false;
+    problem_set(problem, 409, "", "the same waits for a second person already: asked for by %s",
+                json_string(value, "by", ""));
+    return true;
+}
+
+/* 1 there is room for it; 0 with *problem; -1. */
+static int may_ask(const struct context *context, struct json_object *words,
+                   struct problem *problem)
 {
     struct kept *found = arena_alloc(context->arena, APPROVALS_MAX * sizeof *found);
     struct store_page page = {.max = APPROVALS_MAX};
     if (store_kept_list(context->desk->store, context->arena, KEPT_APPROVAL, "", context->now_ms,
                         found, &page) < 1)
         return -1;
+    for (size_t i = 0; i < page.count; i++)
+        if (waits_already(&found[i], words, problem))
+            return 0;
     return page.count < APPROVALS_MAX || no_room(problem);
 }
 
@@ -69,9 +99,9 @@ int desk_approval_ask(const struct context *context, const struct person *person
     freed_by(json_put) struct json_object *value = json_object_new_object();
     char id[DECISION_TEXT_SIZE], detail[128];
     const char *owner = "";
-    int room = any_room(context, problem);
-    if (room < 1)
-        return room;
+    int may = may_ask(context, words, problem);
+    if (may < 1)
+        return may;
     if (staff_token_owner(context->desk->store, context->arena, person, context->now_ms,
                           &owner) < 0)
         return -1;

@@ -8,8 +8,8 @@
  * domain, and a limit that comes above ten times the settings' (desk_request_beyond). 1, 0, -1. */
 int desk_approval_needed(const struct context *context, const struct desk_request *request)
     must_check;
-/* Keeps what was asked for (`words`), and adds "waits", its id. 1; 0 with *problem (409): too many wait;
- * -1. */
+/* Keeps what was asked for (`words`), and adds "waits", its id. 1; 0 with *problem (409): the same waits, or
+ * too many do; -1. */
 int desk_approval_ask(const struct context *context, const struct person *person,
                       const struct desk_request *request, struct json_object *words,
                       struct json_object *view, struct problem *problem) must_check;

@@ -15,7 +15,7 @@
 #include "guard/counters.h"
 
 enum {
-    HOME_ROWS = 20, HOME_ACTS = 10,
+    HOME_ROWS = 20, HOME_ACTS = 10, ACTS_PAGE = 50, ACTS_PAGES = 5,
     SUSPENDED_LOOKED_AT = 1000, SUSPENDED_PAGE = 100,
     NEAR_LOOKED_AT = 100, NEAR_MAX = 200,
     NEAR_PERCENT = 80,
@@ -307,22 +307,54 @@ static int add_bypassed(const struct context *context, struct json_object *view)
     return 1;
 }
 
+/* Whether `list` has the same that was done together with it. */
+static bool has_batch(struct json_object *list, const char *action, const char *batch)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *other = json_object_array_get_idx(list, i);
+        if (strcmp(json_string(other, "batch", ""), batch) == 0 &&
+            strcmp(json_string(other, "action", ""), action) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "actions". Of what was done together the newest alone, lest one step fills the list. 1 or -1. */
+static int add_actions(const struct context *context, struct json_object *view)
+{
+    struct audit *entries = arena_alloc(context->arena, ACTS_PAGE * sizeof *entries);
+    struct store_page page = {.max = ACTS_PAGE, .more = true};
+    struct json_object *list = json_add_list(view, "actions");
+    int64_t before = INT64_MAX;
+    for (int pages = 0; pages < ACTS_PAGES && page.more; pages++) {
+        if (store_audit_newest(context->desk->store, NULL, before, entries, &page) < 0)
+            return -1;
+        for (size_t i = 0; i < page.count; i++) {
+            const char *batch = desk_batch_of(context->arena, entries[i].note);
+            before = entries[i].number;
+            if (batch != NULL && has_batch(list, entries[i].action, batch))
+                continue;
+            struct json_object *action = view_action(&entries[i]);
+            json_add_string(action, "batch", batch);
+            json_object_array_add(list, action);
+            if (json_object_array_length(list) == HOME_ACTS)
+                return 1;
+        }
+    }
+    return 1;
+}
+
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
-    struct audit *actions = arena_alloc(context.arena, HOME_ACTS * sizeof *actions);
-    struct store_page page = {.max = HOME_ACTS};
     json_add_moment(view, "now", now_ms);
     if (desk_appeal_add_waiting(&context, view) < 0 || add_bypassed(&context, view) < 0 ||
         add_suspended(&context, view) < 0 || desk_logins_add_closed(&context, view) < 0 ||
         failing_add_blocked(&context, view) < 0 || failing_add_outages(&context, view) < 0 ||
         add_near(&context, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
-        store_audit_newest(desk->store, NULL, INT64_MAX, actions, &page) < 0)
+        add_actions(&context, view) < 0)
         return -1;
-    struct json_object *list = json_add_list(view, "actions");
-    for (size_t i = 0; i < page.count; i++)
-        json_object_array_add(list, view_action(&actions[i]));
     *view_r = take(view);
     return 1;
 }

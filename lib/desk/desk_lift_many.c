@@ -45,6 +45,19 @@ const char *desk_batch_new(struct arena *arena, int64_t now_ms)
     return batch;
 }
 
+const char *desk_batch_of(struct arena *arena, const char *note)
+{
+    static const char batch_mark[] = " [batch ";
+    size_t length = strlen(note);
+    const char *mark = NULL, *next = note;
+    while ((next = strstr(next, batch_mark)) != NULL)
+        mark = next++;
+    if (mark == NULL || note[length - 1] != ']')
+        return NULL;
+    mark += sizeof batch_mark - 1;
+    return arena_strndup(arena, mark, (size_t)(note + length - 1 - mark));
+}
+
 /* ---- which ----------------------------------------------------------------------------------- */
 
 /* "alice@example.test", or with the cause behind it; a local part may have blanks. */

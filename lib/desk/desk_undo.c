@@ -18,7 +18,6 @@ enum {
     BATCH_MAX = DESK_LIFTS_MAX * CAUSE_COUNT,
     NOTE_MAX_BYTES = 255, DETAIL_MAX_BYTES = 511,
 };
-static const char batch_mark[] = " [batch ";
 
 enum { UNDO_LIFT = -1, UNDO_UNBLOCK = -2 }; /* beside the kinds of adjustments */
 
@@ -544,19 +543,6 @@ static struct json_object *begin_view(const struct context *context, const struc
 
 /* ---- many ------------------------------------------------------------------------------------ */
 
-/* The name that joins the entry with others, in the arena; NULL: it was done alone. */
-static const char *batch_of(struct arena *arena, const char *note)
-{
-    size_t length = strlen(note);
-    const char *mark = NULL, *next = note;
-    while ((next = strstr(next, batch_mark)) != NULL)
-        mark = next++;
-    if (mark == NULL || note[length - 1] != ']')
-        return NULL;
-    mark += sizeof batch_mark - 1;
-    return arena_strndup(arena, mark, (size_t)(note + length - 1 - mark));
-}
-
 /* The numbers of the entries that one person wrote with that name. 1 or -1. */
 static int find_batch(const struct context *context, const struct audit *like, const char *batch,
                       int64_t *numbers, size_t *count_r)
@@ -569,7 +555,7 @@ static int find_batch(const struct context *context, const struct audit *like, c
         if (store_audit_newest(context->desk->store, NULL, before, entries, &page) < 0)
             return -1;
         for (size_t i = 0; i < page.count && *count_r < BATCH_MAX; i++) {
-            const char *other = batch_of(context->arena, entries[i].note);
+            const char *other = desk_batch_of(context->arena, entries[i].note);
             before = entries[i].number;
             page.more = page.more && entries[i].at_ms >= since_ms;
             if (other != NULL && strcmp(other, batch) == 0 &&
@@ -586,7 +572,7 @@ static int undo_batch(const struct context *context, const struct person *person
 {
     int64_t *numbers = arena_alloc(context->arena, BATCH_MAX * sizeof *numbers);
     struct json_object *list = json_add_list(view, "undone");
-    const char *batch = batch_of(context->arena, like->note);
+    const char *batch = desk_batch_of(context->arena, like->note);
     int64_t undone = 0, others = 0;
     size_t count;
     if (find_batch(context, like, batch, numbers, &count) < 0)
@@ -657,7 +643,7 @@ static int undo_action(const struct context *context, const struct person *perso
     if (result < 1)
         return result;
     view = begin_view(context, &undoing.entries[0],
-                      batch_of(context->arena, undoing.entries[0].note));
+                      desk_batch_of(context->arena, undoing.entries[0].note));
     if (undoing.kind != UNDO_UNBLOCK && add_sides(&undoing, view) < 0)
         return -1;
     if (!preview) {
@@ -691,7 +677,7 @@ int desk_undo(const struct desk *desk, const struct person *person, const char *
         int found = read_entry(&context, asked.number, &entry);
         if (found < 1)
             return found < 0 ? -1 : problem_set(problem, 404, "", "there is no such entry");
-        const char *batch = batch_of(context.arena, entry.note);
+        const char *batch = desk_batch_of(context.arena, entry.note);
         if (batch == NULL)
             return problem_set(problem, 409, "all", "it was done alone: there is no batch");
         view = begin_view(&context, &entry, batch);

@@ -233,6 +233,17 @@ static void add_url_beside(const struct presenting *presenting, struct json_obje
     add_string_beside(presenting, object, key, "url", text_string(&url));
 }
 
+/* What is no address is all local. */
+static void add_parts_beside(const struct presenting *presenting, struct json_object *object,
+                             const char *key, const char *address)
+{
+    const char *site = strrchr(address, '@');
+    size_t length = site == NULL ? strlen(address) : (size_t)(site - address);
+    add_string_beside(presenting, object, key, "local",
+                      arena_strndup(presenting->arena, address, length));
+    add_string_beside(presenting, object, key, "site", address + length);
+}
+
 static void add_list_beside(const struct presenting *presenting, struct json_object *object,
                             const char *key, struct json_object *list)
 {
@@ -259,6 +270,8 @@ static void present_member(const struct presenting *presenting, struct json_obje
             add_word_beside(presenting, object, key, json_object_get_string(value));
         else if (is_named_in_links(key))
             add_url_beside(presenting, object, key, json_object_get_string(value));
+        if (strcmp(key, "mailbox") == 0 || strcmp(key, "subject") == 0)
+            add_parts_beside(presenting, object, key, json_object_get_string(value));
         break;
     case json_type_int:
         add_int_beside(presenting, object, key, json_object_get_int64(value));

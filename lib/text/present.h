@@ -16,6 +16,8 @@
  *        KEY_is    {WORD: true}, to choose by
  *   "mailbox", "domain", "ip", "key", "subject", "decision", "older", "next", "query"
  *        KEY_url   percent-encoded, for a part of a link
+ *   "mailbox", "subject"
+ *        KEY_local, KEY_site   "alice" and "@example.org": a line breaks between them best
  *   an integer  KEY_one    true when its word takes the singular in that language
  *               KEY_some   true when it is above 0
  *   a list      KEY_any    true when it is not empty; KEY_count its length, KEY_count_one;

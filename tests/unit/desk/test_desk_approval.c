@@ -29,6 +29,13 @@ static const char *ask(const struct person *person, const char *words, int64_t n
     return rig_text(view, "waits");
 }
 
+/* The n-th of many that differ. */
+static void ask_another(int n, int64_t now_ms)
+{
+    ask(&admin, arena_printf(arena, "{'action':'limit','subject':'" ALICE "','rule':"
+                             "'messages_per_day','value':%d,'note':'n'}", 51 + n), now_ms);
+}
+
 /* Its status; 200: done. */
 static int answer(const struct person *person, const char *id, const char *words, int64_t now_ms)
 {
@@ -112,6 +119,34 @@ START_TEST(test_refused_withdrawn_and_too_late)
     ck_assert_int_eq(answer(&second, id, AGREED, NOW + APPROVAL_MS), 404);
     ck_assert_uint_eq(length_of(waiting(&second, NOW + APPROVAL_MS), "approvals"), 0);
     ck_assert(!is_exempt(NOW + APPROVAL_MS));
+}
+END_TEST
+
+static void check_waits_already(const struct person *person, const char *words)
+{
+    struct json_object *view = NULL;
+    struct problem problem = {0};
+    ck_assert_int_eq(desk_action(rig_desk(), person, words_of(words), false, NOW, &view, &problem),
+                     0);
+    ck_assert_int_eq(problem.status, 409);
+    ck_assert_ptr_nonnull(strstr(problem.text, "asked for by ada"));
+}
+
+/* Neither for another reason, nor by somebody else, nor with its number as a page has it. */
+START_TEST(test_the_same_waits_once)
+{
+    rig_begin(_i, TWO);
+    const char *id = ask(&admin, EXEMPT, NOW);
+    check_waits_already(&admin, "{'action':'exempt','subject':'@example.test','note':'again'}");
+    check_waits_already(&second, EXEMPT);
+    ask(&admin, HIGH, NOW);
+    check_waits_already(&admin, "{'action':'limit','subject':'" ALICE "','rule':'messages_per_day',"
+                                "'value':'51','note':'n'}");
+    ask(&admin, "{'action':'limit','subject':'" ALICE "','rule':'messages_per_day','value':51,"
+                "'for':'2h','note':'n'}", NOW);
+    ck_assert_uint_eq(length_of(waiting(&admin, NOW), "approvals"), 3);
+    ck_assert_int_eq(answer(&second, id, "{'answer':'refuse'}", NOW), 200);
+    ask(&admin, EXEMPT, NOW);
 }
 END_TEST
 
@@ -232,7 +267,7 @@ START_TEST(test_the_last_place_is_taken_once)
     rig_begin(_i, TWO);
     struct kept *kept = arena_alloc(arena, page.max * sizeof *kept);
     for (int i = 0; i < APPROVALS_MAX - 1; i++)
-        ask(&admin, EXEMPT, NOW - 1);
+        ask_another(i, NOW - 1);
     ck_assert_int_le(at_once(NULL), 1);
     ck_assert_int_eq(store_kept_list(store, arena, KEPT_APPROVAL, "", NOW, kept, &page), 1);
     ck_assert_uint_le(page.count, APPROVALS_MAX);
@@ -325,7 +360,7 @@ START_TEST(test_no_more_than_so_many)
     struct problem problem = {0};
     rig_begin(_i, TWO);
     for (int i = 0; i < APPROVALS_MAX; i++)
-        ask(&admin, EXEMPT, NOW);
+        ask_another(i, NOW);
     ck_assert_int_eq(desk_action(rig_desk(), &admin, words_of(EXEMPT), false, NOW, &view, &problem),
                      0);
     ck_assert_int_eq(problem.status, 409);
@@ -338,7 +373,7 @@ int main(void)
     Suite *suite = suite_create("second approval");
     TCase *cases = desk_case(suite, "second approval");
     const TTest *tests[] = {test_off_by_default, test_another_one_agrees,
-                            test_refused_withdrawn_and_too_late, test_a_shell_is_no_second_person,
+                            test_refused_withdrawn_and_too_late, test_the_same_waits_once, test_a_shell_is_no_second_person,
                             test_any_name_is_audited, test_in_steps, test_lower_and_longer,
                             test_beside_its_domain, test_no_more_than_so_many,
                             test_a_token_is_no_second_person, test_a_claim_ends, test_answered_once,

@@ -84,6 +84,27 @@ START_TEST(bypassed)
 }
 END_TEST
 
+/* One step that concerns many takes one line; each of two such steps, and what was done alone, has its own. */
+START_TEST(done_together)
+{
+    static const char *const notes[] = {"a [batch AAAA-AAAA-AAAA]", "b [batch BBBB-BBBB-BBBB]"};
+    rig_begin(_i, WITH(SMALL));
+    do_action(&admin, "{'action':'note','subject':'" ALICE "','note':'alone'}", NOW);
+    for (int i = 0; i < 120; i++)
+        do_action(&admin, arena_printf(arena, "{'action':'%s','subject':'m%d@x.test','note':'%s'}",
+                                       i == 0 ? "note" : "suspend", i, notes[i / 60]), NOW + i);
+    struct json_object *view = home(NOW + MINUTE_MS);
+    ck_assert_uint_eq(length_of(view, "actions"), 4);
+    check_member(view, "actions.0.subject", "m119@x.test");
+    check_member(view, "actions.0.batch", "BBBB-BBBB-BBBB");
+    check_member(view, "actions.1.subject", "m59@x.test");
+    check_member(view, "actions.2.action", "note");
+    check_member(view, "actions.2.batch", "AAAA-AAAA-AAAA");
+    check_member(view, "actions.3.note", "alone");
+    check_member(view, "actions.3.batch", "null");
+}
+END_TEST
+
 START_TEST(suspended)
 {
     rig_begin(_i, WITH(SMALL));
@@ -370,7 +391,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {quiet, bypassed, suspended, near, near_recipient,
+    const TTest *const tests[] = {quiet, bypassed, done_together, suspended, near, near_recipient,
                                   near_domain, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)

@@ -137,7 +137,7 @@ static void check_pointers(const char *html, const char *attribute)
 
 static bool is_void(const char *tag)
 {
-    static const char *const names[] = {"!doctype", "meta", "link", "input", "br"};
+    static const char *const names[] = {"!doctype", "meta", "link", "input", "br", "wbr"};
     for (size_t i = 0; i < countof(names); i++)
         if (strcmp(names[i], tag) == 0)
             return true;
@@ -1057,7 +1057,7 @@ START_TEST(test_second_approval)
     rig_check_has(html, ">Ask a second person</button>");
     post(arena_printf(arena, "%s&confirm=1", exempt));
     ck_assert_int_eq(response.status, 303);
-    ck_assert_str_eq(location(), "/sending/desk/approvals?done=approval_ask");
+    ck_assert_str_eq(location(), "/sending/desk/approvals?done=approval_ask&about=%40example.test");
     ck_assert_uint_eq(audited("exempt", "contract 7"), 0);
     for (size_t i = 0; i < countof(languages); i++)
         check_page(get_in("/approvals?done=approval_ask", languages[i]));
@@ -1192,7 +1192,9 @@ START_TEST(test_second_person)
     check_page(html);
     post_in(path, "answer=approve&note=i+called+them", "en");
     ck_assert_int_eq(response.status, 303);
-    ck_assert_str_eq(location(), "/sending/desk/approvals?done=approval_give");
+    ck_assert_str_eq(location(), "/sending/desk/approvals?done=approval_give&about=bob%40example.test");
+    rig_check_has(get("/approvals?done=approval_give&about=bob%40example.test"),
+                  "Approved and done. <a href=\"/sending/desk/search?q=bob%40example.test\">");
     ck_assert_uint_eq(audited("limit", SCRIPT), 1);
     ck_assert_uint_eq(audited("approval_give", "i called them"), 1);
     html = post_in(path, "answer=approve&note=again", "en");

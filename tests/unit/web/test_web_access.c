@@ -154,6 +154,11 @@ START_TEST(a_proxy_signs_in)
     cookie[0] = '\0';
     ck_assert_int_eq(come("192.0.2.9", "ada", NOW), 200);
     check_has(">ada</a>");
+    check_has("The web server has signed you in, and you sign out there.");
+    ck_assert_ptr_null(strstr(body(), ">Sign out</button>"));
+    ask((struct raw_request){.url = "/sending/desk/sign-in", .peer = "192.0.2.9", .remote_user = "ada"},
+        NOW);
+    ck_assert_str_eq(header("Location"), "/sending/desk/");
     char first[SECRET_TEXT_SIZE];
     memcpy(first, cookie, sizeof first);
     ck_assert_int_eq(come("192.0.2.9", "ada", NOW + 1), 200);
@@ -163,7 +168,7 @@ START_TEST(a_proxy_signs_in)
     ck_assert_int_eq(come("192.0.2.9", "bo", NOW + SESSION_MS), 200); /* another one */
     check_has(">bo</a>");
     ck_assert_int_eq(come("192.0.2.9", "eve", NOW + SESSION_MS), 403);
-    check_has("There is no account");
+    check_has("has signed you in as eve, and there is no account of that name");
     ck_assert_int_eq(come("192.0.2.9", "ada, bo", NOW + SESSION_MS), 403); /* two headers */
     cookie[0] = '\0';
     ck_assert_int_eq(come("192.0.2.9", "", NOW), 303); /* a proxy that knows nobody */
