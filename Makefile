@@ -225,7 +225,7 @@ benches: $(BENCHES)
 # Fuzzers want clang's coverage in all of our code: objects of their own, built once for all of them.
 FUZZ_FLAGS := -std=gnu17 -O1 -g1 -pthread $(WARNINGS) $(if $(CI),-Werror) -fsanitize=address,undefined -fno-sanitize-recover=all
 # Only what a fuzzer calls, which is the lower layers and some parts of programs.
-FUZZED_LAYERS := $(filter-out daemon desk staff notify doveadm,$(LAYERS))
+FUZZED_LAYERS := $(filter-out daemon desk staff notify doveadm remote,$(LAYERS))
 FUZZED := $(call sources,$(FUZZED_LAYERS:%=lib/%)) $(addsuffix .c,auth/login_key auth/login_policy auth/login_request \
 	auth/stolen_range fcgi/body fcgi/framing fcgi/multipart feedback/lmtp http_server/http_response \
 	milter/header_message mta/collector mta/policy_answer mta/policy_batch mta/policy_message \

@@ -1,8 +1,6 @@
 #include "parked/mail_link.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include "base/secret_file.h"
 #include "parked/draft.h"
+#include "remote/remote.h"
 
 #define PASSWORD_IS "the password of Dovecot's master user"
 #define ADVICE "openssl rand -hex 32 makes one"
@@ -21,14 +20,8 @@ enum { IMAP_MS = 45 * 1000, SMTP_MS = 120 * 1000, CONNECT_MS = 10 * 1000 };
 enum { ANSWER_MAX = 64 * 1024, REFUSALS = 400 };
 
 struct mail_link {
-    CURL *imap, *smtp;
+    struct remote imap, smtp;
     const struct settings *settings;
-    const _Atomic bool *ending;
-    const char *given; /* of what is sent: the rest */
-    size_t left;
-    struct text *answer;
-    size_t answer_max;
-    char error[CURL_ERROR_SIZE];
 };
 
 /* ---- what is wanted --------------------------------------------------------------------- */
@@ -78,80 +71,33 @@ int mail_link_examine(const char *password_file, struct problem *problem)
     return good;
 }
 
-/* ---- libcurl ---------------------------------------------------------------------------- */
+/* ---- beginning -------------------------------------------------------------------------- */
 
-static size_t give_bytes(char *buffer, size_t one, size_t count, void *context)
+static void begin_remote(struct remote *remote, const struct settings *settings,
+                         const char *mailbox, const char *password, long step_ms)
 {
-    struct mail_link *link = context;
-    size_t length = one * count < link->left ? one * count : link->left;
-    memcpy(buffer, link->given, length);
-    link->given += length;
-    link->left -= length;
-    return length;
-}
-
-static size_t take_bytes(char *bytes, size_t one, size_t count, void *context)
-{
-    struct mail_link *link = context;
-    size_t length = one * count;
-    if (link->answer == NULL)
-        return length;
-    if (length > link->answer_max - link->answer->length)
-        return 0; /* an error of libcurl */
-    text_add_bytes(link->answer, bytes, length);
-    return length;
-}
-
-static int is_given_up(void *context, curl_off_t all_down, curl_off_t down, curl_off_t all_up,
-                       curl_off_t up)
-{
-    const struct mail_link *link = context;
-    (void)all_down, (void)down, (void)all_up, (void)up;
-    return link->ending != NULL && *link->ending;
-}
-
-static void begin_curl(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
-
-static CURL *new_curl(struct mail_link *link, const char *mailbox, const char *password,
-                      long step_ms)
-{
-    CURL *curl = curl_easy_init();
-    if (curl == NULL)
-        abort(); /* as xmalloc */
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "imap,imaps,smtp,smtps");
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, step_ms);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    curl_easy_setopt(curl, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN"); /* no other has this identity */
-    curl_easy_setopt(curl, CURLOPT_SASL_AUTHZID, mailbox);
-    curl_easy_setopt(curl, CURLOPT_USERNAME, link->settings->parked_master_user);
-    curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, link->error);
-    curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_bytes);
-    curl_easy_setopt(curl, CURLOPT_READDATA, link);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, link);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_given_up);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, link);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    return curl;
+    remote_begin(remote, "imap,imaps,smtp,smtps", step_ms);
+    remote->answer_max = SIZE_MAX; /* of what nobody reads */
+    curl_easy_setopt(remote->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    /* no other has this identity */
+    curl_easy_setopt(remote->curl, CURLOPT_LOGIN_OPTIONS, "AUTH=PLAIN");
+    curl_easy_setopt(remote->curl, CURLOPT_SASL_AUTHZID, mailbox);
+    curl_easy_setopt(remote->curl, CURLOPT_USERNAME, settings->parked_master_user);
+    curl_easy_setopt(remote->curl, CURLOPT_PASSWORD, password);
 }
 
 struct mail_link *mail_link_new(const struct settings *settings, const char *mailbox,
                                 const _Atomic bool *ending, struct problem *problem)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char password[SECRET_LINE_MAX + 1];
-    pthread_once(&once, begin_curl);
     if (secret_file_line(settings->parked_password_file, PASSWORD_IS, ADVICE, password, problem) <
         1)
         return NULL;
     struct mail_link *link = xcalloc(1, sizeof *link);
     link->settings = settings;
-    link->ending = ending;
-    link->imap = new_curl(link, mailbox, password, IMAP_MS);
-    link->smtp = new_curl(link, mailbox, password, SMTP_MS);
+    begin_remote(&link->imap, settings, mailbox, password, IMAP_MS);
+    begin_remote(&link->smtp, settings, mailbox, password, SMTP_MS);
+    link->imap.ending = link->smtp.ending = ending;
     sodium_memzero(password, sizeof password);
     return link;
 }
@@ -160,17 +106,16 @@ void mail_link_free(struct mail_link **link)
 {
     if (*link == NULL)
         return;
-    curl_easy_cleanup((*link)->imap);
-    curl_easy_cleanup((*link)->smtp);
+    remote_end(&(*link)->imap);
+    remote_end(&(*link)->smtp);
     free(*link);
     *link = NULL;
 }
 
-static int fail(const struct mail_link *link, const char *where, CURLcode code, long status,
+static int fail(const struct remote *remote, const char *where, CURLcode code, long status,
                 struct problem *problem)
 {
-    problem_set(problem, (int)status, where, "%.200s",
-                link->error[0] != '\0' ? link->error : curl_easy_strerror(code));
+    problem_set(problem, (int)status, where, "%.200s", remote_error(remote, code));
     return -1;
 }
 
@@ -183,18 +128,18 @@ static CURLcode ask(struct mail_link *link, const char *folder, const char *more
                     struct problem *problem)
 {
     freed_by(text_free) struct text url = {0};
+    struct remote *imap = &link->imap;
     text_addf(&url, "%s/", link->settings->parked_imap);
     text_add_url(&url, folder);
     text_add(&url, more);
-    link->answer = answer;
-    link->answer_max = answer_max;
-    link->error[0] = '\0';
-    curl_easy_setopt(link->imap, CURLOPT_URL, text_string(&url));
-    curl_easy_setopt(link->imap, CURLOPT_CUSTOMREQUEST, command);
-    CURLcode code = curl_easy_perform(link->imap);
-    link->answer = NULL;
+    imap->answer = answer;
+    imap->answer_max = answer_max;
+    curl_easy_setopt(imap->curl, CURLOPT_URL, text_string(&url));
+    curl_easy_setopt(imap->curl, CURLOPT_CUSTOMREQUEST, command);
+    CURLcode code = remote_perform(imap);
+    imap->answer = NULL;
     if (code != CURLE_OK)
-        fail(link, "parked.imap", code, 0, problem);
+        fail(imap, "parked.imap", code, 0, problem);
     return code;
 }
 
@@ -230,7 +175,7 @@ static int reading_failed(CURLcode code)
 
 int mail_link_sign_in(struct mail_link *link, struct problem *problem)
 {
-    return ask(link, "", "", "NOOP", NULL, 0, problem) == CURLE_OK ? 1 : -1;
+    return ask(link, "", "", "NOOP", NULL, SIZE_MAX, problem) == CURLE_OK ? 1 : -1;
 }
 
 int mail_link_find(struct mail_link *link, const char *folder, const char *id, uint32_t *uid_r,
@@ -257,12 +202,12 @@ int mail_link_read(struct mail_link *link, const char *folder, uint32_t uid,
 int mail_link_keep(struct mail_link *link, const char *folder, const struct text *message,
                    struct problem *problem)
 {
-    link->given = message->data;
-    link->left = message->length;
-    curl_easy_setopt(link->imap, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(link->imap, CURLOPT_INFILESIZE_LARGE, (curl_off_t)message->length);
-    CURLcode code = ask(link, folder, "", NULL, NULL, 0, problem);
-    curl_easy_setopt(link->imap, CURLOPT_UPLOAD, 0L);
+    link->imap.given = message->data;
+    link->imap.left = message->length;
+    curl_easy_setopt(link->imap.curl, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(link->imap.curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)message->length);
+    CURLcode code = ask(link, folder, "", NULL, NULL, SIZE_MAX, problem);
+    curl_easy_setopt(link->imap.curl, CURLOPT_UPLOAD, 0L);
     return code == CURLE_OK ? 1 : -1;
 }
 
@@ -272,8 +217,8 @@ int mail_link_remove(struct mail_link *link, const char *folder, uint32_t uid,
     freed_by(free_string) char *mark =
         xasprintf("UID STORE %lu +FLAGS.SILENT (\\Deleted)", (unsigned long)uid);
     freed_by(free_string) char *remove = xasprintf("UID EXPUNGE %lu", (unsigned long)uid);
-    return ask(link, folder, "", mark, NULL, 0, problem) == CURLE_OK &&
-                   ask(link, folder, "", remove, NULL, 0, problem) == CURLE_OK
+    return ask(link, folder, "", mark, NULL, SIZE_MAX, problem) == CURLE_OK &&
+                   ask(link, folder, "", remove, NULL, SIZE_MAX, problem) == CURLE_OK
                ? 1
                : -1;
 }
@@ -285,43 +230,40 @@ static CURLcode perform_smtp(struct mail_link *link, const char *command)
     char host[256] = "localhost";
     gethostname(host, sizeof host - 1);
     freed_by(free_string) char *url = xasprintf("%s/%s", link->settings->parked_smtp, host);
-    link->error[0] = '\0';
-    curl_easy_setopt(link->smtp, CURLOPT_URL, url);
-    curl_easy_setopt(link->smtp, CURLOPT_CUSTOMREQUEST, command);
-    curl_easy_setopt(link->smtp, CURLOPT_UPLOAD, command == NULL ? 1L : 0L);
-    return curl_easy_perform(link->smtp);
+    curl_easy_setopt(link->smtp.curl, CURLOPT_URL, url);
+    curl_easy_setopt(link->smtp.curl, CURLOPT_CUSTOMREQUEST, command);
+    curl_easy_setopt(link->smtp.curl, CURLOPT_UPLOAD, command == NULL ? 1L : 0L);
+    return remote_perform(&link->smtp);
 }
 
 int mail_link_open(struct mail_link *link, struct problem *problem)
 {
     CURLcode code = perform_smtp(link, "NOOP");
-    return code == CURLE_OK ? 1 : fail(link, "parked.smtp", code, 0, problem);
+    return code == CURLE_OK ? 1 : fail(&link->smtp, "parked.smtp", code, 0, problem);
 }
-
-static void end_list(struct curl_slist **list) { curl_slist_free_all(*list); }
 
 int mail_link_hand_over(struct mail_link *link, const struct draft *draft,
                         struct problem *problem)
 {
-    freed_by(end_list) struct curl_slist *to = NULL;
+    freed_by(remote_end_list) struct curl_slist *to = NULL;
     freed_by(free_string) char *from = xasprintf("<%s>", draft->from);
     long status = 0;
     for (size_t i = 0; i < draft->to_count; i++) {
         freed_by(free_string) char *one = xasprintf("<%s>", draft->to[i]);
         to = curl_slist_append(to, one);
     }
-    link->ending = NULL;
-    link->given = draft->handed.data;
-    link->left = draft->handed.length;
-    curl_easy_setopt(link->smtp, CURLOPT_MAIL_FROM, from);
-    curl_easy_setopt(link->smtp, CURLOPT_MAIL_RCPT, to);
+    link->imap.ending = link->smtp.ending = NULL;
+    link->smtp.given = draft->handed.data;
+    link->smtp.left = draft->handed.length;
+    curl_easy_setopt(link->smtp.curl, CURLOPT_MAIL_FROM, from);
+    curl_easy_setopt(link->smtp.curl, CURLOPT_MAIL_RCPT, to);
     CURLcode code = perform_smtp(link, NULL);
-    curl_easy_setopt(link->smtp, CURLOPT_MAIL_RCPT, NULL);
+    curl_easy_setopt(link->smtp.curl, CURLOPT_MAIL_RCPT, NULL);
     if (code == CURLE_OK)
         return 1;
-    curl_easy_getinfo(link->smtp, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(link->smtp.curl, CURLINFO_RESPONSE_CODE, &status);
     status = status >= REFUSALS ? status : 0;
-    fail(link, "parked.smtp", code, status, problem);
+    fail(&link->smtp, "parked.smtp", code, status, problem);
     /* the end of the message is behind its last byte */
-    return link->left > 0 || status > 0 ? 0 : -1;
+    return link->smtp.left > 0 || status > 0 ? 0 : -1;
 }

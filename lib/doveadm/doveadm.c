@@ -1,7 +1,5 @@
 #include "doveadm/doveadm.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +8,7 @@
 #include "base/json.h"
 #include "base/secret_file.h"
 #include "base/text.h"
+#include "remote/remote.h"
 
 #define PATH "/doveadm/v1"
 #define WHERE "dovecot.doveadm_url"
@@ -25,11 +24,9 @@ enum {
 };
 
 struct doveadm {
-    CURL *curl;
+    struct remote remote;
     struct curl_slist *headers;
-    const _Atomic bool *ending;
     struct text answer;
-    char error[CURL_ERROR_SIZE];
 };
 
 /* ---- beginning ------------------------------------------------------------------------------- */
@@ -42,65 +39,35 @@ int doveadm_examine_key(const char *key_file, struct problem *problem)
     return good;
 }
 
-static size_t take_bytes(char *bytes, size_t one, size_t count, void *context)
-{
-    struct doveadm *doveadm = context;
-    size_t length = one * count;
-    if (doveadm->answer.length + length > ANSWER_MAX)
-        return 0; /* an error of libcurl */
-    text_add_bytes(&doveadm->answer, bytes, length);
-    return length;
-}
-
-static int is_given_up(void *context, curl_off_t all_down, curl_off_t down, curl_off_t all_up,
-                       curl_off_t up)
-{
-    const struct doveadm *doveadm = context;
-    (void)all_down, (void)down, (void)all_up, (void)up;
-    return doveadm->ending != NULL && *doveadm->ending;
-}
-
-static void set_options(struct doveadm *doveadm, const char *url)
+static void begin_remote(struct doveadm *doveadm, const char *url, const _Atomic bool *ending)
 {
     freed_by(free_string) char *whole = xasprintf("%s" PATH, url);
-    CURL *curl = doveadm->curl;
-    curl_easy_setopt(curl, CURLOPT_URL, whole);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)DOVEADM_TIMEOUT_MS);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, doveadm->headers);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, doveadm->error);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, doveadm);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_given_up);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, doveadm);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    struct remote *remote = &doveadm->remote;
+    remote_begin(remote, "http,https", DOVEADM_TIMEOUT_MS);
+    remote->ending = ending;
+    remote->answer = &doveadm->answer;
+    remote->answer_max = ANSWER_MAX;
+    curl_easy_setopt(remote->curl, CURLOPT_URL, whole);
+    curl_easy_setopt(remote->curl, CURLOPT_HTTPHEADER, doveadm->headers);
 }
-
-static void begin_curl(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
 int doveadm_new(const char *url, const char *key_file, const _Atomic bool *ending,
                 struct doveadm **doveadm_r, struct problem *problem)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char key[SECRET_LINE_MAX + 1], header[KEY_HEADER_SIZE] = "Authorization: X-Dovecot-API ";
     size_t begun = strlen(header);
     if (secret_file_line(key_file, KEY_IS, ADVICE, key, problem) < 1)
         return 0;
-    pthread_once(&once, begin_curl);
     sodium_bin2base64(header + begun, sizeof header - begun, (const unsigned char *)key,
                       strlen(key), sodium_base64_VARIANT_ORIGINAL);
     struct doveadm *doveadm = xcalloc(1, sizeof *doveadm);
-    doveadm->ending = ending;
-    doveadm->curl = curl_easy_init();
     doveadm->headers = curl_slist_append(curl_slist_append(NULL, header),
                                          "Content-Type: application/json");
     sodium_memzero(key, sizeof key);
     sodium_memzero(header, sizeof header);
-    if (doveadm->curl == NULL || doveadm->headers == NULL)
+    if (doveadm->headers == NULL)
         abort(); /* as xmalloc */
-    set_options(doveadm, url);
+    begin_remote(doveadm, url, ending);
     *doveadm_r = doveadm;
     return 1;
 }
@@ -109,8 +76,8 @@ void doveadm_free(struct doveadm **doveadm)
 {
     if (*doveadm == NULL)
         return;
-    curl_easy_cleanup((*doveadm)->curl);
-    curl_slist_free_all((*doveadm)->headers);
+    remote_end(&(*doveadm)->remote);
+    remote_end_list(&(*doveadm)->headers);
     text_free(&(*doveadm)->answer);
     free(*doveadm);
     *doveadm = NULL;
@@ -174,15 +141,14 @@ int doveadm_read_answer(const char *answer, size_t count, bool *ended_r, struct 
 
 static int ask(struct doveadm *doveadm, const char *body, struct problem *problem)
 {
+    struct remote *remote = &doveadm->remote;
     long status = 0;
-    doveadm->error[0] = '\0';
     text_clear(&doveadm->answer);
-    curl_easy_setopt(doveadm->curl, CURLOPT_POSTFIELDS, body);
-    CURLcode code = curl_easy_perform(doveadm->curl);
-    curl_easy_getinfo(doveadm->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_setopt(remote->curl, CURLOPT_POSTFIELDS, body);
+    CURLcode code = remote_perform(remote);
+    curl_easy_getinfo(remote->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK)
-        problem_set(problem, 0, WHERE, "does not answer: %.200s",
-                    doveadm->error[0] != '\0' ? doveadm->error : curl_easy_strerror(code));
+        problem_set(problem, 0, WHERE, "does not answer: %.200s", remote_error(remote, code));
     else if (status == HTTP_UNAUTHORIZED)
         problem_set(problem, 0, WHERE, "does not know the key: expected " KEY_IS);
     else if (status != HTTP_OK)

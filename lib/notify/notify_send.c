@@ -1,15 +1,13 @@
 #include "notify/notify_send.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/secret_file.h"
 #include "message/address.h"
+#include "remote/remote.h"
 
 #define KEY_IS "a key that signs what is posted"
 #define ADVICE "openssl rand -hex 32 makes one"
@@ -74,79 +72,26 @@ bool notify_send_is_forwarded(const struct settings *settings)
             ((by_name || begins_with(smtp, "[::1]:")) && settings_network_holds(networks, "::1")));
 }
 
-/* ---- libcurl --------------------------------------------------------------------------------- */
+/* ---- either ---------------------------------------------------------------------------------- */
 
-struct transfer {
-    const char *bytes; /* of a mail: what is still to be sent */
-    size_t left;
-    size_t answered;
-    const _Atomic bool *ending;
-};
-
-static size_t give_bytes(char *buffer, size_t one, size_t count, void *context)
+/* What the other side says is of no interest, but too much of it is an error. */
+static void begin_remote(struct remote *remote, const char *protocols,
+                         const struct settings *settings, const _Atomic bool *ending)
 {
-    struct transfer *transfer = context;
-    size_t length = one * count < transfer->left ? one * count : transfer->left;
-    memcpy(buffer, transfer->bytes, length);
-    transfer->bytes += length;
-    transfer->left -= length;
-    return length;
-}
-
-/* What the other side says is of no interest; too much of it is an error of libcurl. */
-static size_t take_bytes(char *bytes, size_t one, size_t count, void *context)
-{
-    struct transfer *transfer = context;
-    (void)bytes;
-    transfer->answered += one * count;
-    return transfer->answered > ANSWER_MAX ? 0 : one * count;
-}
-
-static int is_given_up(void *context, curl_off_t all_down, curl_off_t down, curl_off_t all_up,
-                       curl_off_t up)
-{
-    const struct transfer *transfer = context;
-    (void)all_down, (void)down, (void)all_up, (void)up;
-    return transfer->ending != NULL && *transfer->ending;
-}
-
-static void begin_curl(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
-
-static void end_curl(CURL **curl) { curl_easy_cleanup(*curl); }
-static void end_list(struct curl_slist **list) { curl_slist_free_all(*list); }
-
-static CURL *new_curl(const struct settings *settings, struct transfer *transfer)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, begin_curl);
-    CURL *curl = curl_easy_init();
-    if (curl == NULL)
-        abort(); /* as xmalloc */
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)NOTIFY_SEND_MS);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_given_up);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    remote_begin(remote, protocols, NOTIFY_SEND_MS);
+    remote->ending = ending;
+    remote->answer_max = ANSWER_MAX;
+    curl_easy_setopt(remote->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     if (settings->notify_tls_ca_file[0] != '\0') {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, settings->notify_tls_ca_file);
-        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+        curl_easy_setopt(remote->curl, CURLOPT_CAINFO, settings->notify_tls_ca_file);
+        curl_easy_setopt(remote->curl, CURLOPT_CAPATH, NULL);
     }
-    return curl;
 }
 
-static int perform(CURL *curl, const char *where, struct problem *problem)
+static int fail(const struct remote *remote, CURLcode code, const char *where,
+                struct problem *problem)
 {
-    char error[CURL_ERROR_SIZE] = "";
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
-    return code == CURLE_OK ||
-           problem_set(problem, 0, where, "%.200s", error[0] != '\0' ? error
-                                                                      : curl_easy_strerror(code));
+    return problem_set(problem, 0, where, "%.200s", remote_error(remote, code));
 }
 
 /* ---- mail ------------------------------------------------------------------------------------ */
@@ -226,7 +171,7 @@ int notify_send_mail(const struct settings *settings, const struct notify_mail *
                      const _Atomic bool *ending, struct problem *problem)
 {
     freed_by(text_free) struct text message = {0};
-    freed_by(end_list) struct curl_slist *recipients = NULL;
+    freed_by(remote_end_list) struct curl_slist *recipients = NULL;
     char host[256] = "localhost";
     if (!notify_send_requires(settings, problem))
         return 0;
@@ -239,23 +184,23 @@ int notify_send_mail(const struct settings *settings, const struct notify_mail *
     notify_send_write_mail(settings, mail, &message);
     gethostname(host, sizeof host - 1);
     freed_by(free_string) char *url = xasprintf("smtp://%s/%s", settings->notify_smtp, host);
-    struct transfer transfer = {message.data, message.length, 0, ending};
-    freed_by(end_curl) CURL *curl = new_curl(settings, &transfer);
+    freed_by(remote_end) struct remote remote = {.given = message.data, .left = message.length};
+    begin_remote(&remote, "smtp", settings, ending);
+    CURL *curl = remote.curl;
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp");
     curl_easy_setopt(curl, CURLOPT_USE_SSL,
                      settings->notify_smtp_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_NONE);
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_bytes);
-    curl_easy_setopt(curl, CURLOPT_READDATA, &transfer);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, "");
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
-    if (perform(curl, "notify.smtp", problem))
+    CURLcode code = remote_perform(&remote);
+    if (code == CURLE_OK)
         return 1;
-    long code = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
-    problem->status = (int)code;
+    fail(&remote, code, "notify.smtp", problem);
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    problem->status = (int)status;
     return 0;
 }
 
@@ -300,19 +245,20 @@ int notify_send_webhook(const struct settings *settings, const char *body, const
         return 0;
     notify_send_sign(key, now_ms, body, signature);
     sodium_memzero(key, sizeof key);
-    freed_by(end_list) struct curl_slist *headers = headers_of(signature, id);
-    struct transfer transfer = {.ending = ending};
-    freed_by(end_curl) CURL *curl = new_curl(settings, &transfer);
+    freed_by(remote_end_list) struct curl_slist *headers = headers_of(signature, id);
+    freed_by(remote_end) struct remote remote = {0};
+    begin_remote(&remote, is_socket ? "http" : "https", settings, ending);
+    CURL *curl = remote.curl;
     curl_easy_setopt(curl, CURLOPT_URL, is_socket ? "http://localhost/" : url);
     if (is_socket)
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, url + strlen(UNIX_SOCKET));
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, is_socket ? "http" : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "Sendguard/" SENDGUARD_VERSION);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    if (!perform(curl, where, problem) && transfer.answered <= ANSWER_MAX)
-        return 0; /* else its status has come, and it just does not end */
+    CURLcode code = remote_perform(&remote);
+    if (code != CURLE_OK && code != CURLE_WRITE_ERROR) /* its status has come, and it does not end */
+        return fail(&remote, code, where, problem);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     return (status >= 200 && status <= 299) ||
            problem_set(problem, 0, where, "answers with HTTP status %ld", status);
