@@ -176,6 +176,7 @@ int cli_run_what_if(struct cli *cli);
 int cli_run_undo(struct cli *cli);
 int cli_run_audit(struct cli *cli);
 int cli_run_export(struct cli *cli);
+int cli_run_forget(struct cli *cli);
 int cli_run_config(struct cli *cli);
 int cli_run_migrate(struct cli *cli);
 int cli_run_doctor(struct cli *cli);

@@ -159,6 +159,13 @@ const struct command cli_commands[] = {
      "How much of each kind, how long it is kept and why; with --json all of it, as one document. It\n"
      "reads the whole database, while the services run; with --json in little memory. Who of staff\n"
      "did what is left out. What stands under a hash cannot be read back.\n"},
+    {"forget", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_forget,
+     "remove what is stored about a mailbox, as far as it may go",
+     "With --preview it says what would go, what stays, until when and why: nobody gets round a\n"
+     "limit, a lock or a suspension by it, and what staff has set stays until staff takes it back.\n"
+     "It cannot be undone. The audit log has one entry, without the address: the --note, which may\n"
+     "not name it either, says why. Decisions on messages of the last 24 hours stay: run it again\n"
+     "a day later.\n"},
     {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING,
      cli_run_config,
      "the settings in force", NULL},

@@ -565,9 +565,9 @@ static bool end_blocks(struct login_subject *subject, int64_t now_ms)
     return ended;
 }
 
-/* 1; 0 others were faster; -1. */
-static int write_end(const struct context *context, const struct login_subject *subject,
-                     const struct action *action)
+/* `audited` NULL: the audit log has nothing of it. 1; 0 others were faster; -1. */
+static int write_state(const struct context *context, const struct login_subject *subject,
+                       const struct audited *audited)
 {
     struct value_change changes[1 + LOGIN_VALUES_EXTRA + 1];
     const struct login_closed closed = {
@@ -575,9 +575,6 @@ static int write_end(const struct context *context, const struct login_subject *
         subject->mailbox != NULL ? login_mailbox_closed(&subject->of_mailbox, context->now_ms)
                                  : login_network_closed(&subject->of_network, context->now_ms),
         subject->mailbox == NULL};
-    const struct audited audited = {
-        "logins_end", subject->mailbox != NULL ? subject->mailbox : subject->network_text, "{}",
-        action};
     changes[0] = subject->mailbox != NULL
                      ? login_values_mailbox_change(context->arena, &subject->value,
                                                    &subject->of_mailbox, context->now_ms)
@@ -589,10 +586,36 @@ static int write_end(const struct context *context, const struct login_subject *
     return store_values_change(context->desk->store,
                                &(struct values_step){.changes = changes,
                                                      .count = countof(changes),
-                                                     .audited = &audited,
-                                                     .audited_count = 1,
+                                                     .audited = audited,
+                                                     .audited_count = audited != NULL,
                                                      .now_ms = context->now_ms},
                                NULL);
+}
+
+static int write_end(const struct context *context, const struct login_subject *subject,
+                     const struct action *action)
+{
+    const struct audited audited = {
+        "logins_end", subject->mailbox != NULL ? subject->mailbox : subject->network_text, "{}",
+        action};
+    return write_state(context, subject, &audited);
+}
+
+int desk_logins_forget(const struct context *context, const char *mailbox, bool preview)
+{
+    freed_by(free_subject) struct login_subject subject = {.mailbox = mailbox};
+    for (int attempt = 0; attempt < END_ATTEMPTS; attempt++) {
+        if (read_state(context, &subject) < 0)
+            return -1;
+        bool learned = login_mailbox_unlearn(&subject.of_mailbox);
+        bool nothing = login_mailbox_forget(&subject.of_mailbox, context->now_ms);
+        int written = (!learned && !nothing) || preview ? 1 : write_state(context, &subject, NULL);
+        if (written < 0)
+            return -1;
+        if (written > 0)
+            return learned || nothing;
+    }
+    return store_fail(context->desk->store, "passwords are counted at the same moment; try again");
 }
 
 static int read_words(const struct context *context, struct json_object *words,

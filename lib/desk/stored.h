@@ -50,4 +50,17 @@ int desk_stored(const struct desk *desk, const struct stored_source *source, con
                 int64_t now_ms, stored_hear *hear, void *context, struct problem *problem)
     must_check;
 
+/* Removes what is stored of `mailbox` and may go, step by step: after a failure some is gone, and the
+ * same again goes on. Messages are judged meanwhile, and programs that keep something of it in memory
+ * see that it is gone. `action` NULL: only says what would go. Its note may not name the mailbox.
+ * *view_r: {"mailbox":…,"done":bool,"goes":[KIND…],"stays":[KIND…],
+ *  "subject":"forgotten:HASH", of the entry in the audit log, which names it nowhere else,
+ *  "before":[{"number":5,"at":moment}…], when it was forgotten before, the newest ten,
+ *  "log_cut":bool}, false: whole_cut_log;
+ * KIND: {"kind":…,"count":3,"what":…,"kept":…,"why":…}. 1, 0 with *problem as desk_stored, -1. */
+int desk_forget(const struct desk *desk, const struct stored_source *source, const char *mailbox,
+                const struct action *action, int64_t now_ms, struct json_object **view_r,
+                struct problem *problem) must_check;
+#define DESK_FORGOTTEN "forgotten:"
+
 #endif

@@ -134,8 +134,9 @@ const struct stored_kind stored_values[VALUE_KIND_COUNT] = {
         "passwords that were right, wrong tries, blocks and locks",
         "networks 30 days, passwords 90 days, wrong tries and blocks one hour, locks until "
         "they end, their offences 365 days",
-        "a lock keeps a stranger out; what was seen of sign-ins protects the mailbox",
-        STORED_STAYS},
+        "so that who guesses at passwords is kept out, and its user is not. What keeps "
+        "somebody out stays, and where there is a lock the numbers of passwords",
+        STORED_GOES},
     [VALUE_LOGIN_NETWORK] = {
         "sign_in_network",
         "networks from which it was tried to sign in to the mailbox, which is a hash there",

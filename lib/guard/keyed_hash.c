@@ -144,3 +144,11 @@ uint16_t keyed_hash_fingerprint(const struct keyed_hash_keys *keys, uint64_t mai
     }
     return (uint16_t)(left << HALF_BITS | right);
 }
+
+uint64_t keyed_hash_forgotten(struct keyed_hash_keys *keys, const char *mailbox)
+{
+    if (!keys->has_forgotten)
+        derive(keys->key, "sendguard forgotten", keys->forgotten);
+    keys->has_forgotten = true;
+    return hash(keys->forgotten, mailbox, strlen(mailbox));
+}

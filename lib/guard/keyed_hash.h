@@ -15,9 +15,9 @@ struct keyed_hash_keys {
         int64_t begin_ms, end_ms; /* both 0: none yet */
         unsigned char bytes[16];
     } years[2]; /* one year and the one before */
-    bool has_message_ids, has_reporters, has_logins, has_counted, has_profiles;
+    bool has_message_ids, has_reporters, has_logins, has_counted, has_profiles, has_forgotten;
     unsigned char message_ids[16], reporters[16], logins[16], fingerprints[16], counted[16],
-        profiles[16];
+        profiles[16], forgotten[16];
 };
 void keyed_hash_forget(struct keyed_hash_keys *keys);
 
@@ -46,5 +46,8 @@ uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name);
  * thread. */
 uint16_t keyed_hash_fingerprint(const struct keyed_hash_keys *keys, uint64_t mailbox,
                                 uint16_t fingerprint);
+
+/* What stands for a mailbox that was forgotten, in the audit log alone. */
+uint64_t keyed_hash_forgotten(struct keyed_hash_keys *keys, const char *mailbox);
 
 #endif

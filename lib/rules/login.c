@@ -331,6 +331,15 @@ bool login_mailbox_forget(struct login_mailbox *mailbox, int64_t at_ms)
            login_lock_ends(&mailbox->lock) <= at_ms;
 }
 
+bool login_mailbox_unlearn(struct login_mailbox *mailbox)
+{
+    bool keeps = mailbox->lock.phase != LOGIN_LOCK_NONE;
+    bool learned = mailbox->known.count > 0 || (!keeps && mailbox->password_count > 0);
+    mailbox->known.count = 0;
+    mailbox->password_count = keeps ? mailbox->password_count : 0;
+    return learned;
+}
+
 bool login_network_forget(struct login_network *network, int64_t at_ms)
 {
     forget_tries(&network->tries, at_ms);

@@ -202,6 +202,10 @@ uint32_t login_network_limit(const struct login_network *network,
 bool login_mailbox_forget(struct login_mailbox *mailbox, int64_t at_ms);
 bool login_network_forget(struct login_network *network, int64_t at_ms);
 
+/* Forgets from where it signed in, and its old passwords where no lock rests on them; what keeps
+ * somebody out stays. Whether there was anything. */
+bool login_mailbox_unlearn(struct login_mailbox *mailbox);
+
 /* From when on nothing is left, if nothing comes. */
 int64_t login_mailbox_ends(const struct login_mailbox *mailbox);
 int64_t login_network_ends(const struct login_network *network);

@@ -122,7 +122,8 @@ struct observation_operations {
                     struct store_page *page);
 };
 
-/* For store/transfer.h, while no other program uses the database. Reading changes nothing. */
+/* For store/transfer.h, while no other program uses the database; reading and what removes, for
+ * store/whole.h, also while they do. Reading changes nothing. */
 struct transfer_operations {
     /* Whether nothing of ours is kept: 1, 0, -1. NULL: the database is a file. */
     int (*is_empty)(struct backend *backend);
@@ -142,6 +143,10 @@ struct transfer_operations {
     /* Puts the items of a page as they are, 1..TRANSFER_PAGE of them. 1 or -1. Not asked for what is kept, senders, windows near a limit and counters. */
     int (*write)(struct backend *backend, const struct transfer_item *items, size_t count,
                  int64_t now_ms);
+    /* As store/whole.h says. cut_log NULL: there is none of ours. */
+    int (*remove_records)(struct backend *backend, const struct transfer_item *items,
+                          size_t count);
+    int (*cut_log)(struct backend *backend);
 };
 
 struct backend_operations {

@@ -62,3 +62,15 @@ int whole_read(struct whole_store *whole, struct arena *arena, enum transfer_kin
         rest(clock_monotonic_us() - began_us);
     return answer;
 }
+
+int whole_remove_records(struct whole_store *whole, const struct transfer_item *items,
+                         size_t count)
+{
+    return whole->backend->operations->transfer->remove_records(whole->backend, items, count);
+}
+
+int whole_cut_log(struct whole_store *whole)
+{
+    const struct transfer_operations *operations = whole->backend->operations->transfer;
+    return operations->cut_log != NULL ? operations->cut_log(whole->backend) : 1;
+}

@@ -22,6 +22,15 @@ int whole_read(struct whole_store *whole, struct arena *arena, enum transfer_kin
                int64_t now_ms, struct transfer_cursor *cursor, struct transfer_item *items_r,
                size_t *count_r) must_check;
 
+/* Removes these decisions (TRANSFER_RECORD, as whole_read gave them), 1..TRANSFER_PAGE. One that is
+ * gone already is none the less. 1 or -1: some may be removed. */
+int whole_remove_records(struct whole_store *whole, const struct transfer_item *items,
+                         size_t count) must_check;
+/* What was removed, by whomever, leaves the files too, as far as they are ours: the write-ahead log
+ * of SQLite is copied back and cut. 1; 0: a program reads an old state, and the log stays as it is;
+ * -1. Of Redis always 1: its files are the server's. */
+int whole_cut_log(struct whole_store *whole) must_check;
+
 /* Why the last -1 came. Valid until the next call. */
 const char *whole_error(const struct whole_store *whole);
 

@@ -1,6 +1,8 @@
-"""What is stored about a person, told by the real command line beside a guard, from both stores."""
+"""What is stored about a person, told and forgotten by the real command line beside a guard, in both
+stores."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -84,3 +86,57 @@ def test_export(guard, shell, sender_at):
     assert shell.run("export", "@example.test").returncode == 64
     assert "web.secret_file" in shell.run("export", sender.mailbox, "-o",
                                           "web.secret_file=/nowhere/secret").stderr
+
+
+def stored_bytes(store):
+    """All that the database has, as bytes: of a file also what is deleted and not overwritten; of
+    Redis what can be read, since its streams keep deleted entries until others around have ended."""
+    if store.kind == "redis":
+        ask = store.server.command
+        ask("CONFIG", "SET", "rdbcompression", "no")
+        streams = [key for key in store.traces() if ask("TYPE", key) in (b"stream", "stream")]
+        assert b"sg:refused" in streams
+        return repr([value for key, value in store.traces().items() if key not in streams] +
+                    [ask("XRANGE", key, "-", "+") for key in streams]).encode()
+    return b"".join(path.read_bytes() for path in (
+        store.path, store.path.with_name(store.path.name + "-wal")))
+
+
+@pytest.mark.sanitized
+def test_forget(guard, shell, sender_at):
+    sender, other = sender_at(guard), sender_at(guard)
+    sender.admitted(crowd(3))
+    assert sender.send(people(51, "goes-with-it.test")).status == 422
+    assert other.send(people(51, "stays.test")).status == 422
+    shell.ok("limit", sender.mailbox, "messages_per_hour=2", *WHY)
+    for one in (sender, other):
+        eventually(lambda: one.mailbox in shell.ok("senders", one.ip), "the sender was seen")
+    assert b"goes-with-it.test" in stored_bytes(guard.store)
+    before = shell.exported(other.mailbox)["entries"]
+
+    preview = json.loads(shell.ok("forget", sender.mailbox, "--preview", "--json"))
+    goes = {one["kind"]: one["count"] for one in preview["goes"]}
+    stays = {one["kind"]: one["count"] for one in preview["stays"]}
+    assert goes == {"decision": 1, "profile": 1}
+    assert {"history": 1, "decision": 1, "adjustment": 1, "audit": 1}.items() <= stays.items()
+    assert shell.run("forget", sender.mailbox).returncode == 64
+    assert "note" in shell.run("forget", sender.mailbox, "--note", f"{sender.mailbox}!").stderr
+    assert b"goes-with-it.test" in stored_bytes(guard.store)
+
+    text = shell.ok("forget", sender.mailbox, "--note", "asked by letter")
+    assert text.startswith(f"Of {sender.mailbox} is removed:\n     1  decisions on messages")
+    subject = re.search(r"audit log, where no address is: (forgotten:[0-9a-f]{16})\n", text).group(1)
+    assert b"goes-with-it.test" not in stored_bytes(guard.store)
+    assert b"stays.test" in stored_bytes(guard.store)
+    assert shell.exported(other.mailbox)["entries"] == before
+    left = [entry["kind"] for entry in shell.exported(sender.mailbox)["entries"]]
+    assert {kind: left.count(kind) for kind in left} == stays
+    entry = shell.ok("audit", subject)
+    assert "forget" in entry and "asked by letter" in entry and sender.mailbox not in entry
+    assert "forgotten before: " in shell.ok("forget", sender.mailbox, "--preview")
+
+    # the guard that ran all the time counts on, and knows the mailbox again
+    eventually(lambda: sender.send(dry_run=True).status == 200, "one is left of two")
+    sender.admitted()
+    assert sender.send().status == 429
+    assert "profile" in kinds_of(shell.exported(sender.mailbox))

@@ -425,10 +425,88 @@ static int write_page(struct backend *backend, const struct transfer_item *items
     return redis_pipeline_run(&pipeline);
 }
 
+/* ---- removing ----------------------------------------------------------------------------- */
+
+/* The streams that are there. 1 or -1. */
+static int find_streams(struct redis_backend *backend, struct arena *arena,
+                        const char *streams_r[2 * RECORD_STREAMS], size_t *count_r)
+{
+    freed_by(redis_pipeline_end) struct redis_pipeline there = {0};
+    if (redis_pipeline_begin(backend, arena, &there) < 0)
+        return -1;
+    for (size_t i = 0; i < 2 * RECORD_STREAMS; i++)
+        ADD((&there), TEXT("EXISTS"), TEXT(redis_transfer_stream(arena, i % 2 != 0, i / 2)));
+    if (redis_pipeline_run(&there) < 0)
+        return -1;
+    *count_r = 0;
+    for (size_t i = 0; i < 2 * RECORD_STREAMS; i++)
+        if (redis_number(there.replies[i]) > 0)
+            streams_r[(*count_r)++] = redis_transfer_stream(arena, i % 2 != 0, i / 2);
+    return 1;
+}
+
+/* Removes of the entries of a decision's millisecond the one that has its number. */
+static void remove_entry(struct redis_pipeline *pipeline, const char *stream,
+                         const redisReply *entries, uint64_t decision)
+{
+    for (size_t i = 0; i < entries->elements; i++) {
+        const redisReply *entry = entries->element[i];
+        const redisReply *fields = entry->elements == 2 ? entry->element[1] : entry;
+        const redisReply *number = fields->elements >= 2 ? fields->element[0] : fields;
+        const uint8_t *bytes = (const uint8_t *)number->str;
+        if (number->type == REDIS_REPLY_STRING && number->len == NUMBER_BYTES &&
+            packed_get(&bytes, NUMBER_BYTES) == (decision & ((1 << COUNTED_ID_BITS) - 1)))
+            ADD(pipeline, TEXT("XDEL"), TEXT(stream), TEXT(redis_text(entry->element[0])));
+    }
+}
+
+/* What a decision has beside its entry in a stream. */
+static void remove_beside(struct redis_pipeline *pipeline, const struct transfer_item *item)
+{
+    uint64_t decision = item->of.record.decision;
+    const char *mailbox = item->of.record.mailbox;
+    uint8_t *id = arena_alloc(pipeline->arena, REFUSED_ID_BYTES);
+    packed_put(id, decision >> COUNTED_ID_BITS, SINCE_BYTES);
+    packed_put(id + SINCE_BYTES, decision & ((1 << COUNTED_ID_BITS) - 1), NUMBER_BYTES);
+    if (mailbox != NULL && *mailbox != '\0')
+        ADD(pipeline, TEXT("LREM"), TEXT(name_key(pipeline, "sg:refused:", mailbox)), TEXT("0"),
+            {id, REFUSED_ID_BYTES});
+    ADD(pipeline, TEXT("DEL"), TEXT(arena_printf(pipeline->arena, "sg:decision:%016llx",
+                                                 (unsigned long long)decision)));
+}
+
+static int remove_records(struct backend *backend, const struct transfer_item *items, size_t count)
+{
+    struct redis_backend *self = redis_backend(backend);
+    const char *streams[2 * RECORD_STREAMS];
+    size_t stream_count;
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_pipeline_end) struct redis_pipeline found = {0}, gone = {0};
+    if (find_streams(self, arena, streams, &stream_count) < 0 ||
+        redis_pipeline_begin(self, arena, &found) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < stream_count; k++) {
+            const char *stamp = arena_printf(arena, "%lld",
+                                             (long long)decision_time(items[i].of.record.decision));
+            ADD((&found), TEXT("XRANGE"), TEXT(streams[k]), TEXT(stamp), TEXT(stamp));
+        }
+    if (redis_pipeline_run(&found) < 0 || redis_pipeline_begin(self, arena, &gone) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < stream_count; k++)
+            remove_entry(&gone, streams[k], found.replies[i * stream_count + k],
+                         items[i].of.record.decision);
+        remove_beside(&gone, &items[i]);
+    }
+    return redis_pipeline_run(&gone);
+}
+
 const struct transfer_operations redis_transfer = {
     .is_empty = is_empty,
     .begin = begin,
     .end = end,
     .read = redis_transfer_read,
     .write = write_page,
+    .remove_records = remove_records,
 };

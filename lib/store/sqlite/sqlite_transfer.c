@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/lifetimes.h"
 #include "store/sqlite/sqlite_pair.h"
 #include "store/transfer_items.h"
@@ -647,7 +649,65 @@ static int write_page(struct backend *backend, const struct transfer_item *items
     return sqlite_end(self, write_items(self, items, count, now_ms));
 }
 
+/* ---- removing ----------------------------------------------------------------------------- */
+
+static int remove_from(struct sqlite_backend *backend, const char *sql,
+                       const struct transfer_item *items, size_t count)
+{
+    freed_by(finalize) sqlite3_stmt *gone = prepare(backend, sql);
+    if (gone == NULL)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        sqlite3_bind_int64(gone, 1, (int64_t)items[i].of.record.decision);
+        if (sqlite_do(backend, gone) < 0)
+            return -1;
+    }
+    return 1;
+}
+
+static int remove_records(struct backend *backend, const struct transfer_item *items, size_t count)
+{
+    static const char *const tables[] = {
+        "DELETE FROM admitted WHERE id = ?1", "DELETE FROM refused WHERE id = ?1",
+        "DELETE FROM older_admitted WHERE id = ?1", "DELETE FROM older_refused WHERE id = ?1"};
+    struct sqlite_backend *self = sqlite_backend(backend);
+    int answer = sqlite_begin(self, true);
+    if (answer < 0)
+        return -1;
+    for (size_t i = 0; i < countof(tables) && answer > 0; i++)
+        answer = remove_from(self, tables[i], items, count);
+    return sqlite_end(self, answer);
+}
+
+/* Commits wait while the log is cut: no longer than this for who reads, then again a little later. */
+enum { CUT_WAITS_MS = 50, CUT_TRIES = 20 };
+
+static int cut_log(struct backend *backend)
+{
+    struct sqlite_backend *self = sqlite_backend(backend);
+    if (sqlite_begin(self, false) < 0 || sqlite_end(self, 1) < 0)
+        return -1;
+    for (int tries = 0; tries < CUT_TRIES; tries++) {
+        const struct timespec pause = {.tv_nsec = CUT_WAITS_MS * 1000 * 1000};
+        /* most of it without holding anybody up */
+        int answer = sqlite3_wal_checkpoint_v2(self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                               NULL);
+        self->give_up_us = clock_monotonic_us() + CUT_WAITS_MS * 1000;
+        if (answer == SQLITE_OK)
+            answer = sqlite3_wal_checkpoint_v2(self->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                               NULL);
+        if (answer == SQLITE_OK)
+            return 1;
+        if ((answer & 0xFF) != SQLITE_BUSY)
+            return fail(self);
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 const struct transfer_operations sqlite_transfer = {
     .read = read_page,
     .write = write_page,
+    .remove_records = remove_records,
+    .cut_log = cut_log,
 };

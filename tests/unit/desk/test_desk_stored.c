@@ -53,7 +53,8 @@ static void put_own(const char *mailbox, int64_t now_ms)
     char trace[DELIVERY_KEY_SIZE];
     static const enum value_kind kinds[] = {VALUE_KNOWN, VALUE_COMPLAINTS, VALUE_APPEAL,
                                             VALUE_PERMISSIONS, VALUE_IDENTITY, VALUE_PROFILE,
-                                            VALUE_HELD, VALUE_PARKED, VALUE_REJECTED, VALUE_BLOCK};
+                                            VALUE_PARKED, VALUE_REJECTED, VALUE_BLOCK};
+    rig_wait_since(mailbox, UNUSUAL_NOTE, now_ms);
     for (size_t i = 0; i < countof(kinds); i++)
         put_text(kinds[i], mailbox, "\1", now_ms);
     delivery_trace_key(trace, now_ms / DAY_MS, mailbox, 7, 0);
@@ -284,6 +285,166 @@ START_TEST(not_without_the_secret)
 }
 END_TEST
 
+/* ---- what is forgotten ------------------------------------------------------------------------ */
+
+static struct json_object *forget(const char *mailbox, const char *why, int64_t now_ms)
+{
+    const struct action action = {now_ms, "ada", why};
+    const struct stored_source source = source_of_store();
+    return VIEW(desk_forget(rig_desk(), &source, mailbox, why != NULL ? &action : NULL, now_ms,
+                            &made, &fault));
+}
+
+static int64_t count_in(struct json_object *view, const char *list, const struct stored_kind *kind)
+{
+    struct json_object *one = json_member(view, list);
+    for (size_t i = 0; i < json_object_array_length(one); i++) {
+        struct json_object *of = json_object_array_get_idx(one, i);
+        if (strcmp(json_string(of, "kind", ""), kind->name) == 0)
+            return json_int(of, "count", 0);
+    }
+    return 0;
+}
+
+/* What is said to go and to stay is all that there is. */
+static void check_counts(struct json_object *view, const struct told *told)
+{
+    for (size_t i = 0; i < STORED_KINDS; i++) {
+        int64_t goes = count_in(view, "goes", kind_at(i));
+        int64_t stays = count_in(view, "stays", kind_at(i));
+        ck_assert_msg((uint64_t)(goes + stays) == told->of_kind[i], "%s: %lld + %lld of %llu",
+                      kind_at(i)->name, (long long)goes, (long long)stays,
+                      (unsigned long long)told->of_kind[i]);
+        ck_assert_msg(goes == 0 || kind_at(i)->fate == STORED_GOES, "%s", kind_at(i)->name);
+    }
+}
+
+static void check_same(const struct told *before, const struct told *after)
+{
+    ck_assert_str_eq(before->text.data, after->text.data);
+}
+
+/* Which kinds may go, and that only these went: the rest is as it was, to the byte. */
+START_TEST(goes_and_stays)
+{
+    rig_begin(_i, EVERYTHING);
+    put_all(ALICE, NOW);
+    put_all(STRANGER, NOW);
+    const int64_t now_ms = NOW + MINUTE_MS;
+    freed_by(end_told) struct told before = told_of(ALICE, now_ms);
+    freed_by(end_told) struct told stranger = told_of(STRANGER, now_ms);
+    struct json_object *preview = forget(ALICE, NULL, now_ms);
+    check_member(preview, "done", "false");
+    check_counts(preview, &before);
+    freed_by(end_told) struct told looked = told_of(ALICE, now_ms);
+    check_same(&before, &looked);
+
+    struct json_object *done = forget(ALICE, "asked by letter", now_ms);
+    check_member(done, "done", "true");
+    check_member(done, "log_cut", "true");
+    check_counts(done, &before);
+    freed_by(end_told) struct told after = told_of(ALICE, now_ms);
+    for (size_t i = 0; i < STORED_KINDS; i++) {
+        uint64_t left = (uint64_t)count_in(done, "stays", kind_at(i));
+        left += kind_at(i) == &stored_values[VALUE_LOGIN_NEWS]; /* that its sign-ins have changed */
+        ck_assert_msg(after.of_kind[i] == left, "%s", kind_at(i)->name);
+        ck_assert_msg(i == TRANSFER_RECORD || kind_at(i)->fate != STORED_GOES || left == 0, "%s",
+                      kind_at(i)->name);
+    }
+    ck_assert_uint_eq(after.of_kind[TRANSFER_RECORD], 5); /* those that count still */
+    freed_by(end_told) struct told others = told_of(STRANGER, now_ms);
+    check_same(&stranger, &others);
+
+    const int64_t later_ms = NOW + DAY_MS + MINUTE_MS; /* and a day later nothing counts */
+    forget(ALICE, "asked by letter", later_ms);
+    freed_by(end_told) struct told later = told_of(ALICE, later_ms);
+    ck_assert_uint_eq(later.of_kind[TRANSFER_RECORD], 0);
+}
+END_TEST
+
+/* The audit log says that it was done, to who knows whose it was; and to nobody else. */
+START_TEST(the_entry_names_nobody)
+{
+    rig_begin(_i, EVERYTHING);
+    send_one("m1", 1, NOW);
+    struct json_object *done = forget("Alice@Example.TEST", "asked by letter", NOW + 1);
+    check_member(done, "mailbox", ALICE);
+    ck_assert_uint_eq(length_of(done, "before"), 0);
+    struct audit entry;
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, &entry, &page), 1);
+    ck_assert_str_eq(entry.action, "forget");
+    ck_assert_str_eq(entry.subject, json_string(done, "subject", ""));
+    ck_assert_ptr_null(strstr(entry.subject, "alice"));
+    ck_assert_str_eq(entry.note, "asked by letter");
+
+    struct json_object *again = forget(ALICE, NULL, NOW + 2);
+    check_member(again, "before.0.number", arena_printf(arena, "%lld", (long long)entry.number));
+    ck_assert_uint_eq(length_of(forget(BOB, NULL, NOW + 2), "before"), 0);
+
+    const struct action naming = {NOW, "ada", "a letter of " ALICE};
+    const struct stored_source source = source_of_store();
+    struct json_object *view = NULL;
+    struct problem problem = {0};
+    ck_assert_int_eq(desk_forget(rig_desk(), &source, ALICE, &naming, NOW, &view, &problem), 0);
+    ck_assert_str_eq(problem.where, "note");
+}
+END_TEST
+
+static uint64_t messages_left(int64_t now_ms)
+{
+    return 5 - rig_used(RULE_MESSAGES_PER_DAY, now_ms);
+}
+
+/* Who is over a limit stays so, and the profile of a mailbox whose messages wait stays. */
+START_TEST(no_way_round)
+{
+    rig_begin(_i, EVERYTHING);
+    for (int i = 0; i < 4; i++)
+        send_one(arena_printf(arena, "m%d", i), 1, NOW + i);
+    ck_assert_uint_eq(messages_left(NOW + 10), 1);
+    rig_wait_since(ALICE, UNUSUAL_HOLD, NOW);
+    struct json_object *done = forget(ALICE, "asked by letter", NOW + 10);
+    ck_assert_uint_eq(messages_left(NOW + 11), 1);
+    ck_assert_int_eq(count_in(done, "stays", &stored_values[VALUE_PROFILE]), 1);
+    ck_assert_int_eq(count_in(done, "stays", &stored_values[VALUE_HELD]), 1);
+    send_one("m4", 1, NOW + 12);
+    ck_assert_int_ne(send_one("m5", 1, NOW + 13).kind, VERDICT_ADMIT);
+}
+END_TEST
+
+/* From where it signed in goes; what keeps somebody out stays. */
+START_TEST(sign_ins)
+{
+    rig_begin(_i, EVERYTHING);
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = token_key};
+    uint64_t id = keyed_hash_login(&keys, ALICE);
+    for (int locked = 0; locked < 2; locked++) {
+        freed_by(login_mailbox_free) struct login_mailbox mailbox = {0}, after = {0};
+        struct login_network network = {0};
+        freed_by(text_free) struct text packed = {0};
+        const struct login_from from = {.mailbox = id, .network = 7};
+        login_take_right(&mailbox, &network, &from, 5, NOW);
+        if (locked)
+            login_lock_begin(&mailbox.lock, true, 5, NOW);
+        login_mailbox_add(&packed, &mailbox);
+        login_network_free(&network);
+        put_packed(VALUE_LOGINS, login_values_of(arena, VALUE_LOGINS, id).key, &packed, NOW);
+        forget(ALICE, "asked by letter", NOW + 1);
+        struct value value = login_values_of(arena, VALUE_LOGINS, id);
+        ck_assert_int_eq(store_values_get(store, arena, &value, 1, NOW + 2), 1);
+        ck_assert_int_eq(value.length > 0, locked);
+        login_values_mailbox(&value, &after);
+        ck_assert_uint_eq(after.known.count, 0);
+        ck_assert_uint_eq(after.password_count, (size_t)locked);
+        ck_assert_int_eq(login_lock_holds(&after.lock), locked);
+        struct value newest = login_values_newest(); /* so that running programs see it */
+        ck_assert_int_eq(store_values_get(store, arena, &newest, 1, NOW + 2), 1);
+        ck_assert_int_eq(login_values_number(&newest), locked + 1);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stored");
@@ -292,5 +453,9 @@ int main(void)
     tcase_add_loop_test(cases, each_kind_is_told, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, nothing_of_others, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, not_without_the_secret, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, goes_and_stays, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, the_entry_names_nobody, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, no_way_round, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, sign_ins, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
