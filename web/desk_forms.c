@@ -76,7 +76,7 @@ void desk_forms_add_problem(struct json_object *view, const struct problem *prob
 {
     struct json_object *wrong = json_add_object(view, "problem");
     json_add_string(wrong, "where", problem->where[0] != '\0' ? problem->where : NULL);
-    json_add_string(wrong, "text", problem->text);
+    json_add_string(wrong, "wrong", problem->text);
 }
 
 struct json_object *desk_forms_words(const struct exchange *exchange)
@@ -211,7 +211,7 @@ static void show_half(struct exchange *exchange, struct json_object *reset, int 
         reply_no_store(exchange); /* for the log and the header */
     json_add_bool(view, answer < 0 ? "reset_unknown" : "reset_failed", true);
     if (answer == 0)
-        json_add_string(json_add_object(view, "problem"), "text", problem->text);
+        json_add_string(json_add_object(view, "problem"), "wrong", problem->text);
     reply_page(exchange, answer < 0 ? 503 : problem->status, "desk_action", view);
 }
 

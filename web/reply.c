@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "store/store.h"
+#include "text/problem_text.h"
 #include "web/web.h"
 
 /* ---- pages -------------------------------------------------------------------------- */
@@ -130,6 +131,11 @@ static void send_error(struct exchange *exchange, int status, const char *where,
         send_json(exchange, status, "application/problem+json", view);
         return;
     }
+    const char *told = text == NULL ? NULL
+                                    : problem_text(exchange->catalogue, exchange->request->arena,
+                                                   exchange->reader.language, text);
+    if (told != NULL)
+        text = told;
     if (where != NULL && where[0] != '\0' && text != NULL)
         text = arena_printf(exchange->request->arena, "%s: %s", where, text);
     json_add_int(view, "status", status);

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/zone.h"
+#include "text/problem_text.h"
 
 /* One view on its way. */
 struct presenting {
@@ -233,6 +234,21 @@ static void add_url_beside(const struct presenting *presenting, struct json_obje
     add_string_beside(presenting, object, key, "url", text_string(&url));
 }
 
+static bool is_sentence(const char *key)
+{
+    return strcmp(key, "wrong") == 0 || strcmp(key, "why") == 0 || strcmp(key, "why_not") == 0 ||
+           strcmp(key, "reset_why_not") == 0;
+}
+
+static void add_sentence_beside(const struct presenting *presenting, struct json_object *object,
+                                const char *key, const char *sentence)
+{
+    const char *text = problem_text(presenting->reader->catalogue, presenting->arena,
+                                    presenting->reader->language, sentence);
+    if (text != NULL)
+        add_string_beside(presenting, object, key, "text", text);
+}
+
 /* What is no address is all local. */
 static void add_parts_beside(const struct presenting *presenting, struct json_object *object,
                              const char *key, const char *address)
@@ -270,6 +286,8 @@ static void present_member(const struct presenting *presenting, struct json_obje
             add_word_beside(presenting, object, key, json_object_get_string(value));
         else if (is_named_in_links(key))
             add_url_beside(presenting, object, key, json_object_get_string(value));
+        if (is_sentence(key))
+            add_sentence_beside(presenting, object, key, json_object_get_string(value));
         if (strcmp(key, "mailbox") == 0 || strcmp(key, "subject") == 0)
             add_parts_beside(presenting, object, key, json_object_get_string(value));
         break;

@@ -14,6 +14,8 @@
  *                  its values (in the order of the object's members: what a text uses
  *                  has to stand before); absent when there is none
  *        KEY_is    {WORD: true}, to choose by
+ *   "wrong", "why", "why_not", "reset_why_not"   (what a problem says, in English)
+ *        KEY_text  the same in that language (problem_text.h); absent where it has no words for it
  *   "mailbox", "domain", "ip", "key", "subject", "decision", "older", "next", "query"
  *        KEY_url   percent-encoded, for a part of a link
  *   "mailbox", "subject"
