@@ -26,15 +26,12 @@ struct mail_link {
 
 /* ---- what is wanted --------------------------------------------------------------------- */
 
-/* Without TLS others on the way would read the password. */
-static bool is_protected(const char *url)
+static bool is_here(const char *url)
 {
     char host[INET6_ADDRSTRLEN] = "";
     struct in_addr four;
     const char *begin = strstr(url, "://") + strlen("://");
     size_t length = strcspn(begin, begin[0] == '[' ? "" : ":");
-    if (url[strlen("imap")] == 's') /* smtp is as long */
-        return true;
     if (begin[0] == '[')
         return strncmp(begin, "[::1]", 5) == 0 && (begin[5] == '\0' || begin[5] == ':');
     if (length >= sizeof host)
@@ -42,6 +39,25 @@ static bool is_protected(const char *url)
     memcpy(host, begin, length);
     return strcmp(host, "localhost") == 0 ||
            (inet_pton(AF_INET, host, &four) == 1 && ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET);
+}
+
+/* Without TLS others on the way would read the password. */
+static bool is_protected(const char *url)
+{
+    return url[strlen("imap")] == 's' || is_here(url); /* smtp is as long */
+}
+
+void mail_link_warnings(const struct settings *settings, struct faults *warnings)
+{
+    const struct text_list *hosts = &settings->mta_webmail_hosts;
+    if (hosts->count == 0)
+        settings_warn(warnings, "mta.webmail_hosts",
+                      "is empty: what this program sends counts a second time at the mail server");
+    else if (settings->parked_smtp[0] != '\0' && is_here(settings->parked_smtp) &&
+             !settings_network_holds(hosts, "127.0.0.1") && !settings_network_holds(hosts, "::1"))
+        settings_warn(warnings, "mta.webmail_hosts",
+                      "does not have 127.0.0.1, from where this program comes to parked.smtp on "
+                      "this machine: what it sends counts a second time there");
 }
 
 int mail_link_requires(const struct settings *settings, struct problem *problem)
@@ -57,8 +73,8 @@ int mail_link_requires(const struct settings *settings, struct problem *problem)
             return problem_set(problem, 0, wanted[i].name, "is not set");
         if (wanted[i].is_url && !is_protected(wanted[i].value))
             return problem_set(problem, 0, wanted[i].name,
-                               "expected imaps:// or smtps:// to another machine: the password "
-                               "goes there");
+                               "expected imaps:// or smtps:// to another machine: without TLS "
+                               "the password goes to this one alone");
     }
     return 1;
 }
@@ -115,7 +131,11 @@ void mail_link_free(struct mail_link **link)
 static int fail(const struct remote *remote, const char *where, CURLcode code, long status,
                 struct problem *problem)
 {
-    problem_set(problem, (int)status, where, "%.200s", remote_error(remote, code));
+    problem_set(problem, (int)status, where, "%.200s%s", remote_error(remote, code),
+                code == CURLE_LOGIN_DENIED
+                    ? ": expected parked.master_user as a master user (master = yes), with the "
+                      "password of parked.password_file, and the mailbox"
+                    : "");
     return -1;
 }
 

@@ -17,6 +17,8 @@ enum { MAIL_LINK_MESSAGE_MAX = 64 * 1024 * 1024 };
 
 /* Whether the settings have what is needed. 1; 0 with *problem. */
 int mail_link_requires(const struct settings *settings, struct problem *problem) must_check;
+/* Of what is probably not meant. */
+void mail_link_warnings(const struct settings *settings, struct faults *warnings);
 /* 1; 0 with what would be wrong with that password. */
 int mail_link_examine(const char *password_file, struct problem *problem) must_check;
 

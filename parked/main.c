@@ -8,13 +8,6 @@ static const char *password_file(const struct settings *settings)
     return settings->parked_password_file;
 }
 
-static void warnings(const struct settings *settings, struct faults *warnings)
-{
-    if (settings->mta_webmail_hosts.count == 0)
-        settings_warn(warnings, "mta.webmail_hosts",
-                      "is empty: what this program sends counts a second time at the mail server");
-}
-
 static void *start(const struct daemon *daemon) { return worker_start(daemon); }
 
 static int stop(void *serving, int timeout_ms)
@@ -42,7 +35,7 @@ int main(int argc, char **argv)
                     .seals_links = true,
                     .secrets = secrets,
                     .requires = mail_link_requires,
-                    .warnings = warnings,
+                    .warnings = mail_link_warnings,
                     .of_start = of_start},
         .start = start,
         .once = once,

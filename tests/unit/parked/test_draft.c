@@ -189,6 +189,32 @@ START_TEST(where_the_password_may_go)
 }
 END_TEST
 
+/* What comes from this machine has to be known as the webmail's, or counts twice. */
+START_TEST(where_it_comes_from)
+{
+    static const struct {
+        const char *smtp, *host;
+        size_t warned;
+    } cases[] = {{"smtp://127.0.0.1:587", "127.0.0.1", 0},
+                 {"smtps://localhost", "127.0.0.0/8", 0},
+                 {"smtp://[::1]", "::1", 0},
+                 {"smtp://127.0.0.1:587", "192.0.2.1", 1},
+                 {"smtps://localhost", "192.0.2.1", 1},
+                 {"smtps://mail.example.test", "192.0.2.1", 0},
+                 {"", "192.0.2.1", 0},
+                 {"smtps://mail.example.test", NULL, 1}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        freed_by(free_string) char *smtp = xstrdup(cases[i].smtp);
+        freed_by(free_string) char *host = cases[i].host != NULL ? xstrdup(cases[i].host) : NULL;
+        struct faults warnings = {0};
+        const struct settings settings = {.parked_smtp = smtp,
+                                          .mta_webmail_hosts = {&host, host != NULL}};
+        mail_link_warnings(&settings, &warnings);
+        ck_assert_msg(warnings.count == cases[i].warned, "%zu", i);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("parked draft");
@@ -201,6 +227,7 @@ int main(void)
     tcase_add_test(cases, many_fields);
     tcase_add_test(cases, cut_anywhere);
     tcase_add_test(cases, where_the_password_may_go);
+    tcase_add_test(cases, where_it_comes_from);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
