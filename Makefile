@@ -229,7 +229,7 @@ FUZZED_LAYERS := $(filter-out daemon desk staff notify doveadm remote,$(LAYERS))
 FUZZED := $(call sources,$(FUZZED_LAYERS:%=lib/%)) $(addsuffix .c,auth/login_key auth/login_policy auth/login_request \
 	auth/stolen_range fcgi/body fcgi/framing fcgi/multipart feedback/lmtp http_server/http_response \
 	milter/header_message mta/collector mta/policy_answer mta/policy_batch mta/policy_message \
-	mta/policy_request)
+	mta/policy_request parked/draft)
 build/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

@@ -219,6 +219,30 @@ int mail_link_read(struct mail_link *link, const char *folder, uint32_t uid,
     return code == CURLE_OK ? 1 : reading_failed(code);
 }
 
+/* A command about a folder. */
+static CURLcode ask_about(struct mail_link *link, const char *command, const char *folder,
+                     struct text *answer, struct problem *problem)
+{
+    freed_by(text_free) struct text line = {0};
+    text_addf(&line, "%s \"", command);
+    for (const char *at = folder; *at != '\0'; at++)
+        text_addf(&line, *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
+    text_add(&line, "\"");
+    return ask(link, "", "", text_string(&line), answer, ANSWER_MAX, problem);
+}
+
+int mail_link_make_folder(struct mail_link *link, const char *folder, struct problem *problem)
+{
+    freed_by(text_free) struct text found = {0};
+    CURLcode code = ask_about(link, "LIST \"\"", folder, &found, problem);
+    if (code == CURLE_OK && strstr(text_string(&found), "* LIST ") == NULL) {
+        code = ask_about(link, "CREATE", folder, NULL, problem);
+        if (code == CURLE_OK)
+            code = ask_about(link, "SUBSCRIBE", folder, NULL, problem);
+    }
+    return code == CURLE_OK ? 1 : reading_failed(code);
+}
+
 int mail_link_keep(struct mail_link *link, const char *folder, const struct text *message,
                    struct problem *problem)
 {

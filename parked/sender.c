@@ -117,6 +117,19 @@ static enum sender_result read_draft(struct sending *sending, struct problem *pr
     return SENDER_SENT;
 }
 
+/* Where it will be kept, and who takes it. SENDER_SENT: go on. */
+static enum sender_result make_ready(struct sending *sending, struct problem *problem)
+{
+    const char *folder = sending->parked->sent;
+    int made = folder[0] == '\0' ? 1 : mail_link_make_folder(sending->link, folder, problem);
+    if (made < 1)
+        return tell(sending, made < 0 ? SENDER_AWAY : SENDER_LEFT,
+                    "a parked message could not be kept in Sent", problem);
+    return mail_link_open(sending->link, problem) > 0
+               ? SENDER_SENT
+               : tell(sending, SENDER_AWAY, "a parked message cannot be handed over", problem);
+}
+
 static enum sender_result refused_again(const struct sending *sending)
 {
     const struct verdict *verdict = &sending->verdict;
@@ -211,8 +224,8 @@ enum sender_result sender_send(const struct desk *desk, const struct desk_parked
     if (sending.link == NULL)
         return tell(&sending, SENDER_AWAY, "a parked message cannot be read", &problem);
     enum sender_result result = read_draft(&sending, &problem);
-    if (result == SENDER_SENT && mail_link_open(sending.link, &problem) < 0)
-        result = tell(&sending, SENDER_AWAY, "a parked message cannot be handed over", &problem);
+    if (result == SENDER_SENT)
+        result = make_ready(&sending, &problem);
     if (result == SENDER_SENT)
         result = judge_and_claim(&sending);
     if (result == SENDER_SENT)

@@ -144,7 +144,7 @@ class Parked:
             numbers = imap.search(None, "ALL")[1][0].split()
             return [imap.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in numbers]
 
-    def park(self, mailbox, subject, to="bob@example.test", changed=False, drafts="Drafts", **more):
+    def park(self, mailbox, subject, to="bob@example.test", changed=False, drafts="Drafts", sent="Sent", **more):
         """A draft that is due: as the plugin writes and parks it, and in which folder it says that it lies."""
         number = secrets.token_hex(16)
         more = "".join(f"{name}: {value}\r\n" for name, value in more.items())
@@ -155,7 +155,7 @@ class Parked:
         with self.signed_in(mailbox) as imap:
             assert imap.append("Drafts", r"\Seen \Draft", None, raw + (b"More.\r\n" if changed else b""))[0] == "OK"
         self.tell(mailbox, action="park", id=number, at=moment(), recipients=1,
-                  digest=hashlib.sha256(raw).hexdigest(), drafts=drafts, sent="Sent")
+                  digest=hashlib.sha256(raw).hexdigest(), drafts=drafts, sent=sent)
         return number
 
     def arrived(self, subject, mailbox="bob@example.test"):
@@ -328,6 +328,15 @@ def test_what_cannot_be_read_keeps_nobody_waiting(parked, stack):
     for one in parked.tell(first, action="list")["parked"]:
         assert (one["state"], one["tries"]) == ("due", 0)
         parked.tell(first, action="cancel", id=one["id"])
+
+
+def test_sent_is_made(parked, mailbox):
+    """Where the user has none yet, as the webmail makes it."""
+    folder = 'Once &APw-ber "100%"'
+    parked.park(mailbox, "kept", sent=folder)
+    parked.once()
+    assert parked.listed(mailbox) == []
+    assert len(parked.messages(mailbox, '"' + folder.replace('"', '\\"') + '"')) == 1
 
 
 @pytest.mark.parametrize("away", ["imap", "smtp"])
