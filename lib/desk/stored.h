@@ -41,11 +41,11 @@ struct stored_source {
 /* Hears of each that is kept of the mailbox: `entry` stays the teller's. False: to stop there. */
 typedef bool stored_hear(void *context, const struct stored_kind *kind, struct json_object *entry);
 
-/* Tells all that is kept of `mailbox`, in as much memory as a page takes. `entry` has "kind" and
- * "until" (null: it has no end of its own), and what is known; hashes are named so, and of what
- * several mailboxes are in it has what is about this one. Who of staff did what is left out. 1; 0
- * with *problem, also where the secret is missing (409), without which what is kept under its hashes
- * is not found; -1. */
+/* Tells all that is kept of `mailbox`, in the memory of a page, of Redis also 16 to 32 bytes for each
+ * key or refused message. `entry` has "kind" and "until" (null: it has no end of its own), and what
+ * is known; hashes are named so, and of what several mailboxes are in it has what is about this one.
+ * Who of staff did what is left out. 1; 0 with *problem, also where the secret is missing (409),
+ * without which what is kept under its hashes is not found; -1. */
 int desk_stored(const struct desk *desk, const struct stored_source *source, const char *mailbox,
                 int64_t now_ms, stored_hear *hear, void *context, struct problem *problem)
     must_check;

@@ -130,7 +130,11 @@ def test_what_a_stranger_writes_about_himself_is_removed(lab, mailbox):
     assert why == 3 * [None] + 3 * ["unknown_reporter"]
     told = lab.stack.told("complaints", mailbox)
     assert f"{mailbox}: 1 of 3 complaints" in told and "those of one domain are one" in told
-    for report_id in [one["report"] for one in lab.stack.sendguard("complaints")]:
+    counted, *dropped = [one["report"] for one in lab.stack.sendguard("complaints")]
+    lab.stack.sendguard("complaints", mailbox, "--count", counted, "--note", "she sent it")
+    why = [one["why"] for one in lab.stack.sendguard("complaints", mailbox)]
+    assert why.count("unknown_reporter") == 2 and suspension(lab, mailbox) is not None
+    for report_id in dropped:
         lab.stack.sendguard("complaints", "--drop", report_id, "--note", "forged")
     assert lab.stack.sendguard("complaints") == []
 
