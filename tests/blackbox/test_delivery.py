@@ -156,6 +156,25 @@ def test_why_there_is_no_trace(sent):
     assert "expected an address" in sent.shell.fails(64, "trace", "@example.test")
 
 
+def test_a_mailbox_that_is_forgotten(sent):
+    """While a message of it is in the queue: what comes of it later is no fault, and new mail is
+    followed as any other."""
+    kinds = {entry["kind"] for entry in sent.shell.json("export", sent.mailbox)["entries"]}
+    assert {"queued", "delivery", "known_recipients"} <= kinds
+    sent.shell.ok("forget", sent.mailbox, "--note", "asked by letter")
+    kinds = {entry["kind"] for entry in sent.shell.json("export", sent.mailbox)["entries"]}
+    assert "queued" in kinds and kinds.isdisjoint({"delivery", "known_recipients"})
+    sent.log.refused("4F0A11", "slow@y.test")
+    sent.log.begin("4F0A15", sent.mailbox)
+    assert sent.end(1, queue_id="4F0A15") == DUNNO
+    sent.log.queued("4F0A15", "<later@example.test>", 1)
+    sent.log.outcome("4F0A15", "good@x.test", "sent", "2.0.0", "250 2.0.0 OK")
+    sent.log.follow()
+    [message] = sent.shell.json("trace", sent.mailbox)["messages"]
+    assert message["queue_id"] == "4F0A15"
+    assert message["recipients"][0]["outcome"] == "delivered"
+
+
 def test_nothing_is_followed(both, folder, store):  # noqa: F811
     user, _ = both()()
     shell = Shell(folder, store)

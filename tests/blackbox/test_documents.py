@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from programs import BUILD, PATIENCE, SANITIZER_REPORT, TREE
+from programs import BUILD, PATIENCE, SANITIZER_REPORT, TREE, eventually
 
 ALICE = "alice@example.org"
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```", re.M | re.S)
@@ -128,3 +128,80 @@ def test_sqlite_backup(sqlite_store, start, sender_at, folder):
     assert sqlite_store.path.stat().st_mode & 0o777 == 0o600
     assert sender.used() == 1
     sender.admitted()
+
+
+class OwnRedis:
+    """A redis-server as Debian sets one up: a file of settings, a folder, a socket."""
+
+    kind = "redis"
+
+    def __init__(self, folder):
+        self.folder = folder / "redis"
+        self.folder.mkdir()
+        self.settings, self.socket = self.folder / "redis.conf", self.folder / "redis.sock"
+        self.url = f"redis+unix://{self.socket}?db=0"
+        self.settings.write_text(f"port 0\ndir {self.folder}\nunixsocket {self.socket}\n"
+                                 "appendonly yes\nlogfile redis.log\n")
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(["redis-server", str(self.settings)])
+        eventually(lambda: subprocess.run(["redis-cli", "-s", str(self.socket), "PING"], text=True,
+                                          capture_output=True).stdout == "PONG\n", "it answers")
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+        self.process = None
+
+
+@pytest.fixture
+def own_redis(folder):
+    redis = OwnRedis(folder)
+    redis.start()
+    yield redis
+    redis.stop()
+
+
+def test_redis_backup(own_redis, start, sender_at, folder):
+    """The same with a server that keeps a log of all changes, which it does again afterwards."""
+    backup, *restore = blocks_below("Redis")
+    guard = start(own_redis)
+    reader, sender = Reader(guard, folder, ""), sender_at(guard)
+
+    def own(block):
+        return (block.replace("/run/redis/redis-server.sock", str(own_redis.socket))
+                .replace("/root/sendguard-copy.rdb", f"{folder}/copy.rdb")
+                .replace("/var/lib/redis", str(own_redis.folder))
+                .replace("/etc/redis/redis.conf", str(own_redis.settings))
+                .replace("-o redis -g redis ", ""))
+
+    def services(action, names):
+        if action == "stop":
+            guard.stop()
+            own_redis.stop()
+        elif "redis-server" in names:
+            own_redis.start()
+        else:
+            guard.start()
+
+    sender.admitted()
+    reader.types(own(backup))
+    sender.admitted()
+    assert sender.used() == 2
+    done = []
+    for block in restore:
+        steps = re.findall(r"^sudo systemctl (stop|start) (.*)\n|((?:(?!sudo systemctl).*\n)+)",
+                           own(block), re.M)
+        for action, names, typed in steps:
+            done.append(action)
+            services(action, names) if action else reader.types(typed)
+    assert [action for action in done if action] == ["stop", "start", "start"]
+    assert sender.used() == 1
+    sender.admitted()
+    guard.stop()
+    own_redis.stop()  # and the log of changes has it all again
+    own_redis.start()
+    guard.start()
+    assert sender.used() == 2
