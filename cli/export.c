@@ -45,8 +45,8 @@ static bool count_entry(void *context, const struct stored_kind *kind, struct js
 
 static void print_text(const struct cli *cli, const struct of_each *found)
 {
-    printf("Of %s there %s\n", print_plain(cli->arena, cli->words[0]),
-           found->entries > 0 ? "are" : "is nothing.");
+    printf("%s is stored about %s%s\n", found->entries > 0 ? "This" : "Nothing",
+           print_plain(cli->arena, cli->words[0]), found->entries > 0 ? ":" : ".");
     for (size_t i = 0; i < found->count; i++) {
         const struct stored_kind *kind = found->all[i];
         if (found->of[i] == 0)

@@ -6,7 +6,7 @@
 /* Pages of a busy database come later than the services would wait. */
 enum { TIMEOUT_MS = 60000 };
 
-static void print_kinds(struct cli *cli, struct json_object *view, const char *name, bool stays)
+static void print_kinds(struct json_object *view, const char *name, bool stays)
 {
     struct json_object *one;
     each_of(one, view, name) {
@@ -15,7 +15,6 @@ static void print_kinds(struct cli *cli, struct json_object *view, const char *n
             printf("        Until: %s.\n        Why: %s.\n", json_string(one, "kept", ""),
                    json_string(one, "why", ""));
     }
-    (void)cli;
 }
 
 static size_t length_of(struct json_object *view, const char *name)
@@ -27,12 +26,13 @@ static void print_forgotten(struct cli *cli, struct json_object *view)
 {
     struct json_object *one;
     bool done = json_is_true(view, "done");
-    printf("Of %s %s:%s\n", print_member(cli->arena, view, "mailbox", ""),
-           done ? "is removed" : "would be removed", length_of(view, "goes") > 0 ? "" : " nothing.");
-    print_kinds(cli, view, "goes", false);
+    printf("%s of %s:%s\n", done ? "Removed" : "Would be removed",
+           print_member(cli->arena, view, "mailbox", ""),
+           length_of(view, "goes") > 0 ? "" : " nothing");
+    print_kinds(view, "goes", false);
     if (length_of(view, "stays") > 0)
-        puts("\nWhat stays:");
-    print_kinds(cli, view, "stays", true);
+        printf("\nWhat %s:\n", done ? "stays" : "would stay");
+    print_kinds(view, "stays", true);
     printf("\n%s, where no address is: %s\n",
            done ? "The entry in the audit log" : "The entry in the audit log would be about",
            print_member(cli->arena, view, "subject", ""));

@@ -12,7 +12,7 @@ const struct stored_kind stored_items[TRANSFER_KIND_COUNT] = {
         "24 hours after the newest message", LIMITS, STORED_STAYS},
     [TRANSFER_RECORD] = {
         "decision",
-        "decisions on messages: when, from which address, to how many recipients, and what "
+        "decisions on messages: when, from which IP, to how many recipients, and what "
         "was decided; of a refused one also the domains of its recipients",
         "as long as the settings say (log.keep_admitted, log.keep_refused)",
         "so that a decision can be explained. One on a message that passed stays for 24 "

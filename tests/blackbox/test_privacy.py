@@ -82,7 +82,8 @@ def test_export(guard, shell, sender_at):
     text = shell.ok("export", sender.mailbox)
     assert "     3  decisions on messages" in text and "Kept: " in text and "Why: " in text
     assert shell.exported("nobody@example.test")["entries"] == []
-    assert shell.ok("export", "nobody@example.test") == "Of nobody@example.test there is nothing.\n"
+    assert shell.ok("export", "nobody@example.test") == \
+        "Nothing is stored about nobody@example.test.\n"
     assert shell.run("export", "@example.test").returncode == 64
     assert "web.secret_file" in shell.run("export", sender.mailbox, "-o",
                                           "web.secret_file=/nowhere/secret").stderr
@@ -124,7 +125,7 @@ def test_forget(guard, shell, sender_at):
     assert b"goes-with-it.test" in stored_bytes(guard.store)
 
     text = shell.ok("forget", sender.mailbox, "--note", "asked by letter")
-    assert text.startswith(f"Of {sender.mailbox} is removed:\n     1  decisions on messages")
+    assert text.startswith(f"Removed of {sender.mailbox}:\n     1  decisions on messages")
     subject = re.search(r"audit log, where no address is: (forgotten:[0-9a-f]{16})\n", text).group(1)
     assert b"goes-with-it.test" not in stored_bytes(guard.store)
     assert b"stays.test" in stored_bytes(guard.store)
