@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from programs import BUILD, PATIENCE
+from programs import BUILD, PATIENCE, TREE
 
 READER = BUILD / "tests/systemd/log_reader"
 ROTATIONS, LINES = 2, 3000  # so many lines before each rotation, while it goes on, and behind all
@@ -20,6 +20,7 @@ queue_directory = {folder}/queue
 data_directory = {folder}/data
 maillog_file = {folder}/log/mail.log
 maillog_file_prefixes = {folder}
+maillog_file_compressor = {compressor}
 inet_interfaces = loopback-only
 multi_instance_enable = yes
 """
@@ -42,7 +43,7 @@ def folder():
     for name in ("conf", "queue", "data", "log"):
         (path / name).mkdir()
     shutil.chown(path / "data", "postfix")
-    (path / "conf/main.cf").write_text(MAIN_CF.format(folder=path))
+    (path / "conf/main.cf").write_text(MAIN_CF.format(folder=path, compressor=TREE / "tools/stack/compress"))
     (path / "conf/master.cf").write_text(MASTER_CF)
     postfix(path, "start")
     yield path

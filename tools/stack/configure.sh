@@ -320,6 +320,7 @@ multi_instance_name = postfix-sendguard
 multi_instance_enable = yes
 maillog_file = $dir/log/mailer.postfix.log
 maillog_file_prefixes = $dir
+maillog_file_compressor = $root/tools/stack/compress
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 myhostname = mx.example.test
