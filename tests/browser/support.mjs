@@ -146,7 +146,7 @@ export const tests = {
       });
       await call('"it was not me"', 3, async () => {
         await find(locked);
-        assert.match(await staff.text('.call'), /198\.51\.100\.77: 3 messages, last \d\d:\d\d, new: first seen/);
+        assert.match(await staff.text('.call'), /198\.51\.100\.77: 3 messages, last (\w+day )?\d\d:\d\d, new: first seen/);
         await staff.preview('lock', 'it was not her');
         await staff.confirm();
         assert.match(await staff.text('h1'), /Locked until the password was changed/);

@@ -3,8 +3,13 @@
 import assert from 'node:assert/strict';
 import { until } from './stack.mjs';
 
-// As the status page says it.
-const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000).toLocaleDateString('en-GB', { weekday: 'long', timeZone: 'Europe/Berlin' });
+// Until when carol's sending is paused, in words and in her zone.
+async function end(stack) {
+  const { suspension } = await stack.ask('carol@example.test');
+  const minute = new Date(Math.ceil(new Date(suspension.until) / 60000) * 60000);
+  const shown = (parts) => minute.toLocaleString('en-GB', { timeZone: 'Europe/Berlin', ...parts });
+  return `${shown({ weekday: 'long' })} ${shown({ hour: '2-digit', minute: '2-digit' })}`;
+}
 
 export const settings = ['limits.webmail.messages_per_day=2'];
 
@@ -16,7 +21,7 @@ export const tests = {
     await carol.compose({ to: 'bob@example.test', subject: 'one too many', text: 'Still here' });
     await carol.pressSend();
     const { box, text } = await carol.refusal();
-    assert.match(text, new RegExp(`Sending is paused until ${tomorrow()} \\d\\d:\\d\\d`), 'in the zone of the user');
+    assert.match(text, new RegExp(`Sending is paused until ${await end(stack)}`), 'in the zone of the user');
     assert.match(text, /suspended/);
     assert.match(text, /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/);
     assert.doesNotMatch(text, /\/sending\/status\?t=/, 'the long address is a link, not a text');
@@ -82,12 +87,12 @@ export const tests = {
     assert.equal(await attempts(), before);
   },
 
-  async 'Settings say that sending is paused, and until when'({ carol }) {
+  async 'Settings say that sending is paused, and until when'({ stack, carol }) {
     await carol.go('?_task=settings');
     await carol.page.locator('#settings-menu li.sendguard a').click();
     await carol.page.waitForSelector('.sendguard-status');
     const text = await carol.page.locator('.sendguard-status').innerText();
-    assert.match(text, new RegExp(`Sending is paused until ${tomorrow()} \\d\\d:\\d\\d`));
+    assert.match(text, new RegExp(`Sending is paused until ${await end(stack)}`));
     assert.match(text, /suspended/);
     assert.equal(await carol.page.locator('.sendguard-state').getAttribute('role'), 'status');
   },
@@ -98,8 +103,8 @@ export const tests = {
       await carol.go('?_task=settings&_action=plugin.sendguard');
       return carol.page.locator('.sendguard-status').innerText();
     };
-    const beside = new RegExp(`Besides this, sending is paused until ${tomorrow()} \\d\\d:\\d\\d \\(too much mail\\)\\.`);
-    const { until: end } = (await stack.ask(mailbox)).suspension;
+    const beside = new RegExp(`Besides this, sending is paused until ${await end(stack)} \\(too much mail\\)\\.`);
+    const { until: ending } = (await stack.ask(mailbox)).suspension;
     stack.sendguard('suspend', mailbox, '--cause', 'terms', ...because);
     await carol.compose({ to: 'bob@example.test', subject: 'twice' });
     await carol.pressSend();
@@ -110,7 +115,7 @@ export const tests = {
 
     assert.match(await told(), beside);
     stack.sendguard('lift', mailbox, '--cause', 'terms', ...because);
-    assert.equal((await stack.ask(mailbox)).suspension.until, end, 'the other one keeps its own end');
+    assert.equal((await stack.ask(mailbox)).suspension.until, ending, 'the other one keeps its own end');
     const paused = await told();
     assert.match(paused, /Sending is paused until/);
     assert.doesNotMatch(paused, /Besides this/);
