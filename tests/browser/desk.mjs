@@ -7,11 +7,14 @@ import { newContext } from './chromium.mjs';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 // Violations of WCAG and best practice: what, and where. `part`: a selector; of the page around nothing is said.
-export async function violations(page, part = null) {
+// `rules`: these alone.
+export async function violations(page, part = null, rules = null) {
   // Through the debugger: the page's own policy lets no foreign script in.
-  await page.evaluate(axe);
-  const { violations: found } = await page.evaluate((selector) => window.axe.run(selector ?? document), part);
-  return found.map((one) => `${one.id} (${one.impact}): ${one.help}; ${one.nodes.map((node) => node.html).join(' ')}`);
+  if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
+  return page.evaluate(async ([selector, only]) => {
+    const { violations: found } = await window.axe.run(selector ?? document, { resultTypes: ['violations'], ...(only && { runOnly: only }) });
+    return found.map((one) => `${one.id} (${one.impact}): ${one.help}; ${one.nodes.map((node) => node.html).join(' ')}`);
+  }, [part, rules]);
 }
 
 // How many pixels the page is wider than its window.
@@ -87,6 +90,29 @@ export async function withVisitor(stack, options, walk) {
 export async function assertKind(page, what) {
   assert.deepEqual(await violations(page), [], `${what}: axe finds nothing`);
   assert.ok(await tooWide(page) <= 0, `${what} is not wider than its window`);
+}
+
+// All that axe says about a page that depends on colours.
+const colourRules = ['color-contrast', 'link-in-text-block'];
+
+// A page at both widths, light and dark, opened once. Dark changes nothing but colours, which is looked at too: what
+// axe says of anything else is the same as in light. `seen(width, colorScheme)` is called each time.
+export async function assertKindEverywhere(page, what, seen = () => {}) {
+  const others = await page.evaluate(() => [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
+    .filter((rule) => rule.conditionText?.includes('prefers-color-scheme')).flatMap((rule) => [...rule.cssRules])
+    .filter((rule) => rule.selectorText !== ':root' || [...rule.style].some((name) => !name.startsWith('--')))
+    .map((rule) => rule.cssText));
+  assert.deepEqual(others, [], `${what}: dark changes more than colours`);
+  await page.emulateMedia({ reducedMotion: 'reduce' }); // no colour is on its way to another
+  for (const width of [320, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.emulateMedia({ colorScheme: 'light' });
+    await assertKind(page, `${what} at ${width}`);
+    await seen(width, 'light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    assert.deepEqual(await violations(page, null, colourRules), [], `${what} at ${width}, dark: axe finds nothing`);
+    await seen(width, 'dark');
+  }
 }
 
 // The same with all unfolded; `picture`: the name of a screenshot in the folder PICTURES.

@@ -2,7 +2,7 @@
 // without JavaScript, on small and large screens, light and dark.
 import assert from 'node:assert/strict';
 import { newContext } from './chromium.mjs';
-import { violations } from './desk.mjs';
+import { assertKindEverywhere, violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
 // Three messages a day bring a pause; twenty recipients a day only a refusal.
@@ -112,29 +112,25 @@ async function open(browser, url, options = {}) {
   return { context, page, faults, response };
 }
 
-// `large`: also with letters of twice the size.
-async function checkPage(browser, url, name, status = 200) {
-  for (const colorScheme of ['light', 'dark']) {
-    for (const width of [320, 1280]) {
-      const where = `${name}, ${colorScheme}, ${width} px`;
-      const { context, page, faults, response } = await open(browser, url, {
-        colorScheme, viewport: { width, height: 800 },
-      });
-      assert.equal(response.status(), status, where);
-      for (const letters of ['200%', '']) {
-        const wide = await page.evaluate((size) => {
-          document.documentElement.style.fontSize = size;
-          return document.documentElement.scrollWidth - document.documentElement.clientWidth;
-        }, letters);
-        assert.equal(wide, 0, `${where}, letters of ${letters || '100%'}: ${wide} pixels too wide`);
-      }
-      for (const details of await page.locator('details').all()) await details.evaluate((element) => { element.open = true; });
-      assert.deepEqual(await violations(page), [], where);
-      assert.deepEqual(faults, [], where);
-      if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${name}-${width}-${colorScheme}.png`, fullPage: true });
-      await context.close();
-    }
-  }
+// At both widths, light and dark, also with letters of twice the size.
+async function checkPage(browser, url, name, status = 200, heading = '') {
+  const { context, page, faults, response } = await open(browser, url);
+  assert.equal(response.status(), status, name);
+  const begins = await page.locator('h1').innerText();
+  assert.ok(begins.startsWith(heading), `${name}: ${begins}`);
+  for (const details of await page.locator('details').all()) await details.evaluate((element) => { element.open = true; });
+  await assertKindEverywhere(page, name, async (width, colorScheme) => {
+    if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+    const wide = await page.evaluate(() => {
+      document.documentElement.style.fontSize = '200%';
+      const pixels = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+      document.documentElement.style.fontSize = '';
+      return pixels;
+    });
+    assert.equal(wide, 0, `${name}, ${width} px, letters of 200%: ${wide} pixels too wide`);
+  });
+  assert.deepEqual(faults, [], name);
+  await context.close();
 }
 
 export const tests = {
@@ -142,10 +138,7 @@ export const tests = {
     await withBrowser(async (browser) => {
       for (const [name, { heading, link }] of Object.entries(states)) {
         const url = await link(stack, `status-${name.replace('_', '-')}@example.test`);
-        const { context, page } = await open(browser, url);
-        assert.ok((await page.locator('h1').innerText()).startsWith(heading), `${name}: ${await page.locator('h1').innerText()}`);
-        await context.close();
-        await checkPage(browser, url, name);
+        await checkPage(browser, url, name, 200, heading);
       }
     });
   },
