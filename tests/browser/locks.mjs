@@ -32,6 +32,7 @@ export const tests = {
       await page.locator('[name=confirm]').waitFor({ state: 'attached' });
       assert.match(await staff.text(), /Locked since[^]*nobody can sign in, and nothing is sent\. This is the first offence/);
       assert.equal(lockOf(stack).phase, 'none', 'a preview does nothing');
+      assert.equal(await page.evaluate(() => document.activeElement.id), 'main', 'Tab goes on behind the links of the desk');
       await assertKind(page, 'the preview of a lock');
       await shown(staff, 'preview-390');
       await staff.confirm();
