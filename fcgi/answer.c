@@ -189,6 +189,8 @@ int answer_problem(struct text *out, const struct problem *problem,
     if (placed && place->told != NULL) {
         snprintf(detail, sizeof detail, "%.*s: %s", PLACE_MAX_BYTES, place->told, problem->text);
         json_write_string(&writer, "message", detail);
+    } else if (place != NULL && place->shown) {
+        json_write_string(&writer, "message", detail);
     }
     end_body(out, &writer);
     return problem->status;

@@ -20,10 +20,11 @@ int answer_refunded(struct text *out);
  * the user. NULL where there is no such place. */
 struct answer_place {
     const char *english, *told;
+    bool shown; /* a webmail that knows no plugin shows the `message`: it is there in any case */
 };
 
 /* The request itself is wrong, or cannot be answered now (503). `place` may be NULL; with it the
- * answer has a `message` for the user. `allow`: for 405, else NULL. */
+ * answer may have a `message` for the user. `allow`: for 405, else NULL. */
 int answer_problem(struct text *out, const struct problem *problem,
                    const struct answer_place *place,
                    const char *allow);

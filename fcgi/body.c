@@ -207,8 +207,19 @@ static int fault_field(void *context, const char *text, struct problem *problem)
 static int end_json(struct body *body, struct problem *problem)
 {
     struct json_object *object = NULL;
-    return json_body_end(body->json, &object, problem) &&
-           submission_json_read(body->submission, object, &body->claims, problem);
+    if (!json_body_end(body->json, &object, problem))
+        return 0;
+    return body->php_names
+               ? submission_json_read_recipients(body->submission, object, problem)
+               : submission_json_read(body->submission, object, &body->claims, problem);
+}
+
+/* What counts of a JSON body at the gate. */
+static bool is_recipients(const char *name, size_t length)
+{
+    bool roundcube;
+    int member = member_of(name, length, &roundcube);
+    return is_list(member) && !roundcube;
 }
 
 int body_new(struct submission *submission, const char *content_type, bool php_names,
@@ -230,12 +241,15 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
     submission->form = type.kind != CONTENT_JSON;
     body->kind = type.kind;
     body->php_names = php_names;
-    if (type.kind == CONTENT_JSON)
+    if (type.kind == CONTENT_JSON) {
         body->json = json_body_new(BODY_MAX_JSON_BYTES);
-    else if (type.kind == CONTENT_URLENCODED)
+        if (php_names)
+            json_body_keep_only(body->json, is_recipients);
+    } else if (type.kind == CONTENT_URLENCODED) {
         body->urlencoded = form_urlencoded_new(&listener);
-    else
+    } else {
         body->multipart = multipart_new(&listener, type.boundary, type.boundary_length);
+    }
     *body_r = body;
     return 1;
 }

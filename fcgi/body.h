@@ -39,8 +39,10 @@ struct body;
  * `php_names`, form field names are read as PHP reads them (leading spaces go;
  * space, dot and an unclosed '[' become '_'; "_to[x]" is _to), because the webmail behind
  * will, and _to, _cc, _bcc without any @ are passed over: other actions of
- * Roundcube have them. 1; or 0 with *problem: 415 for another type, 400 for a multipart
- * without a usable boundary. */
+ * Roundcube have them. Of JSON it then reads to, cc and bcc alone, as
+ * submission_json_read_recipients does, and what strings hold in other members (a text with
+ * pictures) is not kept. 1; or 0 with *problem: 415 for another type, 400 for a multipart without a
+ * usable boundary. */
 int body_new(struct submission *submission, const char *content_type, bool php_names,
              struct body **body_r, struct problem *problem) must_check;
 

@@ -109,6 +109,16 @@ static void set_id(struct endpoint_exchange *exchange)
         submission_make_id(&exchange->submission);
 }
 
+/* At the gate: the language of the texts is the browser's. */
+static int set_lang(struct endpoint_exchange *exchange, struct problem *problem)
+{
+    if (exchange->request.languages == NULL)
+        return 1;
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(exchange->endpoint->guard);
+    const char *lang = catalogue_language(snapshot_catalogue(snapshot), exchange->request.languages);
+    return submission_set_lang(&exchange->submission, lang, strlen(lang), problem);
+}
+
 /* ---- logging ------------------------------------------------------------------------ */
 
 static void log_verdict(const struct verdict *verdict, int status)
@@ -139,6 +149,8 @@ static int read_submission(struct endpoint_exchange *exchange, struct problem *p
     submission_init(&exchange->submission, exchange->arena, CHANNEL_WEBMAIL);
     exchange->submission.password_changed = request->password_changed;
     exchange->submission.hints = request->hints;
+    if (!set_lang(exchange, problem))
+        return drain(exchange->source) ? 0 : -1;
     int good = read_body(exchange, problem);
     if (good > 0)
         good = read_gate_query(exchange, problem);
@@ -235,6 +247,7 @@ static void tell_problem(struct endpoint_exchange *exchange, const struct proble
         .english = problem_text_place(catalogue, exchange->arena, "en", problem->where),
         .told = problem_text_place(catalogue, exchange->arena, catalogue_language(catalogue, asked),
                                    problem->where),
+        .shown = exchange->request.forward != NULL,
     };
     answer_problem(exchange->out, problem, &place, allow);
 }

@@ -9,7 +9,8 @@
 /* The parameters that we go by. */
 enum param {
     PARAM_METHOD, PARAM_URI, PARAM_QUERY, PARAM_CONTENT_TYPE, PARAM_CONTENT_LENGTH,
-    PARAM_REMOTE_USER, PARAM_REMOTE_ADDR, PARAM_TRUSTED, PARAM_FORWARD, PARAM_COUNT
+    PARAM_REMOTE_USER, PARAM_REMOTE_ADDR, PARAM_TRUSTED, PARAM_FORWARD, PARAM_LANGUAGES,
+    PARAM_COUNT
 };
 static const struct {
     const char *name;
@@ -25,6 +26,7 @@ static const struct {
     [PARAM_REMOTE_ADDR] = NAME("REMOTE_ADDR"),
     [PARAM_TRUSTED] = NAME("SENDGUARD_TRUSTED"),
     [PARAM_FORWARD] = NAME("SENDGUARD_FORWARD"),
+    [PARAM_LANGUAGES] = NAME("HTTP_ACCEPT_LANGUAGE"),
 };
 
 /* One pass over all of them. */
@@ -40,7 +42,7 @@ static int read_params(const char *const *params, const char *values[PARAM_COUNT
             if (length != param_names[param].length ||
                 memcmp(*params, param_names[param].name, length) != 0)
                 continue;
-            if (values[param] != NULL)
+            if (values[param] != NULL && param != PARAM_LANGUAGES)
                 return problem_set(problem, 400, param_names[param].name,
                                    "comes twice; nginx must set it once (its fastcgi_params "
                                    "may set it already)");
@@ -184,10 +186,12 @@ int request_read(const char *const *params, struct arena *arena, struct request 
     if (read_length(values[PARAM_CONTENT_LENGTH], &request.content_length, problem) < 1)
         return 0;
     /* In gate mode path and query are the webmail's own. */
-    if (request.forward != NULL)
+    if (request.forward != NULL) {
         request.query = copy(arena, values[PARAM_QUERY]);
-    else if (read_path(values[PARAM_URI], arena, &request, &is_item, problem) < 1)
+        request.languages = copy(arena, values[PARAM_LANGUAGES]);
+    } else if (read_path(values[PARAM_URI], arena, &request, &is_item, problem) < 1) {
         return 0;
+    }
     if (strcmp(method, is_item ? "DELETE" : "POST") != 0) {
         *allow_r = is_item ? "DELETE" : "POST";
         return problem_set(problem, 405, "method", "only %s is possible here", *allow_r);

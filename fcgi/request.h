@@ -23,6 +23,7 @@ struct request {
                                 to; NULL: not in gate mode */
     bool action_in_cookie;   /* a cookie may say _action, which Roundcube believes more than a
                                 form: no draft is certain then */
+    const char *languages;   /* in gate mode: the browser's Accept-Language, NULL when absent */
     const char *query;       /* in gate mode: as the webmail will read it; else NULL */
     const char *id;          /* ASKED_REFUND: from the path, decoded */
     const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted refund the

@@ -28,6 +28,9 @@ struct json_body {
     struct text text;
     size_t max_bytes;
     struct json_object *object;
+    bool (*is_wanted)(const char *name, size_t length); /* NULL: all is */
+    size_t name_at, name_end; /* in the text: the last string that began in the outermost object */
+    bool unwanted;            /* what comes is of a member that is not wanted */
 };
 
 struct json_body *json_body_new(size_t max_bytes)
@@ -231,11 +234,58 @@ static int scan_piece(struct scan *scan, const char *bytes, size_t length, struc
     return 1;
 }
 
+void json_body_keep_only(struct json_body *body,
+                         bool (*is_wanted)(const char *name, size_t length))
+{
+    body->is_wanted = is_wanted;
+}
+
+static int too_large(const struct json_body *body, struct problem *problem)
+{
+    return problem_set(problem, 413, "body", "a JSON body has at most %zu bytes", body->max_bytes);
+}
+
+/* A byte of the outermost object has been kept, outside of its strings or at an edge of one. */
+static void follow_members(struct json_body *body, char byte)
+{
+    if (byte == '"' && body->scan.in_string)
+        body->name_at = body->text.length;
+    else if (byte == '"')
+        body->name_end = body->text.length - 1;
+    else if (byte == ',')
+        body->unwanted = false;
+    else if (byte == ':') {
+        const char *name = body->text.data + body->name_at;
+        size_t length = body->name_end - body->name_at;
+        body->unwanted = memchr(name, '\\', length) == NULL && !body->is_wanted(name, length);
+    }
+}
+
+static int add_wanted(struct json_body *body, const char *bytes, size_t length,
+                      struct problem *problem)
+{
+    for (size_t i = 0; i < length; i++) {
+        bool was_in_string = body->scan.in_string;
+        if (!scan_piece(&body->scan, bytes + i, 1, problem))
+            return 0;
+        bool inside = was_in_string && body->scan.in_string;
+        if (inside && body->unwanted)
+            continue;
+        if (body->text.length == body->max_bytes)
+            return too_large(body, problem);
+        text_add_char(&body->text, bytes[i]);
+        if (!inside && body->scan.depth == 1)
+            follow_members(body, bytes[i]);
+    }
+    return 1;
+}
+
 int json_body_add(struct json_body *body, const char *bytes, size_t length, struct problem *problem)
 {
+    if (body->is_wanted != NULL)
+        return add_wanted(body, bytes, length, problem);
     if (length > body->max_bytes - body->text.length)
-        return problem_set(problem, 413, "body", "a JSON body has at most %zu bytes",
-                           body->max_bytes);
+        return too_large(body, problem);
     if (!scan_piece(&body->scan, bytes, length, problem))
         return 0;
     text_add_bytes(&body->text, bytes, length);

@@ -6,6 +6,8 @@
 #ifndef SENDGUARD_JSON_BODY_H
 #define SENDGUARD_JSON_BODY_H
 
+#include <stdbool.h>
+
 #include "base/base.h"
 #include "base/problem.h"
 
@@ -21,6 +23,11 @@ struct json_object;
 /* A reader that takes at most max_bytes (1..INT_MAX). */
 struct json_body *json_body_new(size_t max_bytes);
 void json_body_free(struct json_body **body);
+/* Before the first piece: what strings hold in members of the object that are not wanted (the text of
+ * a message, pictures in it) is not kept and does not count for max_bytes; "" is read there. A name
+ * with an escape in it is taken for wanted. */
+void json_body_keep_only(struct json_body *body,
+                         bool (*is_wanted)(const char *name, size_t length));
 
 /* The next piece. 1, or 0 with *problem (400; 413 when there is too much). */
 int json_body_add(struct json_body *body, const char *bytes, size_t length,

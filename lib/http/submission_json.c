@@ -2,6 +2,7 @@
 
 #include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 
 const struct submission_member_info submission_json_members[SUBMISSION_MEMBERS] = {
     [MEMBER_ID] = {"id", SUBMISSION_MAX_ID_BYTES},
@@ -94,6 +95,54 @@ static int set_value(struct submission *submission, enum submission_member membe
     for (size_t i = 0; i < json_object_array_length(value); i++)
         if (!add_entry(submission, member, json_object_array_get_idx(value, i), i, problem))
             return 0;
+    return 1;
+}
+
+/* What a webmail could read as another address. */
+static bool is_ambiguous(const char *text, size_t length)
+{
+    const char *open = memchr(text, '<', length), *end = text + length;
+    while (end > text && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    const char *close = memchr(text, '>', (size_t)(end - text));
+    if (open == NULL && close == NULL)
+        return false;
+    return open == NULL || close != end - 1 ||
+           memchr(open + 1, '<', (size_t)(end - open - 1)) != NULL;
+}
+
+static int check_entries(enum submission_member member, struct json_object *list,
+                         struct problem *problem)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *entry = json_object_array_get_idx(list, i);
+        if (!json_object_is_type(entry, json_type_string) ||
+            !is_ambiguous(json_object_get_string(entry),
+                          (size_t)json_object_get_string_len(entry)))
+            continue;
+        problem_set(problem, 400, "", "expected < and > only around the address, at the end");
+        snprintf(problem->where, sizeof problem->where, "%s[%zu]",
+                 submission_json_members[member].name, i);
+        return 0;
+    }
+    return 1;
+}
+
+int submission_json_read_recipients(struct submission *submission, struct json_object *object,
+                                    struct problem *problem)
+{
+    struct submission_claims none = {0};
+    for (enum submission_member member = 0; member < SUBMISSION_MEMBERS; member++) {
+        struct json_object *value = NULL;
+        if (!submission_json_is_list(member) ||
+            !json_object_object_get_ex(object, submission_json_members[member].name, &value) ||
+            value == NULL)
+            continue;
+        if (json_object_is_type(value, json_type_array) && !check_entries(member, value, problem))
+            return 0;
+        if (!set_value(submission, member, value, &none, problem))
+            return 0;
+    }
     return 1;
 }
 

@@ -187,6 +187,39 @@ START_TEST(test_limits_of_values)
 }
 END_TEST
 
+/* At the gate a text with pictures in it passes by. */
+START_TEST(test_json_that_a_webmail_reads_too)
+{
+    struct text json = {0};
+    text_add(&json, "{\"subject\":\"to\",\"text\" : \"");
+    repeat(&json, "<img \\\" \\u00e9>", BODY_MAX_JSON_BYTES / 8);
+    text_add(&json, "\",\"list\":[{\"to\":[\"eve@x.test\"]},\"cc\"],\"to\":[\"zoe@x.test\"],\"from\":1,"
+                    "\"\\u0063c\":[\"ann@x.test\"]}");
+    for (size_t piece = 1; piece < 100000; piece = piece * 7 + 3) {
+        ck_assert_msg(read_in(JSON, true, text_string(&json), json.length, piece) == 1, "%s",
+                      reading.problem.text);
+        ck_assert_str_eq(describe(), "to=zoe@x.test cc=ann@x.test ");
+    }
+    ck_assert_int_eq(read_in(JSON, false, text_string(&json), json.length, 65536), 0);
+    ck_assert_int_eq(reading.problem.status, 413);
+
+    text_clear(&json);
+    text_add(&json, "{\"to\":[\"");
+    repeat(&json, "a", BODY_MAX_JSON_BYTES);
+    text_add(&json, "\"]}");
+    ck_assert_int_eq(read_in(JSON, true, text_string(&json), json.length, 65536), 0);
+    ck_assert_int_eq(reading.problem.status, 413);
+    text_free(&json);
+
+    const char *const malformed[] = {"{\"x\":\"a\" \"to\":[\"zoe@x.test\"]}", "{\"to\" \"x\":1}", "{\"x\":\"\x01\"}",
+                                     "{\"x\":1,\"x\":2}", "{\"to\":[\"a@x.test\"],\"to\":[]}", "{\"x\":\"\xff\"}", "{\"x\":[}"};
+    for (size_t i = 0; i < countof(malformed); i++) {
+        ck_assert_msg(!read_in(JSON, true, malformed[i], strlen(malformed[i]), 1), "%s", malformed[i]);
+        ck_assert_int_eq(reading.problem.status, 400);
+    }
+}
+END_TEST
+
 START_TEST(test_limits_of_json)
 {
     struct text json = {0};
@@ -239,6 +272,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_types, 0, (int)countof(types));
     tcase_add_test(cases, test_limits_of_values);
     tcase_add_test(cases, test_limits_of_json);
+    tcase_add_test(cases, test_json_that_a_webmail_reads_too);
     tcase_add_test(cases, test_limit_of_names);
     suite_add_tcase(suite, cases);
     return suite;

@@ -136,6 +136,7 @@ static const char *told(const char *path)
 #define TRUSTED "SENDGUARD_TRUSTED=1"
 #define FORWARD "SENDGUARD_FORWARD=@webmail"
 #define FORM "application/x-www-form-urlencoded"
+#define JSON "application/json"
 
 static uint64_t messages_used(void) { return rig_used(RULE_MESSAGES_PER_DAY, NOW); }
 
@@ -471,6 +472,13 @@ static const struct {
     {"no address", FORM, "_action=send&_to=a@b@c", 400, 0, NULL},
     {"recipients in the query", FORM, "_message=hello", -1, 1, "?to=zoe@x.test"},
     {"more of them there", FORM, "_to=a@x.test,b@x.test", 422, 0, "?_to=c@x.test"},
+    {"JSON, with more that the webmail's means", JSON,
+     "{\"from\":7,\"id\":[],\"to\":[\"Zoe <zoe@x.test>\"],\"cc\":null,\"lang\":{}}", -1, 1, NULL},
+    {"a name with an address in it", JSON,
+     "{\"to\":[\"zoe@x.test\",\"\\\"<eve@y.test>\\\" <zoe@x.test>\"]}", 400, 0, NULL},
+    {"a comment with an address in it", JSON, "{\"to\":[\"zoe@x.test (<eve@y.test>)\"]}", 400, 0,
+     NULL},
+    {"JSON without recipients", JSON, "{\"to\":[],\"cc\":null}", -1, 0, NULL},
     {"a sender's word", FORM, "_to=a@x.test&mailbox=1&ip=x&id=&lang=de_DE&from=Alice", -1, 1, NULL},
 };
 
@@ -501,6 +509,24 @@ START_TEST(test_gate_believes_no_id)
         ck_assert_int_eq(handle(&json), -1);
     }
     ck_assert_uint_eq(messages_used(), 6);
+}
+END_TEST
+
+/* A webmail without a plugin shows the message as it is. */
+START_TEST(test_gate_speaks_the_browsers_language)
+{
+    begin_endpoint(BACKEND_SQLITE, WITH("limits.webmail.recipients_per_domain=2"));
+    struct call call = {
+        .param = {SIGNED_IN, FORWARD, "HTTP_ACCEPT_LANGUAGE=tlh, de-AT;q=0.9, en;q=0.5"},
+        .body = "{\"to\":[\"a@x.test\",\"b@x.test\",\"c@x.test\"]}"};
+    ck_assert_int_eq(handle(&call), 422);
+    ck_assert_ptr_nonnull(strstr(told("message"), "nicht gesendet"));
+    call.body = "{\"to\":[\"a@b@c\"]}";
+    ck_assert_int_eq(handle(&call), 400);
+    ck_assert_ptr_nonnull(strstr(told("message"), "An, "));
+    call.body = "{";
+    ck_assert_int_eq(handle(&call), 400);
+    ck_assert_str_eq(told("message"), "body: expected a JSON object, but it is cut off");
 }
 END_TEST
 
@@ -612,6 +638,7 @@ int main(void)
     tcase_add_test(cases, test_breaks_off_where_no_body_counts);
     tcase_add_loop_test(cases, test_gate, 0, countof(gates));
     tcase_add_test(cases, test_gate_believes_no_id);
+    tcase_add_test(cases, test_gate_speaks_the_browsers_language);
     tcase_add_test(cases, test_gate_needs_a_sign_in);
     tcase_add_loop_test(cases, test_refund, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_silent_store);
