@@ -88,7 +88,7 @@ UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check conformance bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers deb deps-deb
+.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check conformance bench bench-peers clean deps-build deps-run deps-test deps-long deps-bench deps-peers deb deps-deb
 .SECONDARY:
 
 all: deps-build
@@ -96,7 +96,7 @@ all: deps-build
 
 programs: $(SERVICES:%=$(B)/%) $(B)/sendguard
 
-deps-build deps-run deps-test deps-bench deps-peers deps-deb:
+deps-build deps-run deps-test deps-long deps-bench deps-peers deps-deb:
 	@tools/install-packages $(@:deps-%=%)
 
 help:
@@ -251,7 +251,7 @@ run: deps-run
 test: deps-test
 	@tests/run
 
-test-long: deps-test
+test-long: deps-long
 	@tests/run --long
 
 # As root: a chroot in $XDG_CACHE_HOME or /var/cache, in which HEAD is built and tested.
