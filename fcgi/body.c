@@ -215,11 +215,11 @@ static int end_json(struct body *body, struct problem *problem)
 }
 
 /* What counts of a JSON body at the gate. */
-static bool is_recipients(const char *name, size_t length)
+static bool is_read_of_json(const char *name, size_t length)
 {
     bool roundcube;
     int member = member_of(name, length, &roundcube);
-    return is_list(member) && !roundcube;
+    return (is_list(member) && !roundcube) || is_name("locale", name, length);
 }
 
 int body_new(struct submission *submission, const char *content_type, bool php_names,
@@ -244,7 +244,7 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
     if (type.kind == CONTENT_JSON) {
         body->json = json_body_new(BODY_MAX_JSON_BYTES);
         if (php_names)
-            json_body_keep_only(body->json, is_recipients);
+            json_body_keep_only(body->json, is_read_of_json);
     } else if (type.kind == CONTENT_URLENCODED) {
         body->urlencoded = form_urlencoded_new(&listener);
     } else {

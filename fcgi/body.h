@@ -39,7 +39,7 @@ struct body;
  * `php_names`, form field names are read as PHP reads them (leading spaces go;
  * space, dot and an unclosed '[' become '_'; "_to[x]" is _to), because the webmail behind
  * will, and _to, _cc, _bcc without any @ are passed over: other actions of
- * Roundcube have them. Of JSON it then reads to, cc and bcc alone, as
+ * Roundcube have them. Of JSON it then reads what
  * submission_json_read_recipients does, and what strings hold in other members (a text with
  * pictures) is not kept. 1; or 0 with *problem: 415 for another type, 400 for a multipart without a
  * usable boundary. */

@@ -109,7 +109,7 @@ static void set_id(struct endpoint_exchange *exchange)
         submission_make_id(&exchange->submission);
 }
 
-/* At the gate: the language of the texts is the browser's. */
+/* At the gate: the language of the texts is the browser's, unless the body says another one. */
 static int set_lang(struct endpoint_exchange *exchange, struct problem *problem)
 {
     if (exchange->request.languages == NULL)

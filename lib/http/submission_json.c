@@ -128,10 +128,21 @@ static int check_entries(enum submission_member member, struct json_object *list
     return 1;
 }
 
+static void set_locale(struct submission *submission, struct json_object *object)
+{
+    struct json_object *value;
+    struct problem passed_over;
+    if (json_object_object_get_ex(object, "locale", &value) &&
+        json_object_is_type(value, json_type_string))
+        (void)!submission_set_lang(submission, json_object_get_string(value),
+                                   (size_t)json_object_get_string_len(value), &passed_over);
+}
+
 int submission_json_read_recipients(struct submission *submission, struct json_object *object,
                                     struct problem *problem)
 {
     struct submission_claims none = {0};
+    set_locale(submission, object);
     for (enum submission_member member = 0; member < SUBMISSION_MEMBERS; member++) {
         struct json_object *value = NULL;
         if (!submission_json_is_list(member) ||

@@ -51,7 +51,8 @@ int submission_json_set(struct submission *submission, enum submission_member me
 int submission_json_read(struct submission *submission, struct json_object *object,
                          struct submission_claims *claims_r, struct problem *problem) must_check;
 
-/* The same of an object that a webmail reads too, for to, cc and bcc alone. What webmails read
+/* The same of an object that a webmail reads too, for to, cc and bcc alone, and `locale`, as SOGo calls
+ * the language that its user has chosen: passed over unless it is a tag. What webmails read
  * otherwise than we do is refused: SOGo takes what is in the first < > for the address, also in quotation
  * marks and comments, so an entry of an array has them once, around its address, at its end. */
 int submission_json_read_recipients(struct submission *submission, struct json_object *object,

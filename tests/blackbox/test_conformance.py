@@ -53,6 +53,14 @@ def test_the_example_conforms(conformance):
     assert (status, printed.splitlines()[-1]) == (0, f"{STEPS} passed, 0 failed, 0 not tried"), printed
 
 
+def test_the_guides_commands(conformance):
+    text = (TREE / "docs/webmail-endpoint.md").read_text()
+    commands = re.search(r"^```sh\n(curl .*?)^```", text, re.M | re.S).group(1).replace(":8081", f":{conformance.endpoint}")
+    done = subprocess.run(["sh", "-euc", commands], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=PATIENCE, check=True)
+    assert '"verdict":"admit"' in done.stdout and '"refunded":true' in done.stdout, done.stdout
+
+
 MUTANTS = [
     ("fields", '"bcc": typed(message["bcc"])', '"bcc": []', "the question does not name hidden@example.com in bcc"),
     ("lost", '        return call("POST", "", body)\n\n\ndef refund',

@@ -521,6 +521,12 @@ START_TEST(test_gate_speaks_the_browsers_language)
         .body = "{\"to\":[\"a@x.test\",\"b@x.test\",\"c@x.test\"]}"};
     ck_assert_int_eq(handle(&call), 422);
     ck_assert_ptr_nonnull(strstr(told("message"), "nicht gesendet"));
+    call.body = "{\"to\":[\"a@x.test\",\"b@x.test\",\"c@x.test\"],\"locale\":\"fr\"}";
+    ck_assert_int_eq(handle(&call), 422);
+    ck_assert_ptr_nonnull(strstr(told("message"), "pas \303\251t\303\251 envoy"));
+    call.body = "{\"to\":[\"a@x.test\",\"b@x.test\",\"c@x.test\"],\"locale\":\"fr_FR\"}";
+    ck_assert_int_eq(handle(&call), 422);
+    ck_assert_ptr_nonnull(strstr(told("message"), "nicht gesendet"));
     call.body = "{\"to\":[\"a@b@c\"]}";
     ck_assert_int_eq(handle(&call), 400);
     ck_assert_ptr_nonnull(strstr(told("message"), "An, "));
