@@ -38,8 +38,8 @@ int mail_link_find(struct mail_link *link, const char *folder, const char *id, u
  * it is longer than MAIL_LINK_MESSAGE_MAX; -1 with *problem: it does not answer. */
 int mail_link_read(struct mail_link *link, const char *folder, uint32_t uid,
                    struct text *message_r, struct problem *problem) must_check;
-/* Makes that folder where there is none. 1; 0 with *problem: Dovecot refuses to; -1 with *problem: no
- * answer. */
+/* Makes that folder where there is none. 1; 0 with *problem: Dovecot refuses to; -1 with *problem:
+ * no answer. */
 int mail_link_make_folder(struct mail_link *link, const char *folder,
                           struct problem *problem) must_check;
 /* Adds a message that was seen. 1 or -1 with *problem. */

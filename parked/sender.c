@@ -84,13 +84,10 @@ static bool is_what_was_parked(const struct sending *sending, const struct text 
 /* The same id however often it is tried at this moment, here or at a visit: it counts once. */
 static int begin_submission(struct sending *sending, struct problem *problem)
 {
-    const struct desk_parked_draft *parked = sending->parked;
-    const char *id = arena_printf(sending->arena, "parked.%s.%lld", parked->id,
-                                  (long long)parked->tries);
+    const char *id = sending->parked->submission_id, *mailbox = sending->parked->mailbox;
     submission_init(&sending->submission, sending->arena, CHANNEL_WEBMAIL);
     return submission_set_id(&sending->submission, id, strlen(id), problem) &&
-           submission_set_mailbox(&sending->submission, parked->mailbox, strlen(parked->mailbox),
-                                  problem);
+           submission_set_mailbox(&sending->submission, mailbox, strlen(mailbox), problem);
 }
 
 /* SENDER_SENT: go on. */

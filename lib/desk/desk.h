@@ -139,6 +139,7 @@ int desk_appeal(const struct desk *desk, const char *mailbox, const char *about,
  * claim are 32 hexadecimal digits of the caller's own. The view, after it:
  * {"now":moment,"at_most":20,"parked":[PARKED…]}, PARKED being {"id":…,"state":…,"may_go":bool
  * (it is waiting or due),"at":moment (from when it may be sent),"parked_at":moment,"recipients":12,"tries":0 (refusals at its moment),
+ * "submission_id":… (under which it is judged, so it counts once however often that is tried),
  * "decision":reference or ""|null}; state: "waiting"; "due", which alone can be claimed; "claimed"; "unknown",
  * claimed too long ago, so it may not have been sent and is not sent again; "refused" too often; "late",
  * nobody came for it in a week. 0: 400; 404: there is none of that id, or to claim none that is
@@ -154,7 +155,7 @@ struct desk_parked_draft {
     const char *digest; /* SHA-256 of the draft as it lies in the mailbox, in hexadecimal digits */
     const char *drafts; /* the folder in which it lies, as IMAP names it */
     const char *sent;   /* that in which it is kept when it is sent; "": it is not kept */
-    int64_t tries;
+    const char *submission_id; /* under which it is judged, here or at a visit */
 };
 struct desk_parked_due {
     struct desk_parked_draft *drafts;

@@ -132,9 +132,16 @@ static enum state state_of(struct json_object *one, int64_t now_ms)
     return now_ms < at_ms ? WAITING : window_holds(at_ms, LATE_MS, now_ms) ? DUE : LATE;
 }
 
-static struct json_object *view_of(struct json_object *one, int64_t now_ms)
+/* Each parking and each try has another: what was sent under one does not count again. */
+static const char *submission_id(struct arena *arena, struct json_object *one)
 {
-    enum state state = state_of(one, now_ms);
+    return arena_printf(arena, "parked.%s.%lld.%d", json_string(one, "id", ""),
+                        (long long)json_int(one, "made_ms", 0), (int)json_int(one, "tries", 0));
+}
+
+static struct json_object *view_of(const struct context *context, struct json_object *one)
+{
+    enum state state = state_of(one, context->now_ms);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "id", json_string(one, "id", ""));
     json_add_string(view, "state", state_names[state]);
@@ -143,6 +150,7 @@ static struct json_object *view_of(struct json_object *one, int64_t now_ms)
     json_add_moment(view, "parked_at", json_int(one, "made_ms", 0));
     json_add_int(view, "recipients", json_int(one, "recipients", 0));
     json_add_int(view, "tries", json_int(one, "tries", 0));
+    json_add_string(view, "submission_id", submission_id(context->arena, one));
     json_add_string(view, "decision", json_string(one, "refused", NULL));
     return view;
 }
@@ -152,8 +160,7 @@ static void add_views(const struct context *context, const struct parked *parked
 {
     struct json_object *list = list_of(parked), *shown = json_add_list(view, "parked");
     for (size_t i = 0; i < json_object_array_length(list); i++)
-        json_object_array_add(shown,
-                              view_of(json_object_array_get_idx(list, i), context->now_ms));
+        json_object_array_add(shown, view_of(context, json_object_array_get_idx(list, i)));
 }
 
 int desk_parked_add(const struct context *context, const char *mailbox, struct json_object *view)
@@ -491,7 +498,7 @@ static size_t add_due(const struct context *context, struct arena *arena, const 
                 .digest = arena_strdup(arena, digest),
                 .drafts = arena_strdup(arena, json_string(one, "drafts", "")),
                 .sent = arena_strdup(arena, json_string(one, "sent", "")),
-                .tries = json_int(one, "tries", 0)};
+                .submission_id = submission_id(arena, one)};
     }
     return count;
 }

@@ -270,8 +270,9 @@ def test_killed(parked, mailbox, server, hold, lose, then):
 
 def test_judged_by_a_visit_that_died(parked, mailbox):
     """The charge of that is this one's: it counts once."""
-    number = parked.park(mailbox, "judged")
-    assert parked.judge(mailbox, "bob@example.test", id=f"parked.{number}.0")["verdict"] == "admit"
+    parked.park(mailbox, "judged")
+    number = parked.tell(mailbox, action="list")["parked"][0]["submission_id"]
+    assert parked.judge(mailbox, "bob@example.test", id=number)["verdict"] == "admit"
     parked.once()
     eventually(lambda: parked.arrived("judged"), "it arrives")
     assert parked.stack.used(mailbox) == 1

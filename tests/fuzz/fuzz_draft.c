@@ -1,5 +1,5 @@
-/* A draft as its user has written it into the mailbox. What is judged and what is handed over are the
- * same, and what is handed over is whole lines. */
+/* A draft as its user has written it into the mailbox. What is judged and what is handed over are
+ * the same, and what is handed over is whole lines. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

@@ -51,7 +51,8 @@ START_TEST(the_whole_round)
     check_member(view, "at_most", "20");
     check_member(view, "parked",
                  "[{'id':'" ID1 "','state':'waiting','may_go':true,'at':'" MOMENT "',"
-                 "'parked_at':'2025-11-22T05:40:00Z','recipients':12,'tries':0,'decision':null}]");
+                 "'parked_at':'2025-11-22T05:40:00Z','recipients':12,'tries':0,"
+                 "'submission_id':'parked." ID1 ".1763790000000.0','decision':null}]");
     check_member(view_status(ALICE, 0, NOW), "parked.0.id", ID1);
     check_member(view_status(BOB, 0, NOW), "parked", "[]");
     refuse(BY("claim", ID1, MINE), AT - 1, 404);
@@ -67,6 +68,8 @@ START_TEST(the_whole_round)
     act(BY("sent", ID1, MINE), AT);
     ck_assert_str_eq(state_at(AT), "none");
     refuse(BY("claim", ID1, MINE), AT, 404);
+    check_member(act(PARK(ID1), NOW + 1), "parked.0.submission_id", /* it counts again */
+                 "parked." ID1 ".1763790000001.0");
 }
 END_TEST
 
@@ -127,6 +130,8 @@ START_TEST(refused_again_it_waits_a_few_times)
     act(PARK(ID1), NOW);
     refuse(DEFER("", "2025-11-22T09:40:00Z"), AT - 1, 409);
     check_member(act(DEFER("", "2025-11-22T09:40:00Z"), AT), "parked.0.tries", "1");
+    check_member(act("{'action':'list'}", AT), "parked.0.submission_id",
+                 "parked." ID1 ".1763790000000.1");
     ck_assert_str_eq(state_at(AT), "waiting");
     refuse(BY("claim", ID1, MINE), AT, 404); /* who has judged it before that gives it back */
     act(BY("claim", ID1, MINE), AT + 2 * HOUR_MS);

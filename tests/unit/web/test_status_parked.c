@@ -54,6 +54,8 @@ START_TEST(answers_the_webmail)
                      "\"id\":\"00000000000000000000000000000001\",\"state\":\"waiting\","
                      "\"may_go\":true,\"at\":\"2025-11-22T07:40:00Z\","
                      "\"parked_at\":\"2025-11-22T05:40:00Z\",\"recipients\":3,\"tries\":0,"
+                     "\"submission_id\":\"parked.00000000000000000000000000000001."
+                     "1763790000000.0\","
                      "\"decision\":null}]}\n");
     ck_assert_int_eq(ask((struct raw_request){0}, alices()), 409);
     ck_assert_str_eq(response.type, "application/problem+json");

@@ -31,7 +31,7 @@ class sendguard_parked
 
     private $has_sent = false;
 
-    /** @var ?array The one that is on its way: id, claim, tries, claimed, answer, error */
+    /** @var ?array The one that is on its way: id, submission_id, claim, claimed, answer, error */
     private $sending;
 
     public function __construct(sendguard $plugin)
@@ -280,8 +280,8 @@ class sendguard_parked
         if (!$message) {
             return $one;
         }
-        $this->sending = ['id' => $one['id'], 'claim' => bin2hex(random_bytes(16)), 'tries' => (int) $one['tries'],
-            'claimed' => false, 'answer' => null, 'error' => null];
+        $this->sending = ['id' => $one['id'], 'submission_id' => (string) $one['submission_id'],
+            'claim' => bin2hex(random_bytes(16)), 'claimed' => false, 'answer' => null, 'error' => null];
         $file = null;
         $error = null;
         $sent = $this->rcmail->deliver_message($message, $message->from(), $message->mailto(), $error, $file,
@@ -299,7 +299,7 @@ class sendguard_parked
     /** The id under which it is judged: the same however often it is tried at this moment, so it counts once. */
     public function submission_id()
     {
-        return $this->sending ? 'parked.' . $this->sending['id'] . '.' . $this->sending['tries'] : null;
+        return $this->sending ? $this->sending['submission_id'] : null;
     }
 
     /**
