@@ -205,6 +205,8 @@ void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *
         store_watch_ahead(&endpoint->store_watch, verdicts[i].ahead_ms, now_ms);
         if (verdicts[i].block_damaged)
             store_watch_damaged(&endpoint->store_watch, verdicts[i].submission->mailbox, now_ms);
+        if (verdicts[i].used_up)
+            store_watch_used_up(&endpoint->store_watch, verdicts[i].submission->mailbox, now_ms);
         answer_judged(exchanges[i], &verdicts[i]);
     }
     log_release();

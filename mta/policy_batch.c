@@ -350,6 +350,8 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
         store_watch_ahead(&service->store_watch, verdict->ahead_ms, now_ms);
         if (verdict->block_damaged)
             store_watch_damaged(&service->store_watch, verdict->submission->mailbox, now_ms);
+        if (verdict->used_up)
+            store_watch_used_up(&service->store_watch, verdict->submission->mailbox, now_ms);
         policy_answer(question->arena, snapshot_catalogue(snapshot), verdict,
                       snapshot_settings(snapshot)->support_contact, question->answer);
         log_verdict(verdict, question->answer);

@@ -4,8 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/text.h"
 #include "daemon/listen.h"
 #include "daemon/sandbox.h"
+#include "guard/emergency.h"
 
 enum { FINISH_MS = 10 * 1000 };
 
@@ -50,6 +53,63 @@ static void give_up(const struct settings *settings)
                  problem.text, NULL);
 }
 
+/* What each second of a service has. */
+struct second {
+    const struct daemon_program *program;
+    const struct daemon *daemon;
+    void *serving;
+    struct emergency_told told; /* since all was that waited */
+};
+
+static void log_told(const struct emergency_told *told)
+{
+    char counted[TEXT_DIGITS_SIZE], past[TEXT_DIGITS_SIZE];
+    log_line(LOG_INFO_LEVEL, "what was admitted without the store is counted", "messages",
+             text_digits(counted, (int64_t)told->counted), "too_old",
+             told->past > 0 ? text_digits(past, (int64_t)told->past) : NULL, NULL);
+}
+
+/* As guard_tell. */
+static int tell(struct second *second)
+{
+    struct emergency_told told;
+    int answer = guard_tell(second->daemon->guard, clock_wall_ms(), &told);
+    second->told.counted += told.counted;
+    second->told.past += told.past;
+    if (told.counted > 0)
+        recorder_told(second->daemon->recorder, told.counted);
+    if (answer > 0 && second->told.counted + second->told.past > 0) {
+        log_told(&second->told);
+        second->told = (struct emergency_told){0};
+    }
+    return answer;
+}
+
+static void each_second(void *context)
+{
+    struct second *second = context;
+    int unimportant = tell(second); /* what waits is told later */
+    (void)unimportant;
+    if (second->program->each_second != NULL)
+        second->program->each_second(second->serving);
+}
+
+/* At the end: what was admitted without the store, if it answers now. */
+static void tell_last(struct second *second)
+{
+    char text[TEXT_DIGITS_SIZE];
+    size_t before, untold = guard_untold(second->daemon->guard);
+    int answer;
+    do {
+        before = untold;
+        answer = tell(second);
+        untold = guard_untold(second->daemon->guard);
+    } while (answer == 0 && untold < before);
+    if (untold > 0)
+        log_line(LOG_ERROR_LEVEL, "what was admitted without the store is not counted", "messages",
+                 text_digits(text, (int64_t)untold), NULL);
+}
+
 static int serve(const struct daemon_program *daemon_program,
                  const struct program_options *options, const struct daemon *daemon,
                  const char *where)
@@ -59,13 +119,15 @@ static int serve(const struct daemon_program *daemon_program,
         return PROGRAM_FAILED;
     log_line(LOG_INFO_LEVEL, where != NULL ? "listening" : "started", "listen", where, "mode",
              mode_of(daemon_program, daemon->settings), "version", SENDGUARD_VERSION, NULL);
-    program_wait(&daemon_program->program, options, daemon->guard, daemon_program->each_second,
-                 serving);
+    struct second second = {.program = daemon_program, .daemon = daemon, .serving = serving};
+    program_wait(&daemon_program->program, options, daemon->guard, each_second, &second);
     log_line(LOG_INFO_LEVEL, "ending", NULL);
     /* while the name is still ours: who starts next may bind it before we have ended */
     if (where != NULL && listen_is_path(where))
         unlink(where);
-    return stop(daemon_program, serving);
+    int status = stop(daemon_program, serving);
+    tell_last(&second);
+    return status;
 }
 
 /* *where_r: NULL where it listens nowhere. */

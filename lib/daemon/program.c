@@ -289,7 +289,8 @@ int program_open(const struct program *program, const struct settings *settings,
 
 static bool is_of_start(const struct program *program, const char *name)
 {
-    if (strncmp(name, "store.", strlen("store.")) == 0 && strcmp(name, "store.on_failure") != 0)
+    if (strncmp(name, "store.", strlen("store.")) == 0 && strcmp(name, "store.on_failure") != 0 &&
+        strcmp(name, "store.emergency") != 0)
         return true;
     const char *const *of_start = program->of_start;
     for (; of_start != NULL && *of_start != NULL; of_start++) {

@@ -75,6 +75,8 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
     {"judge_us_sum", NULL, OF(judge_us_sum), {&by_channel}},
     {"store_failures", "Messages for which the store did not answer.", OF(store_failures),
      {&by_channel}},
+    {"emergency_told", "Messages admitted without the store that it has counted since.", OF(told),
+     {NULL}},
     {"bypassed", "Messages of the webmail's host that its own endpoint had not judged.",
      OF(bypassed), {&by_channel}},
     {"from_unknown", "Messages with a sender address that no source of owners answered for.",

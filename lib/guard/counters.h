@@ -50,6 +50,7 @@ struct counts {
     uint64_t judge_us_le[CHANNEL_COUNT][JUDGE_BOUNDS + 1]; /* took so long or less; the last: all */
     uint64_t judge_us_sum[CHANNEL_COUNT];
     uint64_t store_failures[CHANNEL_COUNT];
+    uint64_t told; /* messages that were admitted without the store, and counted when it answered */
     uint64_t unusual[CHANNEL_COUNT];  /* of the decisions, those on messages that are unusual */
     uint64_t shadow[CHANNEL_COUNT][OVER_TIME_COUNT]; /* of the decisions, those on messages that a
                                                         shadow rule would have refused */
@@ -83,7 +84,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 21 };
+enum { COUNTER_ROWS = 22 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

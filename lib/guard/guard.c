@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/decision.h"
+#include "guard/emergency.h"
 #include "guard/judgement.h"
 #include "guard/message_search.h"
 #include "guard/packing.h"
@@ -22,6 +23,7 @@ struct guard {
     struct effective *effective;
     struct block_filter *filter;
     struct terms *terms;
+    struct emergency *emergency;
     pthread_rwlock_t lock; /* guards which settings are current, and the owners that they name */
     struct snapshot *current;
     struct owners *owners;
@@ -51,6 +53,7 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
     guard->effective = effective_new();
     guard->filter = block_filter_new();
     guard->terms = terms_new();
+    guard->emergency = emergency_new();
     guard->owners = owners_of(settings);
     guard->current = snapshot_new(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
@@ -64,6 +67,7 @@ void guard_free(struct guard **guard)
     effective_free(&(*guard)->effective);
     block_filter_free(&(*guard)->filter);
     terms_free(&(*guard)->terms);
+    emergency_free(&(*guard)->emergency);
     snapshot_release(&(*guard)->current);
     owners_release(&(*guard)->owners);
     pthread_rwlock_destroy(&(*guard)->lock);
@@ -268,8 +272,29 @@ static void begin_judgement(struct judgement *judgement, struct guard *guard,
     count_and_check(judgement);
 }
 
+/* What passes since the store is silent needs room in the emergency budget, and waits to be counted.
+ * Exempt mailboxes have no limit, and not this one. */
+static void admit_without_store(struct judgement *judgement, struct guard *guard,
+                                struct judgement_lists *lists)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct settings *settings = judgement->settings;
+    if (verdict->kind != VERDICT_ADMIT || verdict->dry_run ||
+        settings->guard_mode == MODE_OBSERVE || judgement->limits.exempt)
+        return;
+    judgement->terms = terms_id_alone(&judgement->limits, false);
+    judgement_prepare(judgement, lists, false, verdict->now_ms);
+    if (emergency_admit(guard->emergency, &judgement->request,
+                        (uint32_t)settings->store_emergency))
+        return;
+    verdict->kind = VERDICT_NO_STORE;
+    verdict->unjudged = false;
+    verdict->used_up = true;
+}
+
 /* `result`: what the store answered. */
-static void end_judgement(struct judgement *judgement, struct guard *guard, int result)
+static void end_judgement(struct judgement *judgement, struct guard *guard,
+                          struct judgement_lists *lists, int result)
 {
     struct verdict *verdict = judgement->verdict;
     if (result > 0) {
@@ -278,6 +303,7 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
         judgement_fill_verdict(judgement);
     } else {
         judgement_without_store(judgement);
+        admit_without_store(judgement, guard, lists);
     }
     if (verdict->kind != VERDICT_ADMIT || verdict->dry_run || verdict_waits(verdict))
         verdict->status_url = status_url(guard, judgement, verdict->now_ms);
@@ -374,7 +400,7 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
         store_judge_all(guard->store, tasks, count);
     for (size_t i = 0; i < count; i++) {
         results_r[i] = tasks[i].answer;
-        end_judgement(judgements[i], guard, tasks[i].answer);
+        end_judgement(judgements[i], guard, &lists, tasks[i].answer);
         if (judgements[i]->probing && verdicts_r[i].kind != VERDICT_ADMIT)
             judgement_return_probes(judgements[i], guard->store, now_ms);
     }
@@ -387,6 +413,15 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     guard_judge_all(guard, &submission, &dry_run, verdict_r, &result, 1, now_ms);
     return result;
 }
+
+/* ---- what was admitted without the store --------------------------------------------------- */
+
+int guard_tell(struct guard *guard, int64_t now_ms, struct emergency_told *told_r)
+{
+    return emergency_tell(guard->emergency, guard->store, now_ms, told_r);
+}
+
+size_t guard_untold(struct guard *guard) { return emergency_waiting(guard->emergency); }
 
 /* ---- the header of a message that was counted ----------------------------------------- */
 
@@ -501,7 +536,7 @@ int guard_judge_header(struct guard *guard, const struct submission *submission,
     if (refuses && result > 0)
         result = refuse_by_header(judgement, guard, transaction, now_ms);
     if (refuses && result != 0) {
-        end_judgement(judgement, guard, result);
+        end_judgement(judgement, guard, &lists, result);
         return result;
     }
     judgement->result.outcome = refuses ? OUTCOME_REDEEMED : OUTCOME_ADMITTED;
@@ -570,5 +605,9 @@ struct json_object *guard_read_record(struct guard *guard, struct arena *arena,
 
 int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
 {
-    return strchr(id, '\n') == NULL ? store_refund(guard->store, mailbox, id, now_ms) : 0;
+    if (strchr(id, '\n') != NULL)
+        return 0;
+    bool waited = emergency_refund(guard->emergency, mailbox, id);
+    int answer = store_refund(guard->store, mailbox, id, now_ms); /* also of a lost answer */
+    return waited ? 1 : answer;
 }

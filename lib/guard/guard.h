@@ -61,10 +61,17 @@ size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *doma
 void guard_outdate_limits(struct guard *guard);
 
 /* Judge, and unless dry_run count and record. Always fills *verdict_r (in the
- * submission's arena): when the store does not answer, as store.on_failure says.
+ * submission's arena): when the store does not answer, as store.on_failure and store.emergency say.
  * Returns 1, or -1 when the store did not answer (store_error() says why). */
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
                 int64_t now_ms, struct verdict *verdict_r) must_check;
+
+/* What was admitted while the store was silent (guard/emergency.h) is counted, as far as it answers; to
+ * be called each second by one thread. 1 all is, 0 some waits, -1 the store did not answer. */
+struct emergency_told;
+int guard_tell(struct guard *guard, int64_t now_ms, struct emergency_told *told_r) must_check;
+/* How many messages wait for it. */
+size_t guard_untold(struct guard *guard);
 
 /* What the settings say of domains and recipients; valid as long as they are. */
 struct recipient_classes guard_recipient_classes(const struct settings *settings);
@@ -131,7 +138,8 @@ struct json_object *guard_read_record(struct guard *guard, struct arena *arena,
 /* The id under which the store counts a message of that channel and id: for refunds. In `arena`. */
 const char *guard_counted_id(struct arena *arena, enum channel channel, const char *id);
 
-/* Give the charge of a message of the webmail back, see store_refund. 1, 0, -1. */
+/* Give the charge of a message of the webmail back, see store_refund; also of one that waits to be
+ * counted. 1, 0, -1. */
 int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
     must_check;
 /* The same of a message of the mailbox that came by SMTP, by its decision; what the webmail endpoint

@@ -234,6 +234,14 @@ static void count_one(struct recorder *recorder, uint64_t *counter)
     pthread_mutex_unlock(&recorder->lock);
 }
 
+void recorder_told(struct recorder *recorder, uint64_t count)
+{
+    pthread_mutex_lock(&recorder->lock);
+    recorder->counts.told += count;
+    recorder->counted = true;
+    pthread_mutex_unlock(&recorder->lock);
+}
+
 void recorder_recipient_blocked(struct recorder *recorder, enum channel channel)
 {
     count_one(recorder, &recorder->counts.refusals[channel][RULE_RECIPIENT_BLOCKED]);

@@ -25,6 +25,9 @@ void recorder_stop(struct recorder **recorder);
 void recorder_judged(struct recorder *recorder, const struct verdict *verdict, int answered,
                      int64_t took_us);
 
+/* So many messages that had been admitted without the store were counted. Any thread. */
+void recorder_told(struct recorder *recorder, uint64_t count);
+
 /* A recipient was refused before its message was judged. Any thread. */
 void recorder_recipient_blocked(struct recorder *recorder, enum channel channel);
 

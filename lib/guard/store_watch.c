@@ -32,3 +32,10 @@ void store_watch_damaged(struct store_watch *watch, const char *mailbox, int64_t
         log_line(LOG_ERROR_LEVEL, "what is kept of a block for failed mail is damaged, and blocks "
                  "nobody", "mailbox", mailbox, NULL);
 }
+
+void store_watch_used_up(struct store_watch *watch, const char *mailbox, int64_t now_ms)
+{
+    if (log_is_due(&watch->told_used_up_ms, now_ms))
+        log_line(LOG_WARNING_LEVEL, "refused while the store is away: as many messages as "
+                 "store.emergency admits wait to be counted", "mailbox", mailbox, NULL);
+}

@@ -12,6 +12,7 @@ struct store_watch {
     _Atomic uint64_t unanswered; /* since it fell silent */
     _Atomic int64_t told_ahead_ms; /* when it was told last that a clock was wrong */
     _Atomic int64_t told_damaged_ms; /* … that a block is damaged */
+    _Atomic int64_t told_used_up_ms; /* … that a message was refused without the store */
 };
 
 /* After each operation: `answer` as the store gave it, -1 when it was silent. */
@@ -20,5 +21,7 @@ void store_watch_saw(struct store_watch *watch, const struct store *store, int a
 void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_ms);
 /* After each judgement that met what is kept of a block and is damaged. Told once an hour. */
 void store_watch_damaged(struct store_watch *watch, const char *mailbox, int64_t now_ms);
+/* After a judgement that refused what store.emergency does not admit. Told once an hour. */
+void store_watch_used_up(struct store_watch *watch, const char *mailbox, int64_t now_ms);
 
 #endif

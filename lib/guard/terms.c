@@ -129,16 +129,30 @@ static uint64_t find(struct terms *terms, const struct made_of *of, int64_t unti
     return id;
 }
 
-int terms_id(struct terms *terms, struct store *store, const struct effective_limits *limits,
-             bool observe, int64_t now_ms, int64_t keep_ms, uint64_t *id_r)
+static struct made_of made_of(const struct effective_limits *limits, bool observe)
 {
     struct made_of of = {.observe = observe};
-    char key[KEY_SIZE];
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         of.limit[rule] = limits->limits.of[rule];
         of.extra[rule] = limits->extra[rule];
         of.source[rule] = (int32_t)limits->source[rule];
     }
+    return of;
+}
+
+uint64_t terms_id_alone(const struct effective_limits *limits, bool observe)
+{
+    freed_by(text_free) struct text text = {0};
+    const struct made_of of = made_of(limits, observe);
+    write_text(&text, &of);
+    return hash_of(text_string(&text));
+}
+
+int terms_id(struct terms *terms, struct store *store, const struct effective_limits *limits,
+             bool observe, int64_t now_ms, int64_t keep_ms, uint64_t *id_r)
+{
+    const struct made_of of = made_of(limits, observe);
+    char key[KEY_SIZE];
     int64_t until_ms = now_ms + keep_ms + DAY_MS; /* longer than need be: many go on using them */
     /* kept again each minute, so that a store that was emptied has them then */
     *id_r = find(terms, &of, until_ms - MINUTE_MS);

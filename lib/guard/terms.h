@@ -22,6 +22,9 @@ void terms_free(struct terms **terms);
 int terms_id(struct terms *terms, struct store *store, const struct effective_limits *limits,
              bool observe, int64_t now_ms, int64_t keep_ms, uint64_t *id_r) must_check;
 
+/* The id alone: nothing is asked or kept. */
+uint64_t terms_id_alone(const struct effective_limits *limits, bool observe);
+
 /* Their text, in `arena`; NULL when it is not known, or the store does not answer. */
 const char *terms_text(struct terms *terms, struct store *store, struct arena *arena, uint64_t id,
                        int64_t now_ms);

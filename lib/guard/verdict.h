@@ -18,7 +18,7 @@ enum verdict_kind {
     VERDICT_MESSAGE,   /* 422: breaks a rule of one message */
     VERDICT_OVER_TIME, /* 429: breaks a limit over time */
     VERDICT_SUSPENDED, /* 403 */
-    VERDICT_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
+    VERDICT_NO_STORE,  /* 503: the store did not answer and on_failure = refuse, or `used_up` */
     VERDICT_BLOCKED,   /* 403: mail of its domain, or its mailbox, failed too often */
     VERDICT_SENDER_BLOCKED, /* 403: the sender is on a block list */
     VERDICT_IDENTITY,       /* 403: From is not the account's */
@@ -80,6 +80,7 @@ struct verdict {
     bool bypassed; /* came from a webmail host without a ticket: it bypassed the webmail endpoint */
     bool from_unknown; /* nobody who answered knew whether From is the account's: it passed */
     bool unjudged; /* admitted because the store did not answer and on_failure = allow */
+    bool used_up; /* refused in spite of that: so many that were admitted wait to be counted */
     int64_t now_ms;
     uint64_t decision; /* 0: none was kept (dry run, no store) */
     const struct submission *submission;

@@ -67,6 +67,7 @@ struct settings {
     char *store_user, *store_password_file; /* of Redis; "" for none, as the files below */
     char *store_tls_ca_file, *store_tls_cert_file, *store_tls_key_file;
     int store_on_failure; /* enum on_failure */
+    int64_t store_emergency;
     int store_durability; /* enum durability */
     int64_t store_replicas;
     /* [fcgi] */

@@ -146,7 +146,12 @@ const struct setting settings_table[] = {
      .sentence = "How long a submission waits for the store before `on_failure` decides."},
     {NAMED("store", "on_failure"), .type = &settings_type_choice, MEMBER(store_on_failure),
      .standard = "refuse", .choices = on_failure_names,
-     .sentence = "What a submission gets when the store does not answer."},
+     .sentence = "What a submission gets when the store does not answer; with `allow` as many pass as "
+                 "`emergency` says."},
+    {NAMED("store", "emergency"), .type = &settings_type_integer, MEMBER(store_emergency),
+     .min = 0, .max = 10000, .standard = "50", .unit = "messages",
+     .sentence = "With `on_failure = allow`: so many messages of a mailbox a program admits that the "
+                 "store has not counted. It counts them when it answers again; more are refused."},
     {NAMED("store", "durability"), .type = &settings_type_choice, MEMBER(store_durability),
      .standard = "normal", .choices = durability_names,
      .sentence = "Of an SQLite file: what a power cut may take of what was answered: about the last "

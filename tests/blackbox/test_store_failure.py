@@ -21,7 +21,7 @@ OWN = "colleague@example.test"
 # answers may need some of the timeout.
 TIMEOUT, MARGIN = 1, 10
 SHORT = {"store": {"timeout": f"{TIMEOUT}s"}}
-ALLOW = {"store": {"timeout": f"{TIMEOUT}s", "on_failure": "allow"}}
+ALLOW = {"store": {"timeout": f"{TIMEOUT}s", "on_failure": "allow", "emergency": "3"}}
 COMPLAINT = r'level=(warning|error) msg="?store '
 
 
@@ -236,12 +236,14 @@ def test_allow_admits_what_nobody_could_judge(store, start, sender_at):
         for _ in range(3):
             answer = timed(lambda: sender.send(["lost@x.test"]))
             assert answer.status == 200, answer
-            assert answer.json["verdict"] == "admit"
+            assert answer.json["verdict"] == "admit" and answer.json["unjudged"]
+        refused(timed(lambda: sender.send(["more@x.test"])))
         # The limits of one message need no store.
         assert timed(lambda: sender.send(people(51, "x.test"))).status == 422
         trouble.expect(1)
     works_again(sender)
-    assert (sender.used(), sender.used("off_domain_per_day")) == (2, 0)
+    guard.log.wait('msg="what was admitted without the store is counted" messages=3')
+    assert (sender.used(), sender.used("off_domain_per_day")) == (5, 3)
 
 
 @pytest.mark.sanitized

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "guard/emergency.h"
 #include "store/adjustments.h"
 #include "store/audit.h"
 #include "store/records.h"
@@ -30,6 +31,8 @@ static struct {
     char folder[FOLDER_SIZE];
     struct redis_server server;
     char path[FOLDER_SIZE + 16], aside[FOLDER_SIZE + 16];
+    const char *url;
+    bool frozen; /* the server, which keeps all */
 } database;
 
 static void begin_database(int backend, int timeout_ms, const char *const *overrides)
@@ -43,9 +46,9 @@ static void begin_database(int backend, int timeout_ms, const char *const *overr
     snprintf(database.aside, sizeof database.aside, "%s/aside", database.folder);
     if (backend == BACKEND_REDIS)
         redis_server_start(&database.server, database.folder, NULL, NULL);
-    store = backend_open(backend == BACKEND_REDIS ? database.server.url
-                                         : arena_printf(arena, "sqlite://%s", database.path),
-                         timeout_ms);
+    database.url = backend == BACKEND_REDIS ? database.server.url
+                                            : arena_printf(arena, "sqlite://%s", database.path);
+    store = backend_open(database.url, timeout_ms);
     guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 
@@ -65,9 +68,21 @@ static void take_away(void)
         ck_assert_int_eq(rename(database.path, database.aside), 0);
 }
 
+/* The same of a server that hangs, and forgets nothing. */
+static void take_away_whole(void)
+{
+    database.frozen = database.backend == BACKEND_REDIS;
+    if (database.frozen)
+        redis_server_freeze(&database.server);
+    else
+        take_away();
+}
+
 static void bring_back(void)
 {
-    if (database.backend == BACKEND_REDIS)
+    if (database.frozen)
+        redis_server_thaw(&database.server);
+    else if (database.backend == BACKEND_REDIS)
         redis_server_start(&database.server, database.folder, NULL, NULL);
     else
         ck_assert_int_eq(rename(database.aside, database.path), 0);
@@ -122,6 +137,211 @@ START_TEST(test_silent)
     ck_assert(!verdict.unjudged);
     if (database.backend == BACKEND_SQLITE) /* the server began empty; the file did not */
         ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 3);
+}
+END_TEST
+
+/* ---- what is admitted without a store -------------------------------------------------- */
+
+#define EMERGENCY(number) WITH("store.on_failure=allow", "store.emergency=" #number)
+
+/* A verdict without the store: 1 admitted, 0 refused. */
+static int send_away(const char *mailbox, const char *id, int64_t now_ms)
+{
+    struct submission submission = rig_message(id, 1);
+    struct verdict verdict;
+    rig_mailbox(&submission, mailbox);
+    ck_assert_int_eq(guard_judge(guard, &submission, false, now_ms, &verdict), -1);
+    ck_assert_int_eq(verdict.kind, verdict.used_up ? VERDICT_NO_STORE : VERDICT_ADMIT);
+    ck_assert_int_eq(verdict.unjudged, !verdict.used_up);
+    ck_assert_int_eq(verdict.message[0] == '\0', !verdict.used_up);
+    return !verdict.used_up;
+}
+
+/* All that waits, at once. */
+static void tell(int64_t now_ms, size_t counted, size_t past)
+{
+    struct emergency_told told;
+    ck_assert_int_eq(guard_tell(guard, now_ms, &told), 1);
+    ck_assert_uint_eq(told.counted, counted);
+    ck_assert_uint_eq(told.past, past);
+    ck_assert_uint_eq(guard_untold(guard), 0);
+}
+
+START_TEST(test_emergency)
+{
+    struct emergency_told told;
+    begin_database(_i, TEST_TIMEOUT_MS, EMERGENCY(3));
+    for (int outage = 0; outage < 2; outage++) {
+        int64_t at_ms = NOW + outage * HOUR_MS;
+        take_away();
+        for (int i = 0; i < 5; i++)
+            ck_assert_int_eq(send_away(ALICE, arena_printf(arena, "%d-%d", outage, i), at_ms + i),
+                             i < 3);
+        ck_assert_int_eq(send_away(BOB, arena_printf(arena, "%d", outage), at_ms), 1);
+        ck_assert_int_eq(guard_tell(guard, at_ms, &told), -1);
+        ck_assert_uint_eq(guard_untold(guard), 4);
+        bring_back();
+        ck_assert_int_eq(guard_tell(guard, at_ms, &told), 1);
+        ck_assert_uint_eq(told.counted, 4);
+        tell(at_ms, 0, 0);
+        unsigned before = outage > 0 && _i == BACKEND_SQLITE; /* the server begins empty */
+        ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, at_ms + MINUTE_MS), 3 + 3 * before);
+        ck_assert_uint_eq(used_of(BOB, RULE_OFF_DOMAIN_PER_DAY, at_ms + MINUTE_MS), 1 + before);
+    }
+}
+END_TEST
+
+/* Whatever comes first: the message again, or what is told. */
+START_TEST(test_emergency_counts_once)
+{
+    begin_database(_i, TEST_TIMEOUT_MS, EMERGENCY(3));
+    take_away();
+    ck_assert_int_eq(send_away(ALICE, "a", NOW), 1);
+    ck_assert_int_eq(send_away(ALICE, "b", NOW), 1);
+    ck_assert_int_eq(send_away(ALICE, "b", NOW), 1); /* tried again */
+    bring_back();
+    struct submission submission = rig_message("a", 1);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 1).kind, VERDICT_ADMIT);
+    tell(NOW + 2, 3, 0);
+    submission.id = "b";
+    ck_assert(rig_judge(&submission, NOW + 3).repeated);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 4), 2);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "b", NOW + 5), 1);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 6), 1);
+}
+END_TEST
+
+/* It was sent, so it counts; but suspends nobody. */
+START_TEST(test_emergency_over_a_limit)
+{
+    begin_database(_i, TEST_TIMEOUT_MS, WITH("store.on_failure=allow",
+                                             "limits.webmail.messages_per_day=3"));
+    take_away();
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(send_away(ALICE, arena_printf(arena, "a-%d", i), NOW), i < 3);
+    bring_back();
+    rig_send("b", 2, NOW + 1, 0);
+    tell(NOW + 2, 3, 0);
+    struct submission submission = rig_message("x", 1);
+    struct verdict verdict = rig_ask(&submission, NOW + 3);
+    ck_assert_uint_eq(verdict.suspensions.count, 0);
+    ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 5);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 4).kind, VERDICT_SUSPENDED);
+}
+END_TEST
+
+START_TEST(test_emergency_refund)
+{
+    begin_database(_i, TEST_TIMEOUT_MS, EMERGENCY(2));
+    take_away();
+    ck_assert_int_eq(send_away(ALICE, "a", NOW), 1);
+    ck_assert_int_eq(send_away(ALICE, "b", NOW), 1);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "a", NOW), 1);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "a", NOW), -1);
+    ck_assert_int_eq(send_away(ALICE, "c", NOW), 1);
+    ck_assert_int_eq(send_away(ALICE, "d", NOW), 0);
+    bring_back();
+    tell(NOW, 2, 0);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 2);
+}
+END_TEST
+
+/* What no limit of the store would have refused either is not held against this one. */
+START_TEST(test_emergency_leaves_alone)
+{
+    static const char *const settings[] = {"guard.mode=observe", "exempt.mailbox=" ALICE};
+    begin_database(_i % BACKEND_KINDS, TEST_TIMEOUT_MS,
+                   WITH("store.on_failure=allow", "store.emergency=0",
+                        settings[_i / BACKEND_KINDS]));
+    take_away();
+    ck_assert_int_eq(send_away(ALICE, "a", NOW), 1);
+    ck_assert_uint_eq(guard_untold(guard), 0);
+}
+END_TEST
+
+/* Nothing is counted that no window would hold any longer. */
+START_TEST(test_emergency_of_yesterday)
+{
+    begin_database(_i, TEST_TIMEOUT_MS, EMERGENCY(2));
+    for (int past = 0; past < 2; past++) {
+        take_away();
+        ck_assert_int_eq(send_away(ALICE, arena_printf(arena, "%d", past), NOW), 1);
+        bring_back();
+        tell(NOW + DAY_MS - 1 + past, past == 0, past > 0);
+    }
+}
+END_TEST
+
+/* The policy service tells of the webmail's messages when the webmail endpoint has. */
+START_TEST(test_emergency_tickets)
+{
+    static const char hosts[] = "mta.webmail_hosts=192.0.2.9";
+    struct emergency_told told;
+    struct problem problem;
+    struct verdict verdict;
+    begin_database(_i, TEST_TIMEOUT_MS, WITH("store.on_failure=allow", hosts));
+    take_away();
+    ck_assert_int_eq(send_away(ALICE, "a", NOW), 1);
+    struct guard *webmail = guard;
+    guard = guard_new(store, token_key, rig_settings(WITH("store.on_failure=allow", hosts)),
+                      rig_catalogue());
+    struct submission submission = rig_submission("queue/1");
+    submission.channel = CHANNEL_SMTP;
+    submission.webmail_host = true;
+    submission.unnamed = 1;
+    ck_assert_int_eq(submission_set_ip(&submission, "192.0.2.9", 9, &problem), 1);
+    ck_assert_int_eq(guard_judge(guard, &submission, false, NOW, &verdict), -1);
+    ck_assert(verdict.unjudged);
+    bring_back();
+    ck_assert_int_eq(guard_tell(guard, NOW, &told), 0);
+    ck_assert_int_eq(guard_tell(guard, NOW + EMERGENCY_REDEEM_MS - 1, &told), 0);
+    ck_assert_uint_eq(guard_untold(guard), 1);
+    ck_assert_int_eq(guard_tell(webmail, NOW + 1, &told), 1);
+    tell(NOW + EMERGENCY_REDEEM_MS, 1, 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + MINUTE_MS), 1);
+    guard_free(&webmail);
+}
+END_TEST
+
+/* The store hangs, and comes back, at any moment; what it has at the end is what was admitted. */
+START_TEST(test_emergency_model)
+{
+    enum { SENDERS = 3, HANGS_MS = 100 };
+    unsigned seed = (unsigned)_i + 1;
+    uint64_t admitted[SENDERS] = {0};
+    struct emergency_told told;
+    bool away = false;
+    int backend = _i % BACKEND_KINDS, unimportant;
+    begin_database(backend, backend == BACKEND_REDIS ? HANGS_MS : TEST_TIMEOUT_MS, EMERGENCY(5));
+    for (int step = 0; step < 40; step++) {
+        int64_t at_ms = NOW + step * MINUTE_MS;
+        int which = rand_r(&seed) % SENDERS, happens = rand_r(&seed) % 8;
+        struct submission submission = rig_message(arena_printf(arena, "%d", step), 1);
+        struct verdict verdict;
+        rig_mailbox(&submission, arena_printf(arena, "user%d@example.test", which));
+        if (happens == 0) {
+            (away ? bring_back : take_away_whole)();
+            away = !away;
+        } else if (happens == 1) {
+            unimportant = guard_tell(guard, at_ms, &told);
+        } else {
+            unimportant = guard_judge(guard, &submission, false, at_ms, &verdict);
+            admitted[which] += verdict.kind == VERDICT_ADMIT;
+        }
+    }
+    (void)unimportant;
+    if (away)
+        bring_back();
+    int64_t now_ms = NOW + HOUR_MS;
+    while (guard_tell(guard, now_ms, &told) < 1)
+        now_ms += 10 * SECOND_MS; /* as long as the machine needs to answer in time */
+    struct store *own = store;
+    store = backend_open(database.url, TEST_TIMEOUT_MS);
+    for (int which = 0; which < SENDERS; which++)
+        ck_assert_uint_eq(used_of(arena_printf(arena, "user%d@example.test", which),
+                                  RULE_MESSAGES_PER_DAY, now_ms), admitted[which]);
+    store_free(&store);
+    store = own;
 }
 END_TEST
 
@@ -363,6 +583,14 @@ int main(void)
     TCase *cases = rig_case(suite, "trouble");
     tcase_add_checked_fixture(cases, NULL, end_database);
     tcase_add_loop_test(cases, test_silent, 0, BACKEND_KINDS * (int)countof(silences));
+    tcase_add_loop_test(cases, test_emergency, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_counts_once, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_over_a_limit, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_refund, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_leaves_alone, 0, 2 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_of_yesterday, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_tickets, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_model, 0, times(6) * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reload_under_threads, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limit_changes_under_threads, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reload, 0, BACKEND_KINDS);

@@ -27,6 +27,7 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->store_timeout_ms, 250);
     ck_assert_int_eq(settings->store_on_failure, ON_FAILURE_REFUSE);
     ck_assert_int_eq(settings->store_durability, DURABILITY_NORMAL);
+    ck_assert_int_eq(settings->store_emergency, 50);
     ck_assert_int_eq(settings->store_replicas, 0);
     ck_assert_str_eq(settings->fcgi_listen, "/run/sendguard/fcgi/fcgi.sock");
     ck_assert_int_eq(settings->fcgi_threads, 2);
@@ -269,6 +270,7 @@ static const struct {
     {"support", "contact", "\xC3\x84nne, 030/123;456", "\xC3\x84nne, 030/123;456"},
     {"guard", "mode", "observe", "observe"},
     {"store", "on_failure", "allow", "allow"},
+    {"store", "emergency", "0", "0"},
     {"exempt", "mailbox", "Anna@B\xC3\x9C" "cher.test", "anna@xn--bcher-kva.test"},
     {"exempt", "mailbox", "b@x.test, a@x.test b@X.test", "a@x.test\nb@x.test"},
     {"exempt", "recipient", "@X.test a=b@y.test", "@x.test\na=b@y.test"},

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 51);
+    ck_assert_uint_eq(families, 52);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -162,6 +162,7 @@ START_TEST(test_counters)
     count("decisions channel=webmail verdict=admit", 1);
     count("refusals channel=smtp rule=messages_per_day", 3);
     count("store_failures channel=webmail", 4);
+    count("emergency_told", 3);
     count("suspensions cause=volume", 5);
     count("user_locks", 6);
     count("login_blocks rule=mailboxes_per_ip", 9);
@@ -182,6 +183,7 @@ START_TEST(test_counters)
     check_series("sendguard_refusals_total{channel=\"smtp\",rule=\"messages_per_day\"}", "3");
     check_series("sendguard_refusals_total{channel=\"webmail\",rule=\"messages_per_day\"}", "0");
     check_series("sendguard_store_failures_total{channel=\"webmail\"}", "4");
+    check_series("sendguard_emergency_told_total", "3");
     check_series("sendguard_suspensions_total{cause=\"volume\"}", "5");
     check_series("sendguard_user_locks_total", "6");
     check_series("sendguard_login_blocks_total{rule=\"mailboxes_per_ip\"}", "9");
