@@ -242,8 +242,9 @@ static size_t begin_telling(struct emergency *emergency, struct arena *arena, bo
          untold = untold->next) {
         struct judge_request *request = arena_alloc(arena, sizeof *request);
         *request = untold->request;
+        request->sent_ms = request->now_ms < now_ms ? request->now_ms : 0;
         request->now_ms = now_ms;
-        request->decision = decision_new(now_ms);
+        request->decision = decision_new(judge_moment(request));
         request->arena = arena;
         struct judge_result *result = arena_alloc(arena, sizeof *result);
         tasks_r[count++] = (struct judge_task){request, result, -1};

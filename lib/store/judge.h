@@ -60,6 +60,8 @@ enum { FACTS_MAX_BYTES = 65536 };
 /* A message, and how it is to be judged. The caller keeps all that it points to. */
 struct judge_request {
     int64_t now_ms;
+    int64_t sent_ms; /* when it was sent, before now_ms: it counts as of then, and tickets as of
+                        now_ms; with `observe` only. 0: it is sent now */
     const char *mailbox;
     enum channel channel; /* it came in by: says in which histories of the mailbox and of the IP it
                              counts (history_marks) */
@@ -96,7 +98,7 @@ struct judge_request {
     bool dry_run;         /* answer, change nothing */
     bool observe;         /* count it although over, blocked or suspended; suspend no mailbox; the
                              result's windows, block and suspension still say what is so */
-    uint64_t decision;    /* id to keep the record under (decision.h), of now_ms; 0 in a dry run */
+    uint64_t decision;    /* id to keep the record under (decision.h), of judge_moment; 0: dry run */
     struct record_facts facts;
     int64_t keep_refused_ms, keep_admitted_ms; /* the record's lifetime, by outcome */
     uint64_t attempt; /* two hashes of 4 bytes; a refused message of which either is known is the
@@ -108,6 +110,12 @@ struct judge_request {
     size_t window_count;
     struct arena *arena; /* for the result's histories */
 };
+
+/* As of when it counts, where no history is ahead. */
+static inline int64_t judge_moment(const struct judge_request *request)
+{
+    return request->sent_ms != 0 ? request->sent_ms : request->now_ms;
+}
 
 /* Of a pair of a mailbox and a recipient so many messages are kept, the newest; a limit of a window
  * of recipients is not higher. */
@@ -125,7 +133,7 @@ struct judge_result {
     uint64_t decision; /* the id that the record is kept under: the request's, or, where the
                           database has records of later moments already, one with a later time;
                           0 in a dry run */
-    int64_t at_ms;    /* the moment it was counted or judged at, >= now_ms */
+    int64_t at_ms;    /* the moment it was counted or judged at, >= judge_moment */
     int64_t ahead_ms; /* by so much a history was ahead of now_ms, when that was more than
                          CLOCK_AHEAD_MS; else 0 */
     bool brought;     /* the suspension begins with this message; in a dry run: would */

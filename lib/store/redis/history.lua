@@ -181,7 +181,7 @@ end
 
 -- The histories of a message, mended and moved on to the moment that it is judged at; that moment;
 -- and by how much one of them was ahead.
-local function move_on(key, text, ip_key, network, group_key, group, now, mode)
+local function move_on(key, text, ip_key, network, group_key, group, now, sent, mode)
     local dry = math.floor(mode / MODE_DRY_RUN) % 2 == 1
     text, network = reshaped(key, text, not dry), reshaped(ip_key, network, not dry)
     if group_key ~= '' then
@@ -193,7 +193,7 @@ local function move_on(key, text, ip_key, network, group_key, group, now, mode)
             mended_of(of_ip, ip_key, network, now, dry),
             mended_of(of_domain, group_key, group, now, dry)
     end
-    local at = math.max(now, newest_among(text, network, group))
+    local at = math.max(sent, newest_among(text, network, group))
     return moved(of_mailbox, text, at), moved(of_ip, network, at), moved(of_domain, group, at), at,
         math.max(newest - now, 0)
 end

@@ -147,11 +147,11 @@ end
 
 local function judge(given)
     -- load
-    local now, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
+    local now, sent, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
         key, suspension_key, block_key, own_block_key, ip_key, group_key, stamp_id, tail, profile_key,
         profile_usual_in, profile_network, profile_terms, profile_names, place =
         unpack_bytes(GIVEN_FORM, given)
-    local at, ahead, stamp, m, kind, counts = now, 0, asked, nil, ADMITTED, true
+    local at, ahead, stamp, m, kind, counts = sent, 0, asked, nil, ADMITTED, true
     local unusual_bytes, told_of_profile, keep_profile, action = '', told_of_none
     local text, suspended, block, own_block, network, group, profile =
         load(key, suspension_key, block_key, own_block_key, ip_key, group_key,
@@ -162,7 +162,7 @@ local function judge(given)
     end
     if #text < MAILBOX_BYTES or #network < IP_BYTES or #group < DOMAIN_BYTES then
         text, network, group =
-            histories().move_on(key, text, ip_key, network, group_key, group, now, mode)
+            histories().move_on(key, text, ip_key, network, group_key, group, now, sent, mode)
     end
     local MAILBOX_TOTALS = unpack_bytes(MAILBOX_FORM, text, #text - MAILBOX_BYTES + 1)
     local IP_TOTALS = unpack_bytes(IP_FORM, network, #network - IP_BYTES + 1)
@@ -172,13 +172,13 @@ local function judge(given)
     end
     if LEFT_ANY or at > now + AHEAD or OTHER_SHAPE then
         text, network, group, at, ahead =
-            histories().move_on(key, text, ip_key, network, group_key, group, now, mode)
+            histories().move_on(key, text, ip_key, network, group_key, group, now, sent, mode)
         MAILBOX_TOTALS = unpack_bytes(MAILBOX_FORM, text, #text - MAILBOX_BYTES + 1)
         IP_TOTALS = unpack_bytes(IP_FORM, network, #network - IP_BYTES + 1)
         DOMAIN_TOTALS = unpack_bytes(DOMAIN_FORM, group, #group - DOMAIN_BYTES + 1)
     end
     local kept, ip_kept, roomy = #text - MAILBOX_BYTES, #network - IP_BYTES, ROOM_IN_ALL
-    if at > now then
+    if at > sent then
         record_head = sub(record_head, 1, RECORD_TIME_PLACE - 1) .. pack(TIME_FORM, at)
             .. sub(record_head, RECORD_TIME_PLACE + TIME_BYTES)
     end
@@ -225,13 +225,18 @@ local function judge(given)
 
     -- apply
     if not m or not m.dry then
-        stamp = keep_record(kind, asked, stamp_id, now, number,
-            pack(RECORD_FORM, record_head, RECORD_TOTALS, tail))
+        local record = pack(RECORD_FORM, record_head, RECORD_TOTALS, tail)
+        if sent == now then
+            stamp = keep_record(kind, asked, stamp_id, now, number, record)
+        else -- what the streams have of later moments is ahead of it, as with a wrong clock
+            stamp = records().add_late(streams, floors, kind, at, at, number, record)
+            streams[kind], floors[kind], now = kind, 0, at
+        end
         if keep_profile then
             keep_profile(sub(suspension_key, #SUSPENSION + 1), stamp)
         end
         if counts then
-            if at > now or stamp ~= asked then
+            if at > sent or stamp ~= asked then
                 entry = stamped(entry, at, stamp, number)
                 ip_entry = sub(entry, 1, IP_EACH)
             end

@@ -54,8 +54,8 @@ enum { VALUE_HEAD_BYTES = VERSION_BYTES + TIME_BYTES };
 
 /* Where the numbers are that the counts may not reach, in what judge.lua is given, from 1. */
 enum {
-    ENDS_PLACE = 1 + TIME_BYTES + 1 + TIME_BYTES + COUNTED_BYTES + COUNTED_IP_BYTES + ID_BYTES +
-                 NUMBER_BYTES + RECORD_HEAD_BYTES
+    ENDS_PLACE = 1 + 2 * TIME_BYTES + 1 + TIME_BYTES + COUNTED_BYTES + COUNTED_IP_BYTES +
+                 ID_BYTES + NUMBER_BYTES + RECORD_HEAD_BYTES
 };
 
 /* Bits of what a message is judged by. */

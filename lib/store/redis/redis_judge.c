@@ -87,7 +87,7 @@ static void put_counted(struct redis_backend *backend, struct text *given,
 {
     uint8_t entry[COUNTED_BYTES];
     const struct counted counted = {
-        .entry = {.time_ms = request->now_ms, .off_domain = request->off_domain,
+        .entry = {.time_ms = judge_moment(request), .off_domain = request->off_domain,
                   .channel = request->channel},
         .id_hash = identity_of_id(backend->hash_key, request->id),
         .fingerprint = identity_of_recipients(backend->hash_key, request->fingerprint),
@@ -99,7 +99,7 @@ static void put_counted(struct redis_backend *backend, struct text *given,
     packed_add_fixed(given, request->decision & ((1 << COUNTED_ID_BITS) - 1), NUMBER_BYTES);
     packed_add_fixed(given, RECORD_FORMAT, 1);
     packed_add_fixed(given, OUTCOME_ADMITTED, 1);
-    packed_add_fixed(given, (uint64_t)request->now_ms, TIME_BYTES);
+    packed_add_fixed(given, (uint64_t)judge_moment(request), TIME_BYTES);
     packed_add_fixed(given, packed_record_keep(request->keep_admitted_ms), 4);
     packed_add_fixed(given, (uint64_t)redis_record_shape(), 1);
 }
@@ -282,6 +282,7 @@ static void add_message(struct redis_backend *backend, const struct judge_task *
     const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
     text_clear(given);
     packed_add_fixed(given, (uint64_t)request->now_ms, TIME_BYTES);
+    packed_add_fixed(given, (uint64_t)judge_moment(request), TIME_BYTES);
     packed_add_fixed(given, mode_of(backend, request), 1);
     packed_add_fixed(given, (uint64_t)decision_time(request->decision), TIME_BYTES);
     put_counted(backend, given, request);

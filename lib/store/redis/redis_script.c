@@ -550,8 +550,8 @@ static void add_repeated(struct text *out, const char *form, size_t count)
 
 static void add_given_form(struct text *out)
 {
-    text_addf(out, "'>" TIME_FORM "B" TIME_FORM "c%dc%dc" DIGITS(ID_BYTES) "c" DIGITS(NUMBER_BYTES)
-              "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
+    text_addf(out, "'>" TIME_FORM TIME_FORM "B" TIME_FORM "c%dc%dc" DIGITS(ID_BYTES)
+              "c" DIGITS(NUMBER_BYTES) "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
     add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
     add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
     text_add(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0I2c0Bc0Bc0Bc0I3c0'");

@@ -2,6 +2,11 @@
 -- and the hash of the submission's id; the version before had the key of a charge in its place. m
 -- is the message of particular.lua.
 
+-- The moment of m for tickets, which hold from now on also where it counts as of an earlier one.
+local function moment_of(m)
+    return math.max(m.at, m.now)
+end
+
 -- The submission gets no refund any longer: the upper bit of its time says so.
 local function mark_redeemed(mailbox, named)
     local key, offset, first = MAILBOX_KEY .. mailbox, 0, nil
@@ -38,8 +43,8 @@ local function find_ticket(m)
     local wanted, first, page = pack(WEIGHT_FORM, m.redeems), 0, nil
     local wanted_too = pack(WEIGHT_FORM, m.redeems + TICKET_WAITS)
     repeat
-        page = call('ZRANGEBYSCORE', TICKET .. m.mailbox, string.format('(%d', m.at),
-            string.format('%d', m.at + TICKET_TIME + AHEAD), 'LIMIT', first, PAGE)
+        page = call('ZRANGEBYSCORE', TICKET .. m.mailbox, string.format('(%d', moment_of(m)),
+            string.format('%d', moment_of(m) + TICKET_TIME + AHEAD), 'LIMIT', first, PAGE)
         for i = 1, #page do
             local weight = string.sub(page[i], 1, WEIGHT_BYTES)
             if weight == wanted or weight == wanted_too then
@@ -57,14 +62,14 @@ local function redeem_ticket(m)
 end
 
 local function leave_ticket(m)
-    local tickets = TICKET .. m.mailbox
-    call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', m.at - MARGIN))
-    call('ZREMRANGEBYSCORE', tickets, string.format('(%d', m.at + TICKET_TIME + AHEAD), '+inf')
+    local tickets, at = TICKET .. m.mailbox, moment_of(m)
+    call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', at - MARGIN))
+    call('ZREMRANGEBYSCORE', tickets, string.format('(%d', at + TICKET_TIME + AHEAD), '+inf')
     -- another submission may have left one under this id
     drop_ticket(m.mailbox, m.id, string.sub(m.charge, 1, EARLIER_CHARGE_BYTES))
-    call('ZADD', tickets, string.format('%d', m.at + TICKET_TIME),
+    call('ZADD', tickets, string.format('%d', at + TICKET_TIME),
         pack(WEIGHT_FORM, m.leaves + (m.waits and TICKET_WAITS or 0)) .. m.id)
-    call('PEXPIRE', tickets, string.format('%d', m.at - m.now + TICKET_TIME + MARGIN))
+    call('PEXPIRE', tickets, string.format('%d', at - m.now + TICKET_TIME + MARGIN))
 end
 
 return {

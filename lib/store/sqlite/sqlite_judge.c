@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decision.h"
 #include "store/lifetimes.h"
 #include "store/packed_record.h"
 #include "store/sqlite/sqlite_history.h"
@@ -125,7 +126,7 @@ static int look(struct judging *judging)
     const char *keys[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = request->mailbox,
                                        [SUBJECT_IP] = request->ip,
                                        [SUBJECT_DOMAIN] = request->group};
-    result->at_ms = request->now_ms;
+    result->at_ms = judge_moment(request);
     result->ahead_ms = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         int64_t ahead_ms = 0;
@@ -280,7 +281,7 @@ static int count_message(struct judging *judging)
         .entry = {result->at_ms, request->off_domain, request->channel},
         .id_hash = judging->id_hash,
         .fingerprint = identity_of_recipients(judging->backend->hash_key, request->fingerprint),
-        .decision = request->decision,
+        .decision = result->decision,
     };
     if (judging->replaces && forget_id(judging) < 0)
         return -1;
@@ -291,7 +292,8 @@ static int count_message(struct judging *judging)
         return -1;
     return request->ticket > 0
                ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
-                                     result->unusual.action == UNUSUAL_HOLD, result->at_ms)
+                                     result->unusual.action == UNUSUAL_HOLD,
+                                     later(result->at_ms, request->now_ms))
                : 1;
 }
 
@@ -317,7 +319,7 @@ static int keep_record(struct judging *judging)
     packed_record_put(record, request, result->outcome, result->at_ms, judging->totals,
                       ip_name, &result->unusual);
     sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
-    sqlite3_bind_int64(put, 1, (sqlite3_int64)request->decision);
+    sqlite3_bind_int64(put, 1, (sqlite3_int64)result->decision);
     sqlite3_bind_blob(put, 2, record->data, (int)record->length, SQLITE_STATIC);
     if (!admitted)
         sqlite_bind_string(put, 3, request->mailbox);
@@ -416,8 +418,8 @@ static int redeem(struct judging *judging)
     if (request->redeem == 0)
         return 0;
     int redeemed = sqlite_redeem_ticket(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
-                                        request, judging->result->at_ms, &judging->redeemed_hash,
-                                        &judging->redeemed_waits);
+                                        request, later(judging->result->at_ms, request->now_ms),
+                                        &judging->redeemed_hash, &judging->redeemed_waits);
     if (redeemed < 1 || request->dry_run)
         return redeemed;
     return mark_redeemed(judging->backend, request->mailbox, judging->redeemed_hash);
@@ -503,6 +505,13 @@ static int look_at_profile(struct judging *judging, struct outcome_seen *seen,
                : 1;
 }
 
+/* Of a message of an earlier moment: by that which it counts as of, where it is looked for. */
+static uint64_t decision_of(const struct judge_request *request, int64_t at_ms)
+{
+    uint64_t number = request->decision & ((1 << COUNTED_ID_BITS) - 1);
+    return request->sent_ms == 0 ? request->decision : decision_floor(at_ms) | number;
+}
+
 static int judge_one(struct sqlite_backend *backend, const struct judge_task *task)
 {
     struct judging judging; /* not zeroed: its parts are big, and filled in turn */
@@ -520,7 +529,7 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
         return -1;
     task->result_r->outcome = judged.outcome;
     task->result_r->brought = judged.brought;
-    task->result_r->decision = task->request->decision;
+    task->result_r->decision = decision_of(task->request, task->result_r->at_ms);
     if (take_effect(&judging, &judged) < 0)
         return -1;
     return fill_histories(&judging);

@@ -272,6 +272,34 @@ START_TEST(test_emergency_of_yesterday)
 }
 END_TEST
 
+/* As if the store had been there: windows let go of it to the millisecond, and decisions have its
+ * moment. */
+START_TEST(test_emergency_moments)
+{
+    struct record record;
+    struct store_page page = {.max = 1};
+    begin_database(_i, TEST_TIMEOUT_MS, EMERGENCY(2));
+    take_away();
+    ck_assert_int_eq(send_away(ALICE, "a", NOW), 1);
+    bring_back();
+    rig_send_from(BOB, "192.0.2.2", 1, NOW + 30 * MINUTE_MS);
+    tell(NOW + 30 * MINUTE_MS, 1, 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW + HOUR_MS - 1), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW + HOUR_MS), 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS - 1), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 0);
+    ck_assert_int_eq(store_decisions(store, arena, ALICE, UINT64_MAX, NOW + HOUR_MS, &record,
+                                     &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_int_eq(record.at_ms, NOW);
+    struct json_object *facts = rig_facts(record.decision, NOW + HOUR_MS);
+    ck_assert_str_eq(rig_text(facts, "mailbox"), ALICE);
+    ck_assert_str_eq(rig_text(facts, "ip"), "192.0.2.1");
+    ck_assert_str_eq(rig_text(facts, "off_domain"), "1");
+    json_object_put(facts);
+}
+END_TEST
+
 /* The policy service tells of the webmail's messages when the webmail endpoint has. */
 START_TEST(test_emergency_tickets)
 {
@@ -589,6 +617,7 @@ int main(void)
     tcase_add_loop_test(cases, test_emergency_refund, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_emergency_leaves_alone, 0, 2 * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_emergency_of_yesterday, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_emergency_moments, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_emergency_tickets, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_emergency_model, 0, times(6) * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reload_under_threads, 0, BACKEND_KINDS);
