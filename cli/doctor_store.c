@@ -190,6 +190,17 @@ static int time_read(struct doctor *doctor, struct store *store, long long *took
     return 1;
 }
 
+/* What becomes of mail while it is away. */
+static const char *without(const struct doctor *doctor)
+{
+    const struct settings *settings = doctor->settings;
+    return settings->guard_mode == MODE_OBSERVE ? "all mail passes"
+           : settings->store_on_failure == ON_FAILURE_REFUSE
+               ? "no mail passes"
+               : arena_printf(doctor->arena, "%lld messages of a mailbox pass",
+                              (long long)settings->store_emergency);
+}
+
 void doctor_store(struct doctor *doctor)
 {
     struct store_server server;
@@ -211,8 +222,8 @@ void doctor_store(struct doctor *doctor)
                     (long long)doctor->settings->store_timeout_ms);
     if (store_server(store, &server) == 1)
         check_server(doctor, &server);
-    doctor_says(doctor, DOCTOR_OK, NULL, "it answers; a read takes %lld.%lld ms", took_us / 1000,
-                took_us / 100 % 10);
+    doctor_says(doctor, DOCTOR_OK, NULL, "it answers; a read takes %lld.%lld ms; without it %s",
+                took_us / 1000, took_us / 100 % 10, without(doctor));
 }
 
 /* ---- clock ---------------------------------------------------------------------------------- */
