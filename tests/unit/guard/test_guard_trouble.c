@@ -58,6 +58,7 @@ static void end_database(void)
         return;
     redis_server_stop(&database.server);
     folder_remove(database.folder);
+    database.folder[0] = '\0';
 }
 
 static void take_away(void)
@@ -86,6 +87,7 @@ static void bring_back(void)
         redis_server_start(&database.server, database.folder, NULL, NULL);
     else
         ck_assert_int_eq(rename(database.aside, database.path), 0);
+    database.frozen = false;
 }
 
 static const struct {
