@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from programs import BUILD, PATIENCE, SANITIZER_REPORT, TREE
+from web import Web
 
 ALICE = "alice@example.org"
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```", re.M | re.S)
@@ -88,3 +89,40 @@ def test_every_command(store, start, sender_at, folder):
     assert len(lines) > 30
     for line in lines:
         reader.follows(line)
+
+
+# ---- the API ------------------------------------------------------------------------------------
+
+# curl as the reader has it, which also says how each call was answered.
+CURL = r"""
+set -e
+curl() { command curl -sS -o answer -w "%{http_code} %{url_effective}\n" "$@"; }
+"""
+# Nobody has objected, no domain is blocked, and no sign-ins: what is said then, in the order of the calls.
+NOT_HERE = [("404", "appeals"), ("409", "actions"), ("409", "logins")]
+
+
+def test_every_call_of_the_api(sqlite_store, folder, start, sender_at):
+    """docs/api.md, from its first line to its last: no path, member or value that is none."""
+    guard = start(sqlite_store)
+    decision = sender_at(guard, "alice@example.test").admitted().json["decision"]
+    web = Web(folder, sqlite_store).start()
+    try:
+        for mailbox in ("alice@example.test", "bob@example.test"):
+            web.shell("suspend", mailbox, "--cause", "volume", "--for", "1h", "--note", "for a test")
+        block = next(block for block in BLOCK.findall((TREE / "docs/api.md").read_text())
+                     if block.startswith("api="))
+        (folder / "list.csv").write_text("subject,reason,scope\nt@x.test,No mail.,*\n")
+        typed = (CURL + block.replace("https://mail.example.test", f"http://127.0.0.1:{web.port}")
+                 .replace("7K3M-Q2XD-9F4A", decision).replace(" -O ", " ")
+                 .replace("&seen=$SEEN", "&seen=$(sed 's/.*\"seen\":\"\\([^\"]*\\)\".*/\\1/' answer)"))
+        done = subprocess.run(["bash", "-c", typed], text=True, capture_output=True,
+                              timeout=PATIENCE, cwd=folder,
+                              env={"PATH": "/usr/bin:/bin", "TOKEN": web.token("panel", "admin")})
+        assert done.returncode == 0, done.stderr
+        answers = [line.split(" ", 1) for line in done.stdout.splitlines()]
+        assert len(answers) == len(re.findall(r"^curl ", block, re.M)) > 20
+        assert [(status, url.rpartition("/")[2]) for status, url in answers
+                if status != "200"] == NOT_HERE
+    finally:
+        web.stop()
