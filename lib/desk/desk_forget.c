@@ -94,7 +94,8 @@ static int forget_looked(const struct stored_walk *walk, const struct kept *item
         freed_by(json_put) struct json_object *before = json_read(kept.value);
         freed_by(json_put) struct json_object *list = json_object_new_array();
         struct kept after = kept;
-        for (size_t i = 0; i < json_object_array_length(before); i++) {
+        bool is_list = json_object_is_type(before, json_type_array); /* else damaged: all of it */
+        for (size_t i = 0; is_list && i < json_object_array_length(before); i++) {
             struct json_object *one = json_object_array_get_idx(before, i);
             freed_by(json_put) struct json_object *of_it = stored_match_tree(walk->match, one);
             if (of_it == NULL)

@@ -123,11 +123,13 @@ static bool match_audit(const struct stored_match *match, const struct audit *au
     return is_it(match, audit->subject) || stored_match_text(match, audit->note) || of_it != NULL;
 }
 
-static bool match_kept(const struct stored_match *match, const struct kept *kept)
+/* What somebody looked at is under the name of who looked. */
+static bool match_kept(const struct stored_match *match, enum kept_kind kind,
+                       const struct kept *kept)
 {
     freed_by(json_put) struct json_object *tree = json_read(kept->value), *of_it = NULL;
     of_it = stored_match_tree(match, tree);
-    return stored_match_text(match, kept->key) || of_it != NULL ||
+    return (kind != KEPT_LOOKED && stored_match_text(match, kept->key)) || of_it != NULL ||
            (tree == NULL && stored_match_text(match, kept->value));
 }
 
@@ -176,7 +178,7 @@ bool stored_match_item(const struct stored_match *match, struct arena *arena,
     case TRANSFER_OFFENCE: return is_it(match, item->of.offence.mailbox);
     case TRANSFER_ADJUSTMENT: return is_it(match, item->of.adjustment.subject);
     case TRANSFER_AUDIT: return match_audit(match, &item->of.audit);
-    case TRANSFER_KEPT: return match_kept(match, &item->of.kept.kept);
+    case TRANSFER_KEPT: return match_kept(match, item->of.kept.kind, &item->of.kept.kept);
     case TRANSFER_VALUE: return match_value(match, &item->of.value);
     case TRANSFER_SENDER: return is_it(match, item->of.sender.mailbox);
     case TRANSFER_NEAR:

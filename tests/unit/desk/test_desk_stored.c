@@ -123,6 +123,11 @@ static void put_kept(const char *mailbox, int64_t now_ms)
                                      mailbox);
     ck_assert_int_eq(store_keep(store, KEPT_LOOKED, &(struct kept){
         arena_printf(arena, "ada%zu", strlen(mailbox)), looked, now_ms + DAY_MS}, now_ms, NULL), 1);
+    ck_assert_int_eq(store_keep(store, KEPT_LOOKED, &(struct kept){
+        arena_printf(arena, "bo%zu", strlen(mailbox)), arena_printf(arena, "%s,", mailbox),
+        now_ms + DAY_MS}, now_ms, NULL), 1); /* damaged */
+    ck_assert_int_eq(store_keep(store, KEPT_LOOKED, &(struct kept){
+        mailbox, "[]", now_ms + DAY_MS}, now_ms, NULL), 1); /* it looked itself */
     ck_assert_int_eq(store_keep(store, KEPT_APPROVAL, &(struct kept){
         arena_printf(arena, "id%zu", strlen(mailbox)), asked, now_ms + DAY_MS}, now_ms, NULL), 1);
 }
