@@ -252,6 +252,7 @@ int draft_read(const char *bytes, size_t length, int64_t now_ms, struct submissi
     if (!has_whole_lines(bytes + at, length - at))
         return problem_set(problem, 400, "body", "expected lines that end with CRLF, without NUL");
     keep_each_once(&reading);
+    text_addf(&draft_r->sent, "X-Sendguard-Sent: %s\r\n", submission->id);
     end_text(&draft_r->sent, now_ms, bytes + at, length - at);
     end_text(&draft_r->handed, now_ms, bytes + at, length - at);
     return 1;

@@ -11,8 +11,9 @@ struct draft {
     const char *from;      /* an address */
     const char *const *to; /* each once, as they are written */
     size_t to_count;       /* 1.. */
-    struct text sent;      /* with the date of its sending, and without what only drafts have */
-    struct text handed;    /* the same without Bcc */
+    struct text sent;      /* with the date of its sending, without what only drafts have, and with
+                              the submission's id, by which the webmail finds it in Sent */
+    struct text handed;    /* the same without Bcc and that id */
 };
 void draft_free(struct draft *draft); /* for freed_by */
 

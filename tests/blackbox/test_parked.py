@@ -213,13 +213,15 @@ def check_sent(parked, mailbox):
     parked.stack.delivered("carol@example.test", subject)
     eventually(lambda: parked.arrived(subject), "it arrives")
     mail = parked.arrived(subject)[0]
-    assert mail["Bcc"] is None and mail["X-Sendguard-Parked"] is None and mail["X-Draft-Info"] is None
+    hidden = ("Bcc", "X-Sendguard-Parked", "X-Sendguard-Sent", "X-Draft-Info")
+    assert [name for name in hidden if mail[name] is not None] == []
     assert mail.get_all("Date") and "2021" not in mail["Date"] and mail["Return-Path"] == f"<{mailbox}>"
     assert mail.get_content() == "Hello.\n.\n..two\n"
     assert parked.smtp.said.count(b"RCPT TO:") == 4
     assert parked.listed(mailbox) == [] and parked.messages(mailbox, "Drafts") == []
     kept = email.message_from_bytes(parked.messages(mailbox, "Sent")[0])
     assert kept["Bcc"] == "carol@example.test" and kept["X-Sendguard-Parked"] is None
+    assert re.fullmatch(r"parked\.[0-9a-f]{32}\.\d+\.0", kept["X-Sendguard-Sent"]), "by that the webmail finds it"
     assert parked.stack.used(mailbox) == 1, "it counts once"
     parked.smtp.reset()
     parked.once()

@@ -179,7 +179,7 @@ export const tests = {
     pause(stack);
     const text = await park(carol, { to: 'bob@example.test', cc: 'someone@example.org', bcc: 'alice@example.test', subject: 'later', text: 'Good things' });
     assert.match(text, /the message waits in your drafts/);
-    assert.match(text, /paused until (.+) \(in[\s\S]+use the webmail after \1, if/, 'one moment, said in one way');
+    assert.match(text, /paused until (.+) \(in[\s\S]+by itself after \1, if/, 'one moment, said in one way');
     await until('one marked draft', () => waiting(stack, 'later').length === 1);
     assert.match(waiting(stack, 'later')[0], /X-Sendguard-Parked: [0-9a-f]{32}/);
     assert.equal(kept(stack)[0].recipients, 3);
@@ -201,8 +201,12 @@ export const tests = {
     const [sent] = stack.messages(mailbox, 'Sent').filter((one) => one.includes('Subject: later\n'));
     assert.match(sent, /^Bcc: alice@example.test/m);
     for (const one of [sent, ...arrived(stack, 'later')]) assert.doesNotMatch(one, /X-Sendguard-Parked|X-Draft-Info/);
+    assert.doesNotMatch(arrived(stack, 'later')[0], /X-Sendguard-Sent/);
     assert.doesNotMatch(arrived(stack, 'later')[0], /^Bcc:/m);
     assert.deepEqual(kept(stack), []);
+    await carol.go('?_task=settings&_action=plugin.sendguard');
+    await carol.page.locator('.sendguard-messages a[href*="parked."]').first().click();
+    await carol.page.locator('h2.subject', { hasText: 'later' }).waitFor();
   },
 
   async 'what the mail server cannot read is not taken as deleted, and what it cannot save stays'({ stack, carol }) {

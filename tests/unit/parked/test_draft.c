@@ -9,6 +9,7 @@
 #include "parked/mail_link.h"
 
 #define MAILBOX "alice@example.test"
+#define ID "parked.0123456789abcdef0123456789abcdef.1763780000000.0"
 #define NOW INT64_C(1763790000000)
 #define MOMENT "Date: Sat, 22 Nov 2025 05:40:00 +0000\r\n"
 #define FROM "From: Alice <alice@example.test>\r\n"
@@ -35,6 +36,7 @@ static int reads_bytes(const char *text, size_t length)
 {
     draft_free(&draft);
     submission_init(&submission, arena, CHANNEL_WEBMAIL);
+    ck_assert_int_eq(submission_set_id(&submission, ID, strlen(ID), &problem), 1);
     ck_assert_int_eq(submission_set_mailbox(&submission, MAILBOX, strlen(MAILBOX), &problem), 1);
     return draft_read(text, length, NOW, &submission, &draft, &problem);
 }
@@ -52,7 +54,8 @@ START_TEST(fields_of_drafts_go_and_bcc_stays_at_home)
                                                  "\r\nBcc: in the body\r\n.\r\n");
     ck_assert_str_eq(text_string(&draft.sent),
                      FROM TO "Bcc: carol@example.test,\r\n dave@example.test\r\n"
-                             "Subject: a\r\n\tb\r\n" MOMENT "\r\nBcc: in the body\r\n.\r\n");
+                             "Subject: a\r\n\tb\r\nX-Sendguard-Sent: " ID "\r\n" MOMENT
+                             "\r\nBcc: in the body\r\n.\r\n");
     ck_assert_str_eq(draft.from, MAILBOX);
     ck_assert_uint_eq(draft.to_count, 3);
     ck_assert_str_eq(draft.to[2], "dave@example.test");

@@ -445,8 +445,10 @@ class sendguard extends rcube_plugin
         $rcmail = rcmail::get_instance();
         $id = (string) rcube_utils::get_input_string('_id', rcube_utils::INPUT_GET, true);
         $sent = (string) $rcmail->config->get('sent_mbox');
-        $found = $sent !== '' && preg_match('/^<[\x21-\x7E]{1,900}>$/', $id)
-            ? $rcmail->get_storage()->search_once($sent, 'HEADER MESSAGE-ID ' . rcube_imap_generic::escape($id)) : null;
+        $header = preg_match(sendguard_parked::SUBMISSION, $id) ? sendguard_parked_message::SENT
+            : (preg_match('/^<[\x21-\x7E]{1,900}>$/', $id) ? 'MESSAGE-ID' : '');
+        $found = $sent !== '' && $header !== ''
+            ? $rcmail->get_storage()->search_once($sent, "HEADER $header " . rcube_imap_generic::escape($id)) : null;
         $uids = $found ? $found->get() : [];
         if ($uids) {
             $rcmail->output->redirect(['_task' => 'mail', '_action' => 'show', '_mbox' => $sent, '_uid' => end($uids)]);

@@ -18,6 +18,8 @@ class sendguard_parked
     const AT_ONCE = 5;
     /** What the mail server refused for the time being is tried again after that. */
     const SERVER_WAIT_SECONDS = 3600;
+    /** The ids under which these messages are judged. */
+    const SUBMISSION = '/^parked\.[0-9a-f]{32}\.\d{1,19}\.\d{1,9}$/';
     /** What is said of one that is opened, by its state: the draft of any other is like all drafts. */
     const NOTES = ['waiting' => 'parkednote', 'due' => 'parkednote', 'claimed' => 'parkedclaimed', 'unknown' => 'parkedunknown'];
 
@@ -339,7 +341,8 @@ class sendguard_parked
         $folder = $this->rcmail->config->get('no_save_sent_messages') ? '' : (string) $this->rcmail->config->get('sent_mbox');
         $exists = $folder !== '' && ($storage->folder_exists($folder) || $storage->create_folder($folder, true));
         // Where it cannot be saved the draft stays: it would be the only copy.
-        if ($folder === '' || $exists && $storage->save_message($folder, $file, $message->txtHeaders(), true, ['SEEN'])) {
+        if ($folder === '' || $exists && $storage->save_message($folder, $file,
+            $message->txtHeaders([sendguard_parked_message::SENT => $sending['submission_id']]), true, ['SEEN'])) {
             $storage->delete_message($uid, $drafts);
         } else {
             $this->rcmail->output->show_message('errorsavingsent', 'error');

@@ -10,6 +10,8 @@ class sendguard_parked_message extends Mail_mime
 {
     /** The header that marks a parked draft, with its id. */
     const MARK = 'X-Sendguard-Parked';
+    /** The header of its copy in Sent, with the id of its submission. */
+    const SENT = 'X-Sendguard-Sent';
     const OF_DRAFTS = ['x-sendguard-parked', 'x-draft-info'];
 
     /** @var array Of each header: name, and value as it stands there, encoded and unfolded */

@@ -103,9 +103,10 @@ class sendguard_status_page
             $parts[] = $this->texts->html('sentprogram');
         }
         $parts[] = rcube::Q($text('network'));
-        // The plugin's ids are the Message-ID and a random part.
-        if ($text('channel') === 'webmail' && preg_match('/^(<[\x21-\x7E]+>)\.[0-9a-f]{16}$/', $text('id'), $id)) {
-            $parts[] = html::a(['href' => ($this->opens)($id[1])], $this->texts->html('opensent'));
+        // The plugin's ids are the Message-ID and a random part; those of messages that waited are in Sent.
+        $id = preg_replace('/^(<[\x21-\x7E]+>)\.[0-9a-f]{16}$/', '$1', $text('id'));
+        if ($text('channel') === 'webmail' && ($id !== $text('id') || preg_match(sendguard_parked::SUBMISSION, $id))) {
+            $parts[] = html::a(['href' => ($this->opens)($id)], $this->texts->html('opensent'));
         }
         return html::tag('li', null, implode(' · ', array_filter($parts, 'strlen')));
     }
