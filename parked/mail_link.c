@@ -22,6 +22,7 @@ enum { ANSWER_MAX = 64 * 1024, REFUSALS = 400 };
 struct mail_link {
     struct remote imap, smtp;
     const struct settings *settings;
+    bool signed_in;
 };
 
 /* ---- what is wanted --------------------------------------------------------------------- */
@@ -158,6 +159,8 @@ static CURLcode ask(struct mail_link *link, const char *folder, const char *more
     curl_easy_setopt(imap->curl, CURLOPT_CUSTOMREQUEST, command);
     CURLcode code = remote_perform(imap);
     imap->answer = NULL;
+    if (code == CURLE_LOGIN_DENIED && link->signed_in)
+        code = CURLE_REMOTE_ACCESS_DENIED; /* libcurl says that of a folder, too */
     if (code != CURLE_OK)
         fail(imap, "parked.imap", code, 0, problem);
     return code;
@@ -181,12 +184,11 @@ static uint32_t first_found(const char *answer)
 }
 
 /* What Dovecot refuses of a folder or a message, or this of its answer (CURLE_WRITE_ERROR), says
- * nothing of others: 0. Behind the sign-in libcurl calls a refused folder a denied login. */
+ * nothing of others: 0. */
 static int reading_failed(CURLcode code)
 {
-    static const CURLcode refused[] = {CURLE_LOGIN_DENIED, CURLE_REMOTE_ACCESS_DENIED,
-                                       CURLE_QUOTE_ERROR, CURLE_REMOTE_FILE_NOT_FOUND,
-                                       CURLE_WRITE_ERROR};
+    static const CURLcode refused[] = {CURLE_REMOTE_ACCESS_DENIED, CURLE_QUOTE_ERROR,
+                                       CURLE_REMOTE_FILE_NOT_FOUND, CURLE_WRITE_ERROR};
     for (size_t i = 0; i < countof(refused); i++)
         if (code == refused[i])
             return 0;
@@ -195,7 +197,8 @@ static int reading_failed(CURLcode code)
 
 int mail_link_sign_in(struct mail_link *link, struct problem *problem)
 {
-    return ask(link, "", "", "NOOP", NULL, SIZE_MAX, problem) == CURLE_OK ? 1 : -1;
+    link->signed_in = ask(link, "", "", "NOOP", NULL, SIZE_MAX, problem) == CURLE_OK;
+    return link->signed_in ? 1 : -1;
 }
 
 int mail_link_find(struct mail_link *link, const char *folder, const char *id, uint32_t *uid_r,
@@ -219,15 +222,22 @@ int mail_link_read(struct mail_link *link, const char *folder, uint32_t uid,
     return code == CURLE_OK ? 1 : reading_failed(code);
 }
 
+/* Of a command, which libcurl takes as a part of a URL. */
+static void add_quoted(struct text *line, const char *folder)
+{
+    text_add(line, " \"");
+    for (const char *at = folder; *at != '\0'; at++)
+        text_addf(line, *at == '%' ? "%%25" : *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
+    text_add(line, "\"");
+}
+
 /* A command about a folder. */
 static CURLcode ask_about(struct mail_link *link, const char *command, const char *folder,
-                     struct text *answer, struct problem *problem)
+                          struct text *answer, struct problem *problem)
 {
     freed_by(text_free) struct text line = {0};
-    text_addf(&line, "%s \"", command);
-    for (const char *at = folder; *at != '\0'; at++)
-        text_addf(&line, *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
-    text_add(&line, "\"");
+    text_add(&line, command);
+    add_quoted(&line, folder);
     return ask(link, "", "", text_string(&line), answer, ANSWER_MAX, problem);
 }
 
@@ -253,6 +263,15 @@ int mail_link_keep(struct mail_link *link, const char *folder, const struct text
     CURLcode code = ask(link, folder, "", NULL, NULL, SIZE_MAX, problem);
     curl_easy_setopt(link->imap.curl, CURLOPT_UPLOAD, 0L);
     return code == CURLE_OK ? 1 : -1;
+}
+
+int mail_link_move(struct mail_link *link, const char *folder, uint32_t uid, const char *to,
+                   struct problem *problem)
+{
+    freed_by(text_free) struct text line = {0};
+    text_addf(&line, "UID MOVE %lu", (unsigned long)uid);
+    add_quoted(&line, to);
+    return ask(link, folder, "", text_string(&line), NULL, SIZE_MAX, problem) == CURLE_OK ? 1 : -1;
 }
 
 int mail_link_remove(struct mail_link *link, const char *folder, uint32_t uid,

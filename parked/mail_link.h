@@ -45,6 +45,10 @@ int mail_link_make_folder(struct mail_link *link, const char *folder,
 /* Adds a message that was seen. 1 or -1 with *problem. */
 int mail_link_keep(struct mail_link *link, const char *folder, const struct text *message,
                    struct problem *problem) must_check;
+/* Moves one as it is to that folder, which a mailbox over its quota may do, too. 1 or -1 with
+ * *problem. */
+int mail_link_move(struct mail_link *link, const char *folder, uint32_t uid, const char *to,
+                   struct problem *problem) must_check;
 /* 1 or -1 with *problem. */
 int mail_link_remove(struct mail_link *link, const char *folder, uint32_t uid,
                      struct problem *problem) must_check;

@@ -191,17 +191,19 @@ static enum sender_result hand_over(struct sending *sending)
                             &problem);
 }
 
-/* Where it cannot be kept the draft stays, which would be the only copy, and its user reads that it
- * may have been sent. */
+/* Over quota Dovecot takes no other message, but the draft itself may be moved. Where neither is
+ * done it stays: it is the only copy, and its user reads that it may have been sent. */
 static enum sender_result put_away(struct sending *sending)
 {
     const struct desk_parked_draft *parked = sending->parked;
     struct problem problem = {0};
-    if (parked->sent[0] != '\0' && mail_link_keep(sending->link, parked->sent,
-                                                  &sending->draft.sent, &problem) < 0)
+    bool kept = parked->sent[0] == '\0' || mail_link_keep(sending->link, parked->sent,
+                                                         &sending->draft.sent, &problem) > 0;
+    if (!kept && mail_link_move(sending->link, parked->drafts, sending->uid, parked->sent,
+                                &problem) < 0)
         return tell(sending, SENDER_UNKNOWN, "a parked message that was sent is not in Sent",
                     &problem);
-    if (mail_link_remove(sending->link, parked->drafts, sending->uid, &problem) < 0)
+    if (kept && mail_link_remove(sending->link, parked->drafts, sending->uid, &problem) < 0)
         tell(sending, SENDER_UNKNOWN, "a parked message that was sent is still among the drafts",
              &problem);
     if (act(sending, "sent", 0, 0, NULL) < 0)

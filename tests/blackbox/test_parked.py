@@ -28,6 +28,7 @@ from postfix import Stack
 from programs import PATIENCE, RedisServer, eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="each program runs as a user of its own")
+DOVECOT = subprocess.run(["dovecot", "--version"], check=True, capture_output=True, text=True).stdout
 AS_GUARD = ["setpriv", "--reuid=nobody", "--regid=www-data", "--clear-groups", "--no-new-privs"]
 
 
@@ -209,7 +210,8 @@ def check_sent(parked, mailbox):
     subject = f"waited {secrets.token_hex(4)}"
     parked.park(mailbox, subject, to='"Bob, a friend" <bob@example.test>, Bob@example.test',
                 Cc="alice@example.test, bob@example.test", Bcc="carol@example.test")
-    parked.once()
+    said = parked.once()
+    assert "a parked message is sent" in said and "level=error" not in said
     parked.stack.delivered("carol@example.test", subject)
     eventually(lambda: parked.arrived(subject), "it arrives")
     mail = parked.arrived(subject)[0]
@@ -335,11 +337,36 @@ def test_what_cannot_be_read_keeps_nobody_waiting(parked, stack):
 
 def test_sent_is_made(parked, mailbox):
     """Where the user has none yet, as the webmail makes it."""
-    folder = 'Once &APw-ber "100%"'
+    folder = 'Once &APw-ber "100%41"'
     parked.park(mailbox, "kept", sent=folder)
     parked.once()
     assert parked.listed(mailbox) == []
     assert len(parked.messages(mailbox, '"' + folder.replace('"', '\\"') + '"')) == 1
+
+
+@pytest.mark.skipif(not DOVECOT.startswith("2.3."), reason="the lines of another version")
+def test_over_quota(parked, stack):
+    """No copy fits into the mailbox: the draft itself is moved, and nobody reads that it may not have been sent."""
+    with open(stack.folder / "dovecot/dovecot.conf", "a", encoding="ascii") as settings:
+        settings.write("mail_plugins = $mail_plugins quota\nplugin {\n  quota = maildir:User\n}\n")
+    with open(stack.folder / "dovecot/passwd", "a", encoding="ascii") as passwords:
+        passwords.write("full@example.test:{PLAIN}secret::::::userdb_quota_rule=*:bytes=500\n")
+    subprocess.run(["doveadm", "-c", stack.folder / "dovecot/dovecot.conf", "reload"], check=True, capture_output=True)
+
+    def is_full():
+        with contextlib.suppress(imaplib.IMAP4.error), parked.signed_in("full@example.test") as imap:
+            if imap.append("Sent", None, None, b"x" * 501)[0] == "NO":
+                return True
+            imap.select("Sent")
+            imap.store("1:*", "+FLAGS", r"\Deleted")
+            imap.expunge()
+        return False
+    eventually(is_full, "Dovecot knows the quota")
+    parked.park("full@example.test", "over quota")
+    parked.once()
+    eventually(lambda: parked.arrived("over quota"), "it arrives")
+    assert parked.listed("full@example.test") == [] and parked.messages("full@example.test", "Drafts") == []
+    assert len(parked.messages("full@example.test", "Sent")) == 1
 
 
 @pytest.mark.parametrize("away", ["imap", "smtp"])
