@@ -19,12 +19,7 @@ const to = page.locator('form[name=messageForm] md-chips input').first();
 const send = page.locator('button[ng-click*="editor.send("]').first();
 await to.click();
 await page.keyboard.insertText('bob@example.test');
-// Nothing is taken before the suggestions have come.
-const chip = page.locator('form[name=messageForm] md-chip').first();
-for (let tries = 0; tries < 300 && await chip.count() === 0; tries += 1) {
-  await to.press('Enter');
-  await page.waitForTimeout(100);
-}
+// Who is typed is taken when the field is left.
 await page.fill('input[ng-model*="subject"]', 'hello');
 await send.click();
 const said = page.locator('[ng-switch-when=error]');
