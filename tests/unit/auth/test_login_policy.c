@@ -22,6 +22,7 @@ static char folder[FOLDER_SIZE], key_path[FOLDER_SIZE + 16];
 static struct arena *arena;
 static struct token_key *token_key;
 static struct guard *guard;
+static struct catalogue *texts; /* loaded once for all tests */
 static struct login_policy policy;
 static struct raw_request raw;
 static int64_t now_ms;
@@ -34,19 +35,25 @@ static void write_key(const char *text, mode_t mode)
     ck_assert_int_eq(chmod(key_path, mode), 0);
 }
 
+static void load_texts(void)
+{
+    struct problem problem = {0};
+    ck_assert_int_eq(catalogue_load(NULL, &texts, &problem), 1);
+}
+
+static void free_texts(void) { catalogue_free(&texts); }
+
 static void begin_with(const char *const *overrides)
 {
     struct settings *settings = NULL;
-    struct catalogue *catalogue = NULL;
     struct problem problem = {0};
     size_t count = 0;
     while (overrides[count] != NULL)
         count++;
     ck_assert_msg(settings_read(NULL, overrides, count, &settings, &problem) == 1, "%s",
                   problem.text);
-    ck_assert_int_eq(catalogue_load(NULL, &catalogue, &problem), 1);
     guard_free(&guard);
-    guard = guard_new(NULL, NULL, settings, catalogue);
+    guard = guard_new(NULL, NULL, settings, catalogue_share(texts));
     logins_free(&policy.logins);
     policy = (struct login_policy){.guard = guard, .logins = logins_new(token_key)};
     ck_assert_msg(login_key_read(key_path, &policy.key, &problem) == 1, "%s", problem.text);
@@ -538,6 +545,7 @@ END_TEST
 int main(void)
 {
     TCase *tcase = tcase_create("login policy");
+    tcase_add_unchecked_fixture(tcase, load_texts, free_texts);
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_set_timeout(tcase, 60);
     log_set_level((enum log_level)(LOG_ERROR_LEVEL + 1));
