@@ -60,6 +60,16 @@ static void require_same_text(const char *one, const char *other)
     require(one == NULL || strcmp(one, other) == 0);
 }
 
+static void require_same_recipients(const struct submission *first, const struct submission *second)
+{
+    require(first->recipient_count == second->recipient_count);
+    for (size_t i = 0; i < first->recipient_count; i++) {
+        require_same_text(first->recipients[i].address, second->recipients[i].address);
+        require(first->recipients[i].field == second->recipients[i].field);
+        require(first->recipients[i].written_chars == second->recipients[i].written_chars);
+    }
+}
+
 static void require_same(const struct reading *one, const struct reading *other)
 {
     require(one->result == other->result);
@@ -72,12 +82,7 @@ static void require_same(const struct reading *one, const struct reading *other)
     require_same_text(one->claims.mailbox, other->claims.mailbox);
     require_same_text(one->claims.ip, other->claims.ip);
     require(one->claims.draft == other->claims.draft);
-    require(first->recipient_count == second->recipient_count);
-    for (size_t i = 0; i < first->recipient_count; i++) {
-        require_same_text(first->recipients[i].address, second->recipients[i].address);
-        require(first->recipients[i].field == second->recipients[i].field);
-        require(first->recipients[i].written_chars == second->recipients[i].written_chars);
-    }
+    require_same_recipients(first, second);
 }
 
 static void read_twice(const char *type, bool php_names, const uint8_t *bytes, size_t length,
