@@ -149,6 +149,8 @@ static enum sender_result judge_and_claim(struct sending *sending)
 {
     int judged = guard_judge(sending->desk->guard, &sending->submission, false, clock_wall_ms(),
                              &sending->verdict);
+    if (judged < 0 && sending->verdict.kind == VERDICT_ADMIT)
+        give_back(sending); /* what is admitted without the store cannot be claimed */
     if (judged < 0 || sending->verdict.kind == VERDICT_NO_STORE)
         return tell(sending, SENDER_AWAY, "the store does not answer", NULL);
     if (sending->verdict.kind != VERDICT_ADMIT)

@@ -43,8 +43,9 @@ class Relay:
         self.reset()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def reset(self, hold=None, lose=False):
-        self.hold, self.lose, self.said, self.held = hold, lose, b"", threading.Event()
+    def reset(self, hold=None, lose=False, go_on=None):
+        """With `go_on`, an event, all goes on after that."""
+        self.hold, self.lose, self.said, self.held, self.go_on = hold, lose, b"", threading.Event(), go_on
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -64,6 +65,10 @@ class Relay:
                         continue
                     self.said += data
                     stop = self.hold is not None and re.search(self.hold, self.said)
+                    if stop and self.go_on is not None:
+                        self.held.set()
+                        self.go_on.wait()
+                        self.hold = stop = None
                     if not stop or self.lose:
                         server.sendall(data)
                     if stop:
@@ -304,6 +309,28 @@ def test_locked(parked, mailbox):
     parked.once()
     assert parked.listed(mailbox) == [] and parked.smtp.said == b""
     assert len(parked.messages(mailbox, "Drafts")) == 1, "the draft stays"
+
+
+def test_the_store_goes_away(parked, stack, mailbox):
+    """Between the look and the judgement: what the program admits without the store it does not send, so it counts nowhere."""
+    go_on = threading.Event()
+    parked.park(mailbox, "no store")
+    parked.smtp.reset(rb"NOOP", go_on=go_on)
+    parked.settings = ("store.on_failure=allow",)
+    process = subprocess.Popen(parked.command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    parked.settings = ()
+    assert parked.smtp.held.wait(PATIENCE * 3)
+    with contextlib.closing(sqlite3.connect(stack.folder / "guard/sendguard.db", timeout=PATIENCE)) as base:
+        base.execute("BEGIN IMMEDIATE")
+        go_on.set()
+        assert any(f"mailbox={mailbox}" in line and "the store does not answer" in line for line in process.stderr)
+        base.rollback()
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    assert parked.listed(mailbox) == [("due", 0)] and stack.used(mailbox) == 0
+    parked.once()
+    assert parked.listed(mailbox) == [] and stack.used(mailbox) == 1
 
 
 def test_changed(parked, mailbox):

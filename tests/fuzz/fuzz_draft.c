@@ -8,6 +8,7 @@
 #include "parked/draft.h"
 
 #define MAILBOX "alice@example.test"
+#define ID "parked.0123456789abcdef0123456789abcdef.1763790000000.0"
 #define NOW INT64_C(1763790000000)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -76,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *copy = xmalloc(size);
     memcpy(copy, data, size);
     submission_init(&submission, arena, CHANNEL_WEBMAIL);
+    require(submission_set_id(&submission, ID, strlen(ID), &problem) == 1);
     require(submission_set_mailbox(&submission, MAILBOX, strlen(MAILBOX), &problem) == 1);
     if (draft_read(copy, size, NOW, &submission, &draft, &problem) > 0)
         check(&draft, &submission);
