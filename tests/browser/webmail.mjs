@@ -84,8 +84,8 @@ export class Webmail {
     await this.go(`?_task=settings&_action=edit-prefs&_section=${section}&_framed=1`);
     await this.page.selectOption(`[name="_${name}"]`, String(value));
     await Promise.all([this.page.waitForNavigation(), this.page.evaluate(() => { rcmail.command('save'); })]);
-    // With another language the page loads itself anew in half a second: not any more.
-    await this.page.goto('about:blank');
+    // With another language the page loads itself anew in half a second, once: not any more.
+    await this.page.goto('about:blank').catch(() => this.page.goto('about:blank'));
   }
 
   toast(text) { return this.page.locator('#messagestack > div', { hasText: text }).first().waitFor(); }
