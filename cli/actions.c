@@ -35,6 +35,10 @@ static int fill_request(struct cli *cli, const char *subject, struct json_object
         json_add_string(request, "value", "default");
     if (cli->subject_count > 0)
         return -1;
+    if (strcmp(cli->command->name, "plan") == 0) {
+        json_add_string(request, "value", cli->words[1]);
+        return -1;
+    }
     const char *equals = strchr(cli->words[1], '=');
     if (equals == NULL)
         return cli_usage_error(cli, "\"%s\": expected RULE=VALUE", cli->words[1]);

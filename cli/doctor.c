@@ -23,6 +23,7 @@ static const struct check {
     {"clock", "This machine's clock beside the store's, and what keeps it right.", doctor_clock},
     {"blocks", "The block lists: how many entries, and how long a service reads them at its start.",
      doctor_blocks},
+    {"plans", "Whether the settings have all plans that were given.", doctor_plans},
     {"sockets", "Whether each service answers, and who may connect to its socket file.",
      doctor_sockets},
     {"postfix_end_of_data",

@@ -62,6 +62,8 @@ void doctor_settings(struct doctor *doctor);
 void doctor_store(struct doctor *doctor);
 void doctor_clock(struct doctor *doctor);
 void doctor_blocks(struct doctor *doctor);
+/* doctor_plans.c */
+void doctor_plans(struct doctor *doctor);
 void doctor_sockets(struct doctor *doctor);
 void doctor_owners(struct doctor *doctor);
 void doctor_tickets(struct doctor *doctor);

@@ -119,8 +119,9 @@ const struct command cli_commands[] = {
      "makes no other.\n"},
     {"undo", "ENTRY", 1, 1, ACTION_OPTIONS | TAKES(OPTION_ALL), NEEDS_DESK, cli_run_undo,
      "put back what an action changed within 10 minutes",
-     "ENTRY: the number that audit shows, of a lift, limit, extra, exempt or unblock. What has changed\n"
-     "since is left alone, and named. Messages that were sent in the meantime stay sent.\n"},
+     "ENTRY: the number that audit shows, of a lift, limit, extra, exempt, plan or unblock.\n"
+     "What has changed since is left alone, and named. Messages that were sent in the meantime\n"
+     "stay sent.\n"},
     {"reset", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "forget the counts, keep a suspension",
      "Of a domain: what messages_per_hour_per_domain has counted, and nothing of its mailboxes.\n"},
@@ -134,6 +135,11 @@ const struct command cli_commands[] = {
     {"exempt", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX,
      SEVERAL | TAKES(OPTION_FOR) | TAKES(OPTION_END), NEEDS_DESK,
      cli_run_action, "take away all limits, or --end that", subject_help},
+    {"plan", "MAILBOX|@DOMAIN NAME", 2, 2, ACTION_OPTIONS | TAKES(OPTION_FOR), NEEDS_DESK,
+     cli_run_action, "give it a plan of the settings, or take it away: default",
+     "Example: sendguard plan @school.example school --note \"contract 7\"\n"
+     "NAME: of a section [plan.NAME]. A mailbox's plan goes before its domain's, and a limit that\n"
+     "was set for either before both. Without --for it has no end.\n"},
     {"note", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "write something down about a mailbox", NULL},
     {"blocks", "[TEXT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV), NEEDS_DESK, cli_run_blocks,

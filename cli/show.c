@@ -70,6 +70,7 @@ static void print_mailbox(struct cli *cli, struct json_object *view)
     print_held(cli, json_member(view, "held"));
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
+    views_print_plan(cli, json_member(view, "plan"));
     views_print_next(cli, "  ", json_member(view, "next"));
     views_print_windows(cli, view);
     views_print_limits(cli, view);
@@ -364,6 +365,7 @@ static void print_past(struct cli *cli, struct json_object *view)
     print_past_suspensions(cli, view);
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
+    views_print_plan(cli, json_member(view, "plan"));
     views_print_windows(cli, view);
     views_print_limits(cli, view);
     if (!json_is_true(view, "whole"))
@@ -411,6 +413,9 @@ static const char *limit_from(struct cli *cli, struct json_object *rule)
     const char *extra = print_number(cli->arena, rule, "extra", "0");
     const char *from = strcmp(source, "settings") == 0
                            ? print_member(cli->arena, rule, "setting", source)
+                       : strcmp(source, "plan") == 0
+                           ? arena_printf(cli->arena, "plan %s",
+                                          print_member(cli->arena, rule, "plan", "?"))
                            : arena_printf(cli->arena, "set for the %s", source);
     return strcmp(extra, "0") == 0 ? from
                                    : arena_printf(cli->arena, "%s, extra %s", from, extra);

@@ -207,6 +207,26 @@ static const char *limit_end(struct cli *cli, struct json_object *limit)
                                               *until != '\0' ? "; " : "", extra_until);
 }
 
+void views_print_plan(struct cli *cli, struct json_object *plan)
+{
+    const char *until = print_moment(cli->arena, plan, "until", cli->now_ms, NULL);
+    if (plan == NULL)
+        return;
+    printf("  plan %s, given to the %s%s%s%s\n", print_member(cli->arena, plan, "name", "?"),
+           print_member(cli->arena, plan, "of", "?"), until != NULL ? " until " : "",
+           until != NULL ? until : "",
+           json_is_true(plan, "lost")
+               ? "; the settings have no such plan, so it gives no limits" : "");
+}
+
+/* "plan school" where it comes from a plan. */
+static const char *source_of(struct cli *cli, struct json_object *limit)
+{
+    const char *source = print_member(cli->arena, limit, "source", "");
+    const char *plan = print_member(cli->arena, limit, "plan", NULL);
+    return plan != NULL ? arena_printf(cli->arena, "%s %s", source, plan) : source;
+}
+
 void views_print_limits(struct cli *cli, struct json_object *view)
 {
     struct json_object *limit;
@@ -226,7 +246,7 @@ void views_print_limits(struct cli *cli, struct json_object *view)
                         print_number(cli->arena, limit, "limit", "off"),
                         print_number(cli->arena, limit, "extra", "0"),
                         print_number(cli->arena, limit, "default", "off"),
-                        print_member(cli->arena, limit, "source", ""), limit_end(cli, limit));
+                        source_of(cli, limit), limit_end(cli, limit));
     }
     print_table_end(&table, stdout);
 }

@@ -29,6 +29,8 @@ void views_print_unusual(struct cli *cli, struct json_object *unusual, bool done
 /* "The next message would be refused: messages_per_day, 601 of 600; …" */
 void views_print_next(struct cli *cli, const char *before, struct json_object *next);
 void views_print_windows(struct cli *cli, struct json_object *view);
+/* Of a mailbox or a domain, a line; nothing where it has none. */
+void views_print_plan(struct cli *cli, struct json_object *plan);
 void views_print_limits(struct cli *cli, struct json_object *view);
 void views_print_mailboxes(struct cli *cli, struct json_object *view);
 /* What ends a lock. */

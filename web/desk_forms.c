@@ -49,7 +49,7 @@ void desk_forms_add_typed(struct json_object *view, struct json_object *request)
 static bool is_action(const char *name)
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
-                                       "limit",   "exempt", "note"};
+                                       "limit",   "exempt", "plan",  "note"};
     for (size_t i = 0; i < countof(actions); i++)
         if (strcmp(actions[i], name) == 0)
             return true;

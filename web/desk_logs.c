@@ -119,8 +119,8 @@ static void complete_audit(const struct exchange *exchange, struct json_object *
 {
     static const char *const names[] = {"subject", "by", "action", "text", "from", "until", "tz"};
     static const char *const actions[] = {
-        "suspend", "lift", "reset", "extra", "limit", "exempt", "note", "lock", "reopen", "close",
-        "open", "block", "unblock", "answer", "allow_from", "disallow_from", "logins_end",
+        "suspend", "lift", "reset", "extra", "limit", "exempt", "plan", "note", "lock", "reopen",
+        "close", "open", "block", "unblock", "answer", "allow_from", "disallow_from", "logins_end",
         "held_release", "held_reject", "approval_ask", "approval_give", "approval_refuse", "undo"};
     desk_logs_add_filter(exchange, names, countof(names), view);
     desk_logs_add_choices(exchange, "choices", "action", actions, countof(actions), view);

@@ -165,7 +165,7 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
 static int add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
-                                          "limit",   "exempt", "note",  "answer", "both",
+                                          "limit",   "exempt", "plan",  "note",   "answer", "both",
                                           "lock",    "reopen", "close", "open",
                                           "allow_from", "disallow_from", "undo"};
     const char *done = http_request_param(exchange->request, "done");

@@ -72,7 +72,7 @@ struct desk {
  *  "windows":[WINDOW of the webmail endpoint, limits in force, off ones left
  *     out; last, with "by_network":true, that of the network whose limit the decision met, of its
  *     channel, else that of the reader's at the webmail endpoint],
- *  "exempt":bool,
+ *  "exempt":bool,"plan":name|null (none, or one that the settings do not have),
  *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended"|
  *     "blocked","recipients":102,"off_domain":98,"channel":…|null,"reasons":[REASON…]},
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
@@ -239,9 +239,13 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
 
 /* {"now":…,"mailbox":…,"domain":…,"seen":bool as in desk_search,"state":…,"retry_at":…,
  *  "suspension":SUSPENSION,
- *  "block":BLOCK,"exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
+ *  "block":BLOCK,"exempt":null|"settings"|"staff",
+ *  "plan":null|{"name":"school","of":"mailbox"|"domain" that it was given to,"lost":bool (the settings have
+ *     no such plan, and their limits hold),"until":moment|null},
+ *  "windows":[WINDOW of webmail and SMTP where they differ, else one;
  *  and of forwarding, with its own count, where something forwards],
- *  "limits":[{"rule":…,"channel":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
+ *  "limits":[{"rule":…,"channel":…,"limit":600|null,"default":600|null,"source":"settings"|"plan"|"domain"|"mailbox",
+ *     "plan":its name where it is the source|null,
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
@@ -263,7 +267,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
  *  "whole":bool (else there was more than is looked at here, or no time for it),
  *  "suspension":SUSPENSION,"suspensions":[SUSPENSION…],    "attempts": messages that were refused
  *     since, each as if it was another one; so is the end that the tenth of them moves,
- *  "exempt":…,"windows":[WINDOW of the mailbox itself],"limits":…}  as in desk_mailbox
+ *  "exempt":…,"plan":…,"windows":[WINDOW of the mailbox itself],"limits":…}  as in desk_mailbox
  * Messages whose charge was given back since count. 400: no moment, or one that is further back than
  * log.keep_admitted less 24 hours; 409. budget_ms as in desk_what_if. */
 int desk_past(const struct desk *desk, const char *mailbox, const char *at,
@@ -292,7 +296,7 @@ int desk_call(const struct desk *desk, const char *mailbox, int64_t now_ms,
  *  "unusual":{"new_recipients":140,"new_domains":90,"busiest_hour":12,"history_days":200,"new_network":bool,
  *     "many_domains":bool,"no_history":bool,"limit":40,"factor":3,"domains_limit":20,
  *     "action":"note"|"defer"|"hold"}|null (rules/unusual.h),
- *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
+ *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"plan":…,"extra":0,"setting":…,
  *     "count":57|null,"field":…|absent,"domain":…|absent,      of one message: the worst field or domain
  *     "used_before":412|null,"cost":98|null,"used_after":510|null,   over time; after = before when refused
  *     "checked":bool,"broken":bool}…] in the order of the table of rules}
@@ -329,7 +333,7 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
 
 /* Who sent from an IP or of a domain within a day: {"of":"ip"|"domain","key":…,
  *  "windows":[WINDOW] (of the IP, one of each channel with a limit; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
- *  "exempt":bool, "failures":FAILURES, "campaign":CAMPAIGN|null (all three only of a domain; null:
+ *  "exempt":bool, "plan":as of a mailbox, "failures":FAILURES, "campaign":CAMPAIGN|null (all four only of a domain; null:
  *     it is not near its limit of messages an hour),
  *  "mailboxes":[{"mailbox":…,"last_at":moment,"messages":12,"off_domain":80,"suspended":bool}…],
  *  "next":…|null}
@@ -795,9 +799,10 @@ int desk_blocks_import(const struct desk *desk, const struct person *person,
  *                           would not be with the counts forgotten),
  *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),
  *  "asked":{"cause":of a suspend, or of a lift of a mailbox|null,"suspends":bool,"until":its end|null,
- *           "changes":[{"kind":"extra"|"limit"|"exempt","rule":…|null,"removed":bool,
- *                       "value":number|null (off),"until":moment|null,
- *                       "limits":[{"channel":…,"before":number|null (off),"after":…}…]}…]},
+ *           "changes":[{"kind":"extra"|"limit"|"exempt"|"plan","rule":…|null,"removed":bool,
+ *                       "value":number|null (off),"plan":name|null,"until":moment|null,
+ *                       "limits":[{"rule":… (only of a plan),"channel":…,"before":number|null (off),
+ *                                  "after":…}…]}…]},
  *  "needs_approval":bool,"waits":id|null   (a second person has to agree, and (not a preview) nothing is
  *     done: it waits under that id),
  *  "doubtful":bool   (a limit comes, in all, above ten times the settings', or is switched off),

@@ -74,6 +74,8 @@ static int may(const struct context *context, const struct person *person,
     switch (request->action) {
     case ACTION_EXEMPT:
         return problem_set(problem, 403, "", "your role may not exempt; ask an administrator");
+    case ACTION_PLAN:
+        return problem_set(problem, 403, "", "your role may not give plans; ask an administrator");
     case ACTION_EXTRA:
     case ACTION_LIMIT: return desk_request_within_caps(context, request, problem);
     case ACTION_RESET: return !preview || any_reset_left(context, person, problem);
@@ -84,9 +86,10 @@ static int may(const struct context *context, const struct person *person,
 /* ---- doing ------------------------------------------------------------------------------- */
 
 /* 1 it can be done as it stands; 0 with *problem (409). */
-static int possible(const struct desk_request *request, const struct forecast *forecast,
-                    struct problem *problem)
+static int possible(const struct context *context, const struct desk_request *request,
+                    const struct forecast *forecast, struct problem *problem)
 {
+    struct adjustment own;
     const struct effective_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
     if (request->action == ACTION_LIMIT && request->changes[0].removed &&
         limits->source[request->changes[0].rule] !=
@@ -99,6 +102,10 @@ static int possible(const struct desk_request *request, const struct forecast *f
                            "the mailbox");
     if (request->action == ACTION_EXEMPT && request->changes[0].removed && !limits->exempt)
         return problem_set(problem, 409, "subject", "it is not exempt");
+    if (request->action == ACTION_PLAN && request->changes[0].removed &&
+        guard_adjustment(context->desk->guard, request->subject, 0, ADJUST_PLAN, context->now_ms,
+                         &own) == 0)
+        return problem_set(problem, 409, "subject", "it has no plan of its own");
     return 1;
 }
 
@@ -295,7 +302,7 @@ static int act(const struct desk *desk, const struct person *person, struct json
         desk_request_concerns(&context, &request, view) < 0 ||
         add_seen(&context, request.subject, view) < 0)
         return -1;
-    if (!possible(&request, &before, problem))
+    if (!possible(&context, &request, &before, problem))
         return 0;
     int done = do_or_ask(&context, person, &request, words, doing, &after.account.suspensions, view,
                          &is_done, problem);

@@ -33,16 +33,32 @@ static int64_t replaced_until(const struct context *context, const struct desk_r
 /* What comes below what holds already is none, unless it holds for longer. */
 static bool is_beyond(const struct context *context, const struct desk_request *request,
                       const struct effective_limits *before, const struct effective_limits *after,
-                      const struct adjustment *change, int64_t standard)
+                      const struct adjustment *change, enum rule rule, enum channel channel)
 {
-    int64_t was = limit_of(before, change->rule), limit = limit_of(after, change->rule);
+    int64_t was = limit_of(before, rule), limit = limit_of(after, rule);
+    int64_t standard = context->settings->limits[channel].of[rule];
     bool has_own = request->mailbox[0] == '\0' && change->kind == ADJUST_LIMIT &&
-                   after->source[change->rule] == LIMIT_OF_MAILBOX;
+                   after->source[rule] == LIMIT_OF_MAILBOX;
     if (change->removed || has_own || standard == LIMIT_OFF ||
+        (change->kind == ADJUST_PLAN && after->source[rule] != LIMIT_OF_PLAN) ||
         (limit != LIMIT_OFF && limit <= DOUBTED_TIMES * standard))
         return false;
     return limit == LIMIT_OFF || (was != LIMIT_OFF && limit >= was) ||
            change->until_ms > replaced_until(context, request, before, change);
+}
+
+/* A plan changes all limits that it names. */
+static bool change_beyond(const struct context *context, const struct desk_request *request,
+                          const struct effective_limits *before,
+                          const struct effective_limits *after, const struct adjustment *change,
+                          enum channel channel)
+{
+    if (change->kind != ADJUST_PLAN)
+        return is_beyond(context, request, before, after, change, change->rule, channel);
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        if (is_beyond(context, request, before, after, change, (enum rule)rule, channel))
+            return true;
+    return false;
 }
 
 static int mailbox_beyond(const struct context *context, const struct desk_request *request,
@@ -58,8 +74,8 @@ static int mailbox_beyond(const struct context *context, const struct desk_reque
                             request->changes, request->change_count, context->now_ms, &after) < 0)
             return -1;
         for (size_t i = 0; i < request->change_count; i++)
-            if (is_beyond(context, request, &before, &after, &request->changes[i],
-                          context->settings->limits[channel].of[request->changes[i].rule]))
+            if (change_beyond(context, request, &before, &after, &request->changes[i],
+                              (enum channel)channel))
                 return 1;
     }
     return 0;
@@ -67,7 +83,8 @@ static int mailbox_beyond(const struct context *context, const struct desk_reque
 
 int desk_request_beyond(const struct context *context, const struct desk_request *request)
 {
-    if (request->action != ACTION_EXTRA && request->action != ACTION_LIMIT)
+    if (request->action != ACTION_EXTRA && request->action != ACTION_LIMIT &&
+        request->action != ACTION_PLAN)
         return 0;
     int beyond = mailbox_beyond(context, request, request->mailbox);
     if (beyond != 0 || request->mailbox[0] != '\0')
@@ -90,19 +107,24 @@ static void add_limit(struct json_object *view, const char *name, int64_t limit)
         json_add_int(view, name, limit);
 }
 
-/* "limits":[{"channel":…,"before":…,"after":…}…] */
-static void add_limits(const struct context *context, enum rule rule,
+/* {"channel":…,"before":…,"after":…}…; of a plan also "rule", and only those that it changes. */
+static void add_limits(const struct context *context, enum rule rule, bool of_plan,
                        const struct forecast *before, const struct forecast *after,
-                       struct json_object *view)
+                       struct json_object *list)
 {
-    struct json_object *list = json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         if (!context_uses(context, (enum channel)channel))
             continue;
+        int64_t was = limit_of(&before->limits[channel], rule);
+        int64_t limit = limit_of(&after->limits[channel], rule);
+        if (of_plan && was == limit)
+            continue;
         struct json_object *one = json_object_new_object();
+        if (of_plan)
+            json_add_string(one, "rule", rule_table[rule].name);
         json_add_string(one, "channel", channel_names[channel]);
-        add_limit(one, "before", limit_of(&before->limits[channel], rule));
-        add_limit(one, "after", limit_of(&after->limits[channel], rule));
+        add_limit(one, "before", was);
+        add_limit(one, "after", limit);
         json_object_array_add(list, one);
     }
 }
@@ -112,16 +134,17 @@ static void add_change(const struct context *context, const struct adjustment *c
                        struct json_object *list)
 {
     struct json_object *one = json_object_new_object();
-    bool of_rule = change->kind != ADJUST_EXEMPT;
+    bool of_rule = adjust_kind_has_rule(change->kind);
     json_add_string(one, "kind", adjust_kind_names[change->kind]);
     json_add_string(one, "rule", of_rule ? rule_table[change->rule].name : NULL);
     json_add_bool(one, "removed", change->removed);
     add_limit(one, "value", of_rule && !change->removed ? change->value : LIMIT_OFF);
+    json_add_string(one, "plan", change->plan[0] != '\0' ? change->plan : NULL);
     json_add_moment(one, "until", change->removed ? UNTIL_LIFTED : change->until_ms);
-    if (of_rule)
-        add_limits(context, change->rule, before, after, one);
-    else
-        json_add_list(one, "limits");
+    struct json_object *limits = json_add_list(one, "limits");
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        if (of_rule ? rule == (int)change->rule : change->kind == ADJUST_PLAN)
+            add_limits(context, (enum rule)rule, !of_rule, before, after, limits);
     json_object_array_add(list, one);
 }
 

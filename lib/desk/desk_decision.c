@@ -147,6 +147,7 @@ static struct json_object *json_of_rule(const struct recorded *recorded, enum ru
     else
         json_add_int(view, "limit", recorded_limit(recorded, rule));
     json_add_string(view, "source", json_string(adjusted, "limit_of", "settings"));
+    json_add_string(view, "plan", json_string(adjusted, "plan", NULL));
     json_add_int(view, "extra", json_int(adjusted, "extra", 0));
     json_add_string(view, "setting", setting);
     if (info->over_time)
@@ -174,6 +175,7 @@ static struct json_object *json_of_blocked(const struct recorded *recorded, enum
     json_add_bool(view, "over_time", false);
     json_add_null(view, "limit");
     json_add_string(view, "source", "settings");
+    json_add_null(view, "plan");
     json_add_int(view, "extra", 0);
     json_add_null(view, "setting");
     json_add_int(view, "count", count);

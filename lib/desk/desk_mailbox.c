@@ -82,13 +82,14 @@ void desk_mailbox_add_limits(const struct context *context, const struct forecas
                                                        &forecast->limits[channel]));
 }
 
-void desk_mailbox_add_exempt(const struct context *context, const struct forecast *forecast,
-                             struct json_object *view)
+void desk_mailbox_add_standing(const struct context *context, const struct forecast *forecast,
+                               struct json_object *view)
 {
     bool by_settings = settings_exempt_mailbox(context->settings, forecast->mailbox);
     json_add_string(view, "exempt", !forecast->limits[CHANNEL_WEBMAIL].exempt ? NULL
                                     : by_settings                             ? "settings"
                                                                               : "staff");
+    json_add(view, "plan", view_plan(&forecast->limits[CHANNEL_WEBMAIL].plan));
 }
 
 /* ---- the timeline ------------------------------------------------------------------------ */
@@ -211,7 +212,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     json_add_moment(view, "retry_at", next.room_at_ms);
     view_add_suspensions(&context, &forecast.account.suspensions, true, view);
     json_add(view, "block", failing_block_view(&forecast.block));
-    desk_mailbox_add_exempt(&context, &forecast, view);
+    desk_mailbox_add_standing(&context, &forecast, view);
     desk_mailbox_add_windows(&context, &forecast, false, view);
     desk_mailbox_add_limits(&context, &forecast, view);
     json_add(view, "next", view_next(&next));

@@ -10,8 +10,8 @@ void desk_mailbox_add_windows(const struct context *context, const struct foreca
 /* "limits" */
 void desk_mailbox_add_limits(const struct context *context, const struct forecast *forecast,
                              struct json_object *view);
-/* "exempt" */
-void desk_mailbox_add_exempt(const struct context *context, const struct forecast *forecast,
-                             struct json_object *view);
+/* "exempt", "plan" */
+void desk_mailbox_add_standing(const struct context *context, const struct forecast *forecast,
+                               struct json_object *view);
 
 #endif

@@ -74,7 +74,7 @@ static void take_adjustment(struct past_moment *past, size_t subject, enum adjus
                             struct json_object *detail)
 {
     struct json_object *after = json_member(detail, "after");
-    int rule = kind == ADJUST_EXEMPT ? 0 : rule_by_name(json_string(detail, "rule", ""));
+    int rule = adjust_kind_has_rule(kind) ? rule_by_name(json_string(detail, "rule", "")) : 0;
     struct adjustment change = {.kind = kind};
     if (rule < 0 || past->known[subject][rule][kind])
         return;
@@ -82,8 +82,11 @@ static void take_adjustment(struct past_moment *past, size_t subject, enum adjus
     if (after == NULL || !read_moment(after, "until", &change.until_ms))
         return;
     change.rule = (enum rule)rule;
-    change.value = json_member(after, "value") != NULL ? (int32_t)json_int(after, "value", 0)
-                                                       : LIMIT_OFF;
+    if (kind == ADJUST_PLAN)
+        strncat(change.plan, json_string(after, "value", ""), sizeof change.plan - 1);
+    else
+        change.value = json_member(after, "value") != NULL ? (int32_t)json_int(after, "value", 0)
+                                                           : LIMIT_OFF;
     strncat(change.subject, past->subjects[subject], sizeof change.subject - 1);
     past->changes[past->change_count++] = change;
 }
@@ -387,7 +390,7 @@ static struct json_object *view_of(struct past_moment *past)
     json_add_string(view, "domain", past->domain);
     json_add_bool(view, "whole", past->whole);
     view_add_suspensions(context, &past->suspensions, true, view);
-    desk_mailbox_add_exempt(context, &forecast, view);
+    desk_mailbox_add_standing(context, &forecast, view);
     desk_mailbox_add_windows(context, &forecast, true, view);
     desk_mailbox_add_limits(context, &forecast, view);
     return view;

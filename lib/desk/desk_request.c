@@ -30,6 +30,7 @@ static const struct {
     [ACTION_EXTRA] = {"extra", MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
     [ACTION_LIMIT] = {"limit", MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
     [ACTION_EXEMPT] = {"exempt", MAY(PART_VALUE) | MAY(PART_FOR), true},
+    [ACTION_PLAN] = {"plan", MAY(PART_VALUE) | MAY(PART_FOR), true},
     [ACTION_NOTE] = {"note", 0, false},
 };
 
@@ -293,6 +294,30 @@ static int read_exempt(const struct context *context, const struct words *words,
     return 1;
 }
 
+static int read_plan(const struct context *context, const struct words *words,
+                     struct desk_request *request, struct problem *problem)
+{
+    const struct settings *settings = context->settings;
+    const char *value = words->of[PART_VALUE], *names[PLANS_MAX];
+    bool removed = value != NULL && strcmp(value, "default") == 0;
+    int64_t until_ms;
+    for (size_t i = 0; i < settings->plan_count; i++)
+        names[i] = settings->plans[i].name;
+    if (settings->plan_count == 0 && !removed)
+        return problem_set(problem, 400, "value", "the settings have no plan ([plan.NAME])");
+    if (value == NULL || (!removed && settings_plan(settings, value) == NULL))
+        return problem_set(problem, 400, "value", "expected a plan of the settings, or default, "
+                           "which takes it away; they have %s",
+                           named(context, names, settings->plan_count));
+    if (!read_until(context, words, UNTIL_LIFTED, &until_ms, problem))
+        return 0;
+    struct adjustment *change = add_change(request, 0, ADJUST_PLAN, until_ms);
+    change->removed = removed;
+    if (!removed)
+        snprintf(change->plan, sizeof change->plan, "%s", value);
+    return 1;
+}
+
 int desk_request_read(const struct context *context, struct json_object *object,
                       struct desk_request *request_r,
                       struct problem *problem)
@@ -310,6 +335,7 @@ int desk_request_read(const struct context *context, struct json_object *object,
     case ACTION_EXTRA: good = read_extra(context, &words, &request, problem); break;
     case ACTION_LIMIT: good = read_limit(context, &words, &request, problem); break;
     case ACTION_EXEMPT: good = read_exempt(context, &words, &request, problem); break;
+    case ACTION_PLAN: good = read_plan(context, &words, &request, problem); break;
     default: break;
     }
     if (good)

@@ -9,7 +9,8 @@
 #include "store/adjustments.h"
 
 enum action_kind {
-    ACTION_SUSPEND, ACTION_LIFT, ACTION_RESET, ACTION_EXTRA, ACTION_LIMIT, ACTION_EXEMPT, ACTION_NOTE,
+    ACTION_SUSPEND, ACTION_LIFT, ACTION_RESET, ACTION_EXTRA, ACTION_LIMIT, ACTION_EXEMPT,
+    ACTION_PLAN, ACTION_NOTE,
     ACTION_COUNT
 };
 const char *desk_action_name(enum action_kind action);
@@ -21,7 +22,7 @@ struct desk_request {
     const char *note;
     enum cause cause;             /* suspend, lift; CAUSE_COUNT: a lift names none, or is of a domain */
     struct durations durations;   /* suspend */
-    struct adjustment changes[ADJUST_MAX]; /* extra, limit, exempt */
+    struct adjustment changes[ADJUST_MAX]; /* extra, limit, exempt, plan */
     size_t change_count;
     bool approved;                /* by a second person */
 };
@@ -52,10 +53,10 @@ int desk_request_within_caps(const struct context *context, const struct desk_re
 int desk_request_imagine(const struct context *context, const struct desk_request *request,
                          const struct forecast *before, struct forecast *after_r) must_check;
 
-/* Whether changes of limits (extra, limit) make one come, in all, above ten times the settings', or
- * switch one off that the settings have; of a domain, also for a mailbox with adjustments of its own.
- * What comes below what holds already, and lasts no longer, does not. 1, 0, -1. Asked before they are
- * made. */
+/* Whether changes of limits (extra, limit, plan) make one come, in all, above ten times the
+ * settings', or switch one off that the settings have; of a domain, also for a mailbox with
+ * adjustments of its own. What comes below what holds already, and lasts no longer, does not. 1, 0,
+ * -1. Asked before they are made. */
 int desk_request_beyond(const struct context *context, const struct desk_request *request)
     must_check;
 /* "asked" and "doubtful": what is confirmed. `after`: the suspension that is made among the others.

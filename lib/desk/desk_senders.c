@@ -119,6 +119,7 @@ static int add_campaign(const struct context *context, const char *domain, bool 
 static int add_domain(const struct context *context, const char *domain, struct json_object *view)
 {
     bool exempt = false, near = false;
+    struct effective_plan plan = {0};
     struct json_object *windows = json_add_list(view, "windows");
     struct json_object *list = json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
@@ -128,6 +129,7 @@ static int add_domain(const struct context *context, const char *domain, struct 
             add_domain_window(context, domain, (enum channel)channel, &limits, windows, &near) < 0)
             return -1;
         exempt = limits.exempt;
+        plan = limits.plan;
         if (!forecast_names(context, &(struct forecast){0}, (enum channel)channel))
             continue;
         for (int rule = 0; rule < RULE_COUNT; rule++)
@@ -136,6 +138,7 @@ static int add_domain(const struct context *context, const char *domain, struct 
                     list, view_limit(context, (enum rule)rule, (enum channel)channel, &limits));
     }
     json_add_bool(view, "exempt", exempt);
+    json_add(view, "plan", view_plan(&plan));
     return add_campaign(context, domain, near, view) < 0 ? -1
                                                          : add_failures(context, domain, view);
 }

@@ -291,6 +291,9 @@ static void add_budget(const struct forecast *forecast, struct json_object *view
                                                                            CHANNEL_WEBMAIL),
                                                        forecast->at_ms));
     json_add_bool(view, "exempt", limits->exempt);
+    json_add_string(view, "plan",
+                    limits->plan.name[0] != '\0' && !limits->plan.is_lost ? limits->plan.name
+                                                                          : NULL);
 }
 
 /* The network whose window is shown: where the message came from that met its limit, else where the

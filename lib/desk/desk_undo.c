@@ -138,7 +138,9 @@ static bool read_unblock(struct undoing *undoing)
 static bool read_adjustment(struct undoing *undoing, size_t i)
 {
     struct json_object *detail = undoing->details[i], *before = json_member(detail, "before");
-    int rule = undoing->kind == ADJUST_EXEMPT ? 0 : rule_by_name(json_string(detail, "rule", ""));
+    int rule = adjust_kind_has_rule((enum adjust_kind)undoing->kind)
+                   ? rule_by_name(json_string(detail, "rule", ""))
+                   : 0;
     struct adjustment *back = &undoing->back[i];
     *back = (struct adjustment){.kind = (enum adjust_kind)undoing->kind, .removed = true};
     if (rule < 0 || detail == NULL)
@@ -150,8 +152,11 @@ static bool read_adjustment(struct undoing *undoing, size_t i)
     if (!read_end(before, "until_ms", &back->until_ms))
         return false;
     back->removed = back->until_ms <= undoing->context->now_ms;
-    back->value = json_member(before, "value") != NULL ? (int32_t)json_int(before, "value", 0)
-                                                       : LIMIT_OFF;
+    if (undoing->kind == ADJUST_PLAN)
+        snprintf(back->plan, sizeof back->plan, "%s", json_string(before, "value", ""));
+    else
+        back->value = json_member(before, "value") != NULL ? (int32_t)json_int(before, "value", 0)
+                                                           : LIMIT_OFF;
     return true;
 }
 
@@ -172,7 +177,8 @@ static int read_what(struct undoing *undoing, struct problem *problem)
     }
     if (!known)
         return problem_set(problem, 409, "", "what this entry did cannot be undone: a lift of a "
-                           "suspension, a limit, an extra, an exemption and an unblock can");
+                           "suspension, a limit, an extra, an exemption, a plan and an unblock "
+                           "can");
     if (undoing->kind == UNDO_LIFT && suspension_is_of_lock(undoing->cause))
         return problem_set(problem, 409, "", "it belongs to a lock: lock the mailbox again");
     return 1;
@@ -216,7 +222,7 @@ static bool is_about_same(const struct undoing *undoing, const char *action,
                strcmp(json_string(of, "cause", ""), cause_names[undoing->cause]) == 0;
     for (size_t i = 0; i < undoing->count; i++)
         if (strcmp(action, undoing->entries[i].action) == 0 &&
-            (undoing->kind == ADJUST_EXEMPT ||
+            (!adjust_kind_has_rule((enum adjust_kind)undoing->kind) ||
              strcmp(json_string(detail, "rule", ""),
                     json_string(undoing->details[i], "rule", "")) == 0))
             return true;
@@ -375,7 +381,7 @@ static struct desk_request request_of(const struct undoing *undoing)
 {
     static const enum action_kind actions[ADJUST_KIND_COUNT] = {
         [ADJUST_LIMIT] = ACTION_LIMIT, [ADJUST_EXTRA] = ACTION_EXTRA,
-        [ADJUST_EXEMPT] = ACTION_EXEMPT};
+        [ADJUST_EXEMPT] = ACTION_EXEMPT, [ADJUST_PLAN] = ACTION_PLAN};
     const char *subject = undoing->entries[0].subject, *at = strrchr(subject, '@');
     struct desk_request request = {
         .action = undoing->kind >= 0 ? actions[undoing->kind] : ACTION_NOTE, .subject = subject,
@@ -429,6 +435,8 @@ static int may_put_back(const struct undoing *undoing, struct problem *problem)
     bool is_admin = undoing->person->role == ROLE_ADMIN;
     if (!is_admin && undoing->kind == ADJUST_EXEMPT)
         return problem_set(problem, 403, "", "your role may not exempt; ask an administrator");
+    if (!is_admin && undoing->kind == ADJUST_PLAN)
+        return problem_set(problem, 403, "", "your role may not give plans; ask an administrator");
     result = is_admin ? 1 : desk_request_within_caps(context, &request, problem);
     if (result < 1)
         return result;

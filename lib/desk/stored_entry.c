@@ -90,10 +90,13 @@ static void add_adjustment(const struct transfer_item *item, struct json_object 
 {
     const struct adjustment *adjustment = &item->of.adjustment;
     json_add_string(entry, "change", adjust_kind_names[adjustment->kind]);
-    json_add_string(entry, "rule", adjustment->kind == ADJUST_EXEMPT
-                                       ? NULL
-                                       : rule_table[adjustment->rule].name);
-    json_add_int(entry, "value", adjustment->value);
+    json_add_string(entry, "rule", adjust_kind_has_rule(adjustment->kind)
+                                       ? rule_table[adjustment->rule].name
+                                       : NULL);
+    if (adjustment->kind == ADJUST_PLAN)
+        json_add_string(entry, "plan", adjustment->plan);
+    else
+        json_add_int(entry, "value", adjustment->value);
     json_add_moment(entry, "until", adjustment->until_ms);
 }
 

@@ -142,7 +142,6 @@ struct json_object *view_limit(const struct context *context, enum rule rule,
                                enum channel channel,
                                const struct effective_limits *limits)
 {
-    static const char *const sources[] = {"settings", "domain", "mailbox"};
     char setting[80];
     snprintf(setting, sizeof setting, "limits.%s.%s", channel_names[channel],
              rule_table[rule].name);
@@ -151,11 +150,25 @@ struct json_object *view_limit(const struct context *context, enum rule rule,
     json_add_string(view, "channel", channel_names[channel]);
     add_limit(view, "limit", limits->limits.of[rule]);
     add_limit(view, "default", context->settings->limits[channel].of[rule]);
-    json_add_string(view, "source", sources[limits->source[rule]]);
+    json_add_string(view, "source", limit_source_names[limits->source[rule]]);
+    json_add_string(view, "plan",
+                    limits->source[rule] == LIMIT_OF_PLAN ? limits->plan.name : NULL);
     json_add_int(view, "extra", limits->extra[rule]);
     json_add_moment(view, "until", limits->until_ms[rule]);
     json_add_moment(view, "extra_until", limits->extra_until_ms[rule]);
     json_add_string(view, "setting", setting);
+    return view;
+}
+
+struct json_object *view_plan(const struct effective_plan *plan)
+{
+    if (plan->name[0] == '\0')
+        return NULL;
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "name", plan->name);
+    json_add_string(view, "of", plan->of_mailbox ? "mailbox" : "domain");
+    json_add_bool(view, "lost", plan->is_lost);
+    json_add_moment(view, "until", plan->until_ms);
     return view;
 }
 

@@ -24,6 +24,9 @@ struct json_object *view_action(const struct audit *audit);
 struct json_object *view_limit(const struct context *context, enum rule rule,
                                enum channel channel,
                                const struct effective_limits *limits);
+/* {"name":…,"of":"mailbox"|"domain" that it was given to,"lost":bool (the settings have none of that
+ *  name),"until":moment|null}; NULL: none was given. */
+struct json_object *view_plan(const struct effective_plan *plan);
 /* Enough of an address (or a network that begins with one) to know one's own home by, and no more:
  * /24 or /48. NULL: it is none. In `arena`. */
 const char *view_network(struct arena *arena, const char *ip);

@@ -13,12 +13,16 @@
 /* All adjustments of one mailbox or domain. */
 struct adjusted {
     char *subject;
+    char plan[PLAN_NAME_SIZE]; /* of ADJUST_PLAN */
     struct {
         bool set;
         int32_t value;
         int64_t until_ms;
     } by[RULE_COUNT][ADJUST_KIND_COUNT];
 };
+
+const char *const limit_source_names[LIMIT_SOURCE_COUNT] = {"settings", "plan", "domain",
+                                                             "mailbox"};
 
 struct effective {
     pthread_rwlock_t lock; /* guards the tree */
@@ -73,6 +77,8 @@ static void set(struct adjusted *adjusted, const struct adjustment *adjustment)
     place->set = !adjustment->removed;
     place->value = adjustment->value;
     place->until_ms = adjustment->until_ms;
+    if (adjustment->kind == ADJUST_PLAN)
+        snprintf(adjusted->plan, sizeof adjusted->plan, "%s", adjustment->plan);
 }
 
 static void apply(void **tree, const struct adjustment *adjustment)
@@ -208,6 +214,8 @@ int effective_adjustment(struct effective *effective, const char *subject, enum 
             *adjustment_r = (struct adjustment){
                 .rule = rule, .kind = kind, .value = place->value, .until_ms = place->until_ms};
             snprintf(adjustment_r->subject, sizeof adjustment_r->subject, "%s", subject);
+            if (kind == ADJUST_PLAN)
+                snprintf(adjustment_r->plan, sizeof adjustment_r->plan, "%s", (*node)->plan);
         }
     }
     pthread_rwlock_unlock(&effective->lock);
@@ -252,40 +260,82 @@ struct imagined {
     size_t count;
 };
 
-static void adjust_by(struct effective_limits *limits, const struct effective *effective,
-                      const char *subject, enum limit_source source,
-                      const struct imagined *imagined, int64_t now_ms)
+/* All that the subject is adjusted by, with what is imagined; the name is in the caller's room. */
+static bool look_up(const struct effective *effective, char name[ADDRESS_MAX_BYTES + 2],
+                    const struct imagined *imagined, struct adjusted *adjusted_r)
 {
-    char name[ADDRESS_MAX_BYTES + 2];
-    strcpy(name, source == LIMIT_OF_DOMAIN ? "@" : "");
-    strncat(name, subject, ADDRESS_MAX_BYTES);
-    struct adjusted adjusted = {.subject = name};
+    *adjusted_r = (struct adjusted){.subject = name};
     struct adjusted *const *found =
-        tfind(&adjusted, (void *const *)&effective->tree, compare_subjects);
+        tfind(adjusted_r, (void *const *)&effective->tree, compare_subjects);
     if (found == NULL && imagined->count == 0)
-        return;
-    if (found != NULL)
-        memcpy(adjusted.by, (*found)->by, sizeof adjusted.by);
+        return false;
+    if (found != NULL) {
+        memcpy(adjusted_r->by, (*found)->by, sizeof adjusted_r->by);
+        memcpy(adjusted_r->plan, (*found)->plan, sizeof adjusted_r->plan);
+    }
     for (size_t i = 0; i < imagined->count; i++)
         if (strcmp(imagined->changes[i].subject, name) == 0)
-            set(&adjusted, &imagined->changes[i]);
-    adjust(limits, &adjusted, source, now_ms);
+            set(adjusted_r, &imagined->changes[i]);
+    return true;
 }
 
-struct effective_limits effective_limits_if(struct effective *effective, const struct limits *defaults,
-                                      const char *mailbox, const char *domain,
-                                      const struct adjustment *changes, size_t count,
-                                      int64_t now_ms)
+static bool has_plan(const struct adjusted *adjusted, int64_t now_ms)
+{
+    return adjusted->by[0][ADJUST_PLAN].set && now_ms < adjusted->by[0][ADJUST_PLAN].until_ms;
+}
+
+static void begin_with_plan(struct effective_limits *limits, const struct settings *settings,
+                            const struct adjusted *adjusted, bool of_mailbox)
+{
+    const struct plan *plan = settings_plan(settings, adjusted->plan);
+    struct effective_plan *given = &limits->plan;
+    *given = (struct effective_plan){.of_mailbox = of_mailbox, .is_lost = plan == NULL,
+                                     .until_ms = adjusted->by[0][ADJUST_PLAN].until_ms};
+    snprintf(given->name, sizeof given->name, "%s", adjusted->plan);
+    for (int rule = 0; rule < RULE_COUNT && plan != NULL; rule++) {
+        if (plan->limits.of[rule] == PLAN_LIMIT_NONE)
+            continue;
+        limits->limits.of[rule] = plan->limits.of[rule];
+        limits->source[rule] = LIMIT_OF_PLAN;
+        limits->until_ms[rule] = given->until_ms;
+    }
+}
+
+/* Where the mailbox has something of its own, or its domain. */
+static void adjust_all(struct effective_limits *limits, const struct effective *effective,
+                       const struct settings *settings, const char *mailbox, const char *domain,
+                       const struct imagined *imagined, int64_t now_ms)
+{
+    char domain_name[ADDRESS_MAX_BYTES + 2] = "@", mailbox_name[ADDRESS_MAX_BYTES + 2] = "";
+    strncat(domain_name, domain, ADDRESS_MAX_BYTES);
+    strncat(mailbox_name, mailbox, ADDRESS_MAX_BYTES);
+    struct adjusted of_domain, of_mailbox;
+    bool domain_has = look_up(effective, domain_name, imagined, &of_domain);
+    bool mailbox_has = look_up(effective, mailbox_name, imagined, &of_mailbox);
+    if (mailbox_has && has_plan(&of_mailbox, now_ms))
+        begin_with_plan(limits, settings, &of_mailbox, true);
+    else if (domain_has && has_plan(&of_domain, now_ms))
+        begin_with_plan(limits, settings, &of_domain, false);
+    if (domain_has)
+        adjust(limits, &of_domain, LIMIT_OF_DOMAIN, now_ms);
+    if (mailbox_has)
+        adjust(limits, &of_mailbox, LIMIT_OF_MAILBOX, now_ms);
+}
+
+struct effective_limits effective_limits_if(struct effective *effective,
+                                            const struct settings *settings,
+                                            enum channel channel,
+                                            const char *mailbox, const char *domain,
+                                            const struct adjustment *changes, size_t count,
+                                            int64_t now_ms)
 {
     const struct imagined imagined = {changes, count};
-    struct effective_limits limits = {.limits = *defaults};
+    struct effective_limits limits = {.limits = settings->limits[channel]};
     for (int rule = 0; rule < RULE_COUNT; rule++)
         limits.until_ms[rule] = limits.extra_until_ms[rule] = UNTIL_LIFTED;
     pthread_rwlock_rdlock(&effective->lock);
-    if (effective->tree != NULL || count > 0) {
-        adjust_by(&limits, effective, domain, LIMIT_OF_DOMAIN, &imagined, now_ms);
-        adjust_by(&limits, effective, mailbox, LIMIT_OF_MAILBOX, &imagined, now_ms);
-    }
+    if (effective->tree != NULL || count > 0)
+        adjust_all(&limits, effective, settings, mailbox, domain, &imagined, now_ms);
     pthread_rwlock_unlock(&effective->lock);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         int64_t sum = (int64_t)limits.limits.of[rule] + limits.extra[rule];
@@ -296,10 +346,11 @@ struct effective_limits effective_limits_if(struct effective *effective, const s
     return limits;
 }
 
-struct effective_limits effective_limits(struct effective *effective, const struct limits *defaults,
-                                   const char *mailbox, const char *domain, int64_t now_ms)
+struct effective_limits effective_limits(struct effective *effective,
+                                         const struct settings *settings, enum channel channel,
+                                         const char *mailbox, const char *domain, int64_t now_ms)
 {
-    return effective_limits_if(effective, defaults, mailbox, domain, NULL, 0, now_ms);
+    return effective_limits_if(effective, settings, channel, mailbox, domain, NULL, 0, now_ms);
 }
 
 /* Of one domain, while the tree is walked. */

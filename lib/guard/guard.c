@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/decision.h"
+#include "base/log.h"
 #include "guard/emergency.h"
 #include "guard/judgement.h"
 #include "guard/message_search.h"
@@ -27,6 +28,7 @@ struct guard {
     pthread_rwlock_t lock; /* guards which settings are current, and the owners that they name */
     struct snapshot *current;
     struct owners *owners;
+    _Atomic int64_t told_lost_plan_ms; /* of log_is_due */
 };
 
 struct snapshot *guard_snapshot(struct guard *guard)
@@ -98,9 +100,7 @@ struct effective_limits guard_limits_by(struct effective *effective,
                                         const struct adjustment *changes, size_t count,
                                         int64_t now_ms)
 {
-    struct effective_limits limits = effective_limits_if(effective,
-                                                         &settings->limits[channel],
-                                                         mailbox,
+    struct effective_limits limits = effective_limits_if(effective, settings, channel, mailbox,
                                                          domain, changes, count, now_ms);
     limits.exempt = limits.exempt || settings_exempt_mailbox(settings, mailbox);
     if (limits.exempt)
@@ -129,6 +129,15 @@ static void leave_rules(struct limits *limits, const struct settings *settings,
         limits->of[RULE_HEADER_CHARS_PER_DOMAIN] = LIMIT_OFF;
 }
 
+static void tell_lost_plan(struct guard *guard, const struct effective_plan *plan,
+                           const struct submission *submission, int64_t now_ms)
+{
+    if (plan->is_lost && log_is_due(&guard->told_lost_plan_ms, now_ms))
+        log_line(LOG_WARNING_LEVEL,
+                 "a plan that was given is not in the settings, whose limits hold", "plan",
+                 plan->name, "mailbox", submission->mailbox, NULL);
+}
+
 /* What comes from a webmail host is the webmail's. */
 static struct effective_limits limits_for(struct guard *guard, const struct settings *settings,
                                           const struct submission *submission, int64_t now_ms)
@@ -138,6 +147,7 @@ static struct effective_limits limits_for(struct guard *guard, const struct sett
         guard_limits_by(guard->effective, settings, channel, submission->mailbox,
                         submission->domain, NULL, 0, now_ms);
     leave_rules(&limits.limits, settings, submission);
+    tell_lost_plan(guard, &limits.plan, submission, now_ms);
     return limits;
 }
 

@@ -13,6 +13,7 @@
 /* All that terms are made of, without gaps, so that the bytes can be compared. */
 struct made_of {
     int32_t limit[RULE_COUNT], extra[RULE_COUNT], source[RULE_COUNT], observe;
+    char plan[PLAN_NAME_SIZE];
 };
 
 /* Terms that were used lately. */
@@ -68,7 +69,6 @@ static void remember(struct terms *terms, const struct used *fresh)
 
 static void write_adjusted(struct json_writer *writer, const struct made_of *of)
 {
-    static const char *const sources[] = {"settings", "domain", "mailbox"};
     bool begun = false;
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         if (of->source[rule] == LIMIT_OF_SETTINGS && of->extra[rule] == 0)
@@ -77,7 +77,9 @@ static void write_adjusted(struct json_writer *writer, const struct made_of *of)
             json_write_object(writer, "adjusted");
         begun = true;
         json_write_object(writer, rule_table[rule].name);
-        json_write_string(writer, "limit_of", sources[of->source[rule]]);
+        json_write_string(writer, "limit_of", limit_source_names[of->source[rule]]);
+        if (of->source[rule] == LIMIT_OF_PLAN)
+            json_write_string(writer, "plan", of->plan);
         json_write_int(writer, "extra", of->extra[rule]);
         json_write_end(writer);
     }
@@ -132,6 +134,7 @@ static uint64_t find(struct terms *terms, const struct made_of *of, int64_t unti
 static struct made_of made_of(const struct effective_limits *limits, bool observe)
 {
     struct made_of of = {.observe = observe};
+    memcpy(of.plan, limits->plan.name, sizeof of.plan);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         of.limit[rule] = limits->limits.of[rule];
         of.extra[rule] = limits->extra[rule];

@@ -3,8 +3,8 @@
  * records name them by id, a hash of their text. Any thread.
  *
  * {"limits":{RULE:NUMBER|null…},"adjusted":{RULE:{"limit_of":"mailbox","extra":200}…},
- *  "mode":"enforce"|"observe"}; "limits" has all rules in order, "adjusted" only where staff
- * changed something. */
+ *  "mode":"enforce"|"observe"}; "limits" has all rules in order, "adjusted" only where a plan
+ * or staff changed something; with {"limit_of":"plan"} goes "plan", its name. */
 #ifndef SENDGUARD_TERMS_H
 #define SENDGUARD_TERMS_H
 

@@ -32,6 +32,13 @@ int rule_by_name(const char *name)
     return rule < RULE_COUNT ? rule : -1;
 }
 
+bool rule_plan_name_fits(const char *name)
+{
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return name[0] >= 'a' && name[0] <= 'z' && name[length] == '\0' && length < PLAN_NAME_SIZE &&
+           strcmp(name, "default") != 0;
+}
+
 /* Adds a length at its place, unless it is there. */
 static void add_span(struct rule_spans *spans, int64_t length_ms)
 {

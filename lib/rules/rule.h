@@ -87,4 +87,16 @@ struct limits {
     int32_t of[RULE_COUNT];
 };
 
+/* Limits with a name, which staff gives to a mailbox or a domain. A rule that the plan says nothing
+ * of has PLAN_LIMIT_NONE. */
+#define PLAN_LIMIT_NONE (-2)
+enum { PLAN_NAME_SIZE = 32 }; /* with its NUL */
+struct plan {
+    char name[PLAN_NAME_SIZE];
+    struct limits limits;
+};
+/* Whether it can name a plan: small letters, digits and '-', the first a letter, and not
+ * "default", by which staff takes a plan away. */
+bool rule_plan_name_fits(const char *name);
+
 #endif

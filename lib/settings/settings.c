@@ -16,6 +16,8 @@
 
 enum { FILE_MAX_BYTES = 1024 * 1024, NAME_MAX_BYTES = 128 };
 
+static const char plan_prefix[] = "plan.";
+
 /* Where a setting was set. line: 0 nowhere, INT_MAX by an override. */
 struct origin {
     const char *path;
@@ -36,7 +38,9 @@ struct reading {
     const char *path;     /* of the current file */
     const char *override; /* the current one; NULL before the overrides */
     int line;             /* the current line of the file; 0 outside of it */
-    struct origin *set_at; /* by row */
+    struct origin *set_at; /* by row; behind them those of each plan, by rule */
+    struct setting plan_row; /* the last that was looked for */
+    char plan_row_name[NAME_MAX_BYTES];
     int *group_lines;     /* by item of own_domains, which are all of one file */
     size_t group_room;
     const char *section;          /* the current one; NULL: it is unknown, skip its lines */
@@ -113,6 +117,9 @@ static int refuse_unknown(struct reading *reading, const char *section, const ch
     key = short_name(key);
     if (section[0] == '\0')
         problem_set(reading->problem, 0, "", "%s: stands before the first [section]", key);
+    else if (strncmp(section, plan_prefix, strlen(plan_prefix)) == 0)
+        problem_set(reading->problem, 0, "", "%s.%s: no limit has this name; expected one such as "
+                                             "messages_per_day", section, key);
     else if (strcmp(key, "include") == 0)
         problem_set(reading->problem, 0, "", "include: stands behind [%s]; expected before the "
                                              "first [section]", section);
@@ -151,6 +158,66 @@ static int set_value(struct reading *reading, const struct setting *setting, con
     return 1;
 }
 
+/* ---- plans ------------------------------------------------------------------------- */
+
+/* The number of the plan that "plan.NAME" names, which is made if it is new; or -1 with a fault. */
+static int plan_number(struct reading *reading, const char *section)
+{
+    struct settings *settings = reading->settings;
+    const char *name = section + strlen(plan_prefix);
+    for (size_t i = 0; i < settings->plan_count; i++)
+        if (strcmp(settings->plans[i].name, name) == 0)
+            return (int)i;
+    bool fits = rule_plan_name_fits(name);
+    if (fits && settings->plan_count < PLANS_MAX) {
+        struct plan *plan = &settings->plans[settings->plan_count];
+        snprintf(plan->name, sizeof plan->name, "%s", name);
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            plan->limits.of[rule] = PLAN_LIMIT_NONE;
+        return (int)settings->plan_count++;
+    }
+    if (fits)
+        problem_set(reading->problem, 0, "", "[%s]: more than %d plans", section, PLANS_MAX);
+    else
+        problem_set(reading->problem, 0, "", "[%s]: expected plan. and 1 to %d small letters, "
+                    "digits and \"-\", a letter first, and not default", short_name(section),
+                    PLAN_NAME_SIZE - 1);
+    failed(reading);
+    return -1;
+}
+
+/* The row of that name, also of a plan, as which it holds until the next call. 1; or 0 with a
+ * fault. */
+static int find_setting(struct reading *reading, const char *section, const char *key,
+                        const struct setting **setting_r)
+{
+    bool of_plan = strncmp(section, plan_prefix, strlen(plan_prefix)) == 0;
+    int number = of_plan ? plan_number(reading, section) : -1;
+    int rule = of_plan ? rule_by_name(key) : -1;
+    *setting_r = of_plan ? NULL : settings_table_find(section, key);
+    if (of_plan && number < 0)
+        return 0;
+    if (rule >= 0) {
+        snprintf(reading->plan_row_name, sizeof reading->plan_row_name, "%s.%s", section, key);
+        reading->plan_row = (struct setting){
+            .section = section, .key = rule_table[rule].name, .name = reading->plan_row_name,
+            .type = &settings_type_limit, .max = LIMIT_MAX,
+            .offset = offsetof(struct settings, plans) + (size_t)number * sizeof(struct plan) +
+                      offsetof(struct plan, limits) + (size_t)rule * sizeof(int32_t)};
+        *setting_r = &reading->plan_row;
+    }
+    return *setting_r != NULL || refuse_unknown(reading, section, key);
+}
+
+static struct origin *origin_of(struct reading *reading, const struct setting *setting)
+{
+    if (setting != &reading->plan_row)
+        return &reading->set_at[setting - settings_table];
+    size_t place = setting->offset - offsetof(struct settings, plans);
+    size_t rule = (place % sizeof(struct plan) - offsetof(struct plan, limits)) / sizeof(int32_t);
+    return &reading->set_at[settings_count + place / sizeof(struct plan) * RULE_COUNT + rule];
+}
+
 /* ---- the lines of a file --------------------------------------------------------- */
 
 static bool is_included(const struct reading *reading)
@@ -173,7 +240,7 @@ static int refuse_repeated(struct reading *reading, const char *name, const stru
 static int set_from_line(struct reading *reading, const struct setting *setting,
                          const char *value)
 {
-    struct origin *set_at = &reading->set_at[setting - settings_table];
+    struct origin *set_at = origin_of(reading, setting);
     if (set_at->line > 0 && set_at->path == reading->own_path && is_included(reading))
         return 0;
     if (set_at->line > 0 && (!setting->type->is_list || set_at->path != reading->path))
@@ -212,6 +279,11 @@ static void enter_section(struct reading *reading, const struct ini *ini)
         refuse_line(reading, ini->fault);
         return;
     }
+    if (strncmp(ini->name, plan_prefix, strlen(plan_prefix)) == 0) {
+        if (plan_number(reading, ini->name) >= 0)
+            reading->section = ini->name;
+        return;
+    }
     for (size_t i = 0; i < settings_count; i++)
         if (strcmp(settings_table[i].section, ini->name) == 0)
             reading->section = ini->name;
@@ -240,10 +312,9 @@ static void read_line(struct reading *reading, struct ini *ini)
     } else if (ini->kind == INI_MORE) {
         good = setting != NULL && set_value(reading, setting, ini->value, true);
     } else {
-        setting = settings_table_find(reading->section, ini->name);
+        good = find_setting(reading, reading->section, ini->name, &setting);
         ini->continues = setting == NULL || setting->type->continues;
-        good = setting != NULL ? set_from_line(reading, setting, ini->value)
-                               : refuse_unknown(reading, reading->section, ini->name);
+        good = good && set_from_line(reading, setting, ini->value);
     }
     reading->latest = good ? setting : NULL;
 }
@@ -319,13 +390,13 @@ static int set_override(struct reading *reading, const char *override)
     if (dot == NULL)
         return refuse_line(reading, "is no setting; expected section.key=value");
     *dot++ = '\0';
-    const struct setting *setting = settings_table_find(name, dot);
-    if (setting == NULL)
-        return refuse_unknown(reading, name, dot);
+    const struct setting *setting;
+    if (!find_setting(reading, name, dot, &setting))
+        return 0;
     value += strspn(value, " \t");
     for (size_t end = strlen(value); end > 0 && strchr(" \t", value[end - 1]) != NULL; end--)
         value[end - 1] = '\0';
-    struct origin *set_at = &reading->set_at[setting - settings_table];
+    struct origin *set_at = origin_of(reading, setting);
     if (setting->type->is_list && set_at->line != INT_MAX)
         settings_value_clear(setting, reading->settings);
     set_at->line = INT_MAX;
@@ -382,7 +453,8 @@ int settings_read_all(const char *path, const char *const *overrides, size_t ove
     struct problem problem;
     struct reading reading = {.settings = settings, .faults = faults_r, .problem = &problem,
                               .own_path = path, .path = path,
-                              .set_at = xcalloc(settings_count, sizeof *reading.set_at)};
+                              .set_at = xcalloc(settings_count + PLANS_MAX * RULE_COUNT,
+                                                sizeof *reading.set_at)};
     faults_r->count = 0;
     (void)!set_defaults(&reading);
     if (path != NULL)

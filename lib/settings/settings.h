@@ -60,6 +60,8 @@ struct own_domain {
     const char *first;
 };
 
+enum { PLANS_MAX = 64 };
+
 struct settings {
     /* [store] */
     char *store_url;
@@ -190,6 +192,9 @@ struct settings {
     struct text_list support_links; /* "LABEL URL"; the URL has no space */
     /* [guard] */
     int guard_mode; /* enum mode */
+    /* [plan.NAME], in the order in which they are named */
+    struct plan plans[PLANS_MAX];
+    size_t plan_count;
 };
 
 /* Reads the defaults, then the file (NULL: none), then `overrides`, each "section.key=value": of
@@ -248,6 +253,9 @@ const char *settings_block_reason(const struct settings *settings, const char *r
 #define SETTINGS_REASON_NAME "abcdefghijklmnopqrstuvwxyz0123456789_"
 /* Whether the reason looks like such a name, but no reason has it. */
 bool settings_lacks_block_reason(const struct settings *settings, const char *reason);
+
+/* The plan of that name; NULL: there is none. */
+const struct plan *settings_plan(const struct settings *settings, const char *name);
 
 /* Whether an IP address (text) lies in one of the networks ("ADDRESS" or "ADDRESS/BITS"). */
 bool settings_network_holds(const struct text_list *networks, const char *ip);

@@ -172,6 +172,14 @@ bool settings_exempt_recipient(const struct settings *settings, const char *addr
            (at != NULL && list_has(&settings->exempt_recipients, at));
 }
 
+const struct plan *settings_plan(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->plan_count; i++)
+        if (strcmp(settings->plans[i].name, name) == 0)
+            return &settings->plans[i];
+    return NULL;
+}
+
 static bool fits_pattern(const char *pattern, const char *domain)
 {
     size_t length = strlen(domain);

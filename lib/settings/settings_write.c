@@ -21,6 +21,8 @@ size_t settings_differences(const struct settings *a, const struct settings *b,
     for (size_t i = 0; i < settings_count && count < max; i++)
         if (!same_value(&settings_table[i], a, b))
             names_r[count++] = settings_table[i].name;
+    if (count < max && memcmp(a->plans, b->plans, sizeof a->plans) != 0)
+        names_r[count++] = "plan";
     return count;
 }
 
@@ -42,6 +44,19 @@ static void write_items(const struct setting *setting, const char *items, FILE *
         }
         if (*items != '\0')
             items++;
+    }
+}
+
+static void write_plans(const struct settings *settings, bool begun, FILE *out)
+{
+    for (size_t i = 0; i < settings->plan_count; i++) {
+        const struct plan *plan = &settings->plans[i];
+        fprintf(out, "%s[plan.%s]\n", begun || i > 0 ? "\n" : "", plan->name);
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            if (plan->limits.of[rule] == LIMIT_OFF)
+                fprintf(out, "%s = off\n", rule_table[rule].name);
+            else if (plan->limits.of[rule] != PLAN_LIMIT_NONE)
+                fprintf(out, "%s = %d\n", rule_table[rule].name, plan->limits.of[rule]);
     }
 }
 
@@ -68,6 +83,7 @@ void settings_write(const struct settings *settings, bool only_changed, FILE *ou
         else
             fprintf(out, "%s = %s\n", setting->key, text_string(&value));
     }
+    write_plans(settings, *section != '\0', out);
 }
 
 /* A sentence as comment lines, without the backquotes that mark names in Markdown. */
@@ -117,6 +133,8 @@ void settings_write_defaults(FILE *out)
         fprintf(out, "#%s =%s%s\n", setting->key, setting->standard[0] != '\0' ? " " : "",
                 setting->standard);
     }
+    fputs("\n# A plan: limits by a name, which staff gives to a mailbox or a domain: "
+          "sendguard plan.\n# [plan.school]\n# messages_per_day = 1000\n", out);
 }
 
 static const char reference_head[] =
@@ -161,4 +179,11 @@ void settings_write_reference(FILE *out)
         fprintf(out, setting->standard[0] != '\0' ? "`%s`" : "none%s", setting->standard);
         fprintf(out, " | %s |\n", setting->sentence);
     }
+    fprintf(out,
+            "\n## [plan.NAME]\n\n| key | values | default | meaning |\n|---|---|---|---|\n"
+            "| `LIMIT` | 0 to %d or off | none | Any limit of `[limits.webmail]`: for a mailbox or "
+            "domain that staff has given the plan it takes the place of the channels'. A limit that "
+            "the plan does not name stays theirs. NAME is up to %d small letters, digits and `-`, a "
+            "letter first, and not `default`; there are at most %d plans. |\n",
+            LIMIT_MAX, PLAN_NAME_SIZE - 1, PLANS_MAX);
 }

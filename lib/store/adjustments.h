@@ -12,15 +12,22 @@ enum adjust_kind {
     ADJUST_LIMIT,  /* `value` (LIMIT_OFF: not checked) takes the limit's place */
     ADJUST_EXTRA,  /* `value` is added to the limit */
     ADJUST_EXEMPT, /* no limit holds; rule and value are 0 */
+    ADJUST_PLAN,   /* the limits of `plan` hold; the same */
     ADJUST_KIND_COUNT
 };
-extern const char *const adjust_kind_names[ADJUST_KIND_COUNT]; /* "limit", "extra", "exempt" */
+extern const char *const adjust_kind_names[ADJUST_KIND_COUNT]; /* "limit", "extra", "exempt", … */
+/* Whether it is about one rule: an exemption and a plan are about all. */
+static inline bool adjust_kind_has_rule(enum adjust_kind kind)
+{
+    return kind == ADJUST_LIMIT || kind == ADJUST_EXTRA;
+}
 struct adjustment {
     char subject[ADDRESS_MAX_BYTES + 1]; /* "alice@example.test" or "@example.test" */
     enum rule rule;
     enum adjust_kind kind;
     bool removed; /* the default holds again */
     int32_t value;
+    char plan[PLAN_NAME_SIZE]; /* of a plan; the stores keep it in the value's place */
     int64_t until_ms; /* it ends by itself; UNTIL_LIFTED: never */
     int64_t change;   /* set by store_adjustments: number of the change, rising */
 };

@@ -57,7 +57,9 @@ static void add_adjustment(struct text *text, const struct adjustment *adjustmen
         return;
     }
     text_add(text, "{\"value\":");
-    if (adjustment->value == LIMIT_OFF)
+    if (adjustment->plan[0] != '\0')
+        text_add_json(text, adjustment->plan);
+    else if (adjustment->value == LIMIT_OFF)
         text_add(text, "null");
     else
         text_add_int(text, adjustment->value);
@@ -72,7 +74,7 @@ void detail_add_adjustments(struct text *text, const struct adjustment *before,
                             const struct adjustment *after)
 {
     text_add_char(text, '{');
-    if (after->kind != ADJUST_EXEMPT) /* an exemption is from all rules */
+    if (adjust_kind_has_rule(after->kind))
         text_addf(text, "\"rule\":\"%s\",", rule_table[after->rule].name);
     text_add(text, "\"before\":");
     add_adjustment(text, before);

@@ -34,7 +34,8 @@
 #include "store/suspensions.h"
 #include "store/values.h"
 
-const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
+const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt",
+                                                             "plan"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
                                                       "tries", "known", "terms", "looked",
                                                       "approval"};

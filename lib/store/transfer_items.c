@@ -367,6 +367,7 @@ static void add_adjustment(struct text *out, const struct transfer_item *item)
     add_number(out, adjustment->rule);
     add_number(out, adjustment->kind);
     add_number(out, adjustment->value);
+    add_string(out, adjustment->plan);
     add_number(out, adjustment->until_ms);
     add_number(out, adjustment->change);
 }

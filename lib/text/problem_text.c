@@ -152,8 +152,8 @@ static const struct {
     {"problem.undo_unknown",
      "what it was is not known any more"},
     {"problem.undo_never",
-     "what this entry did cannot be undone: a lift of a suspension, a limit, an extra, an "
-     "exemption and an unblock can"},
+     "what this entry did cannot be undone: a lift of a suspension, a limit, an extra, an exemption, a "
+     "plan and an unblock can"},
     {"problem.no_entry",
      "there is no such entry"},
     {"problem.held_more",

@@ -22,6 +22,7 @@ from web import Client, Program, Web, status_path
 pytestmark = pytest.mark.sanitized
 
 LIMITS = {"limits.webmail": {"messages_per_day": 5, "off_domain_per_hour_per_ip": 10},
+          "plan.school": {"messages_per_day": 4},
           "mta": {"forwarding_networks": "127.0.0.1"}, "domains": {"hosted": "example.test"}}
 ROOT = "/api/v1"
 
@@ -254,6 +255,7 @@ def good_calls(provider):
         ("post", "/actions", {"body": {**action, "action": "limit", "subject": "@example.test",
                                     "rule": "messages_per_day", "value": 4}}),
         ("post", "/actions", {"body": {**action, "action": "exempt"}}),
+        ("post", "/actions", {"body": {**action, "action": "plan", "value": "school"}}),
         ("post", "/actions", {"body": {**action, "action": "note"}}),
         ("get", "/openapi.json", {}),
     ]
@@ -700,7 +702,7 @@ def test_desk_api_command_line_and_completion_know_the_same_actions(provider, do
         options = {OPTIONS[part] for part in takes if part in OPTIONS}
         if name == "exempt":
             options.add("--end")  # value=default
-        if name != "limit":
+        if name not in ("limit", "plan"):
             options.add("--from")  # several subjects
         assert options_of(name) == options | {"--json", "--note", "--preview"}, name
 

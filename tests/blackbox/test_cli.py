@@ -72,7 +72,8 @@ def shell(folder, store):
 @pytest.fixture
 def guarded(shell, store, start):
     """The shell, and a guard over the same store."""
-    shell.guard = start(store)
+    shell.guard = start(store, {"plan.nothing": {"recipients_per_message": 0}})
+    shell.options += ["-o", "plan.nothing.recipients_per_message=0"]
     return shell
 
 
@@ -381,6 +382,9 @@ def test_a_guard_obeys_within_a_second(guarded, sender_at):
     obeys(403, "limit", "@example.test", "messages_per_day=1", "--for", "1h")
     obeys(200, "exempt", mailbox)
     obeys(403, "exempt", mailbox, "--end")
+    obeys(422, "plan", "@example.test", "nothing")
+    assert "plan nothing, given to the domain" in guarded.ok("show", mailbox)
+    obeys(403, "plan", "@example.test", "default")
     obeys(200, "extra", mailbox, "--messages", "1")
     sender.admitted()
     obeys(403, "note", mailbox)

@@ -23,8 +23,9 @@ from stores import RedisServer
 OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
-ALL = ["settings", "store", "clock", "blocks", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "milter", "held", "owners", "tickets", "log_source", "feedback", "gaps", "complaints", "logins", "notify", "parked",
+ALL = ["settings", "store", "clock", "blocks", "plans", "sockets", "postfix_end_of_data",
+       "postfix_recipients", "postfix_data", "milter", "held", "owners", "tickets",
+       "log_source", "feedback", "gaps", "complaints", "logins", "notify", "parked",
        "ptr", "helo",
        "spf", "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
@@ -316,6 +317,15 @@ def test_the_block_lists(doctor):
             "warn", "entries that this version cannot read block nobody: 1")
     finally:
         stored(f"DELETE FROM value WHERE {blocked}")
+
+
+def test_a_plan_that_the_settings_do_not_have(doctor):
+    give = ("-o", "plan.gone.messages_per_day=5", "plan", "@count.test")
+    doctor.stack.sendguard(*give, "gone", "--note", "test")
+    found = doctor.checks("plans")["plans"]
+    assert found["state"] == "warn" and found["found"].endswith(": 1, such as gone of @count.test")
+    doctor.stack.sendguard(*give, "default", "--note", "test")
+    assert doctor.checks("plans")["plans"]["found"] == "the settings have 0; given 0 times"
 
 
 def test_a_wrong_clock(doctor, folder):

@@ -82,7 +82,8 @@ def documented_reason():
 
 @pytest.mark.either_store
 def test_every_command(store, start, sender_at, folder):
-    guard = start(store, {"blocks": {"reasons": documented_reason()}})
+    guard = start(store, {"blocks": {"reasons": documented_reason()},
+                          "plan.school": {"messages_per_day": 1000}})
     sender = sender_at(guard, ALICE)
     reader = Reader(guard, folder, sender.admitted().json["decision"])
     lines = [line for _, line in documented() if elsewhere(line) is None]

@@ -118,16 +118,19 @@ local function seen_of_adjustment(adjustment)
     if removed == 1 or (ends >= 0 and ends <= now) then
         return '-'
     end
-    return string.format('%d %d', value, ends)
+    return string.format('%s %d', value, ends)
 end
 
--- ends: -1 is never. What is removed or has ended is told for a while more. Behind them the arguments
+-- value: a number, or the name of a plan. ends: -1 is never. What is removed or has ended is told for a while more. Behind them the arguments
 -- of audit; none: its usual entry.
 local function adjust(by, note, subject, rule, kind, removed, value, ends, ...)
     local field = rule .. ' ' .. kind .. ' ' .. subject
     local known = call('HGET', ADJUSTMENTS, field)
     local change = call('HINCRBY', NUMBERS, 'change', 1)
-    removed, value, ends = tonumber(removed), tonumber(value), tonumber(ends)
+    removed, ends = tonumber(removed), tonumber(ends)
+    if kind ~= 'plan' then
+        value = tonumber(value)
+    end
     local adjustment = {change, subject, rule, kind, removed, value, ends}
     call('HSET', ADJUSTMENTS, field, cjson.encode(adjustment))
     call('ZADD', CHANGES, change, field)

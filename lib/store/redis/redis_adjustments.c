@@ -24,7 +24,8 @@ static int adjust(struct backend *backend, const struct adjustment *adjustments,
         each[1] = argument_string(rule_table[one->rule].name);
         each[2] = argument_string(adjust_kind_names[one->kind]);
         each[3] = argument_int(arena, one->removed);
-        each[4] = argument_int(arena, one->value);
+        each[4] = one->kind == ADJUST_PLAN ? argument_string(one->plan)
+                                           : argument_int(arena, one->value);
         each[5] = argument_int(arena, one->until_ms == UNTIL_LIFTED ? -1 : one->until_ms);
         used += EACH - AUDITED_ARGUMENTS;
         if (audited == NULL)
@@ -51,9 +52,12 @@ static int read_adjustment(const redisReply *element, struct adjustment *adjustm
         .rule = rule >= 0 && kind >= 0 ? (enum rule)rule : RULE_COUNT,
         .kind = kind >= 0 ? (enum adjust_kind)kind : ADJUST_LIMIT,
         .removed = redis_number(part[4]) != 0,
-        .value = (int32_t)redis_number(part[5]),
         .until_ms = redis_number(part[6]) < 0 ? UNTIL_LIFTED : redis_number(part[6]),
     };
+    if (kind == ADJUST_PLAN)
+        redis_copy_text(part[5], adjustment_r->plan, sizeof adjustment_r->plan);
+    else
+        adjustment_r->value = (int32_t)redis_number(part[5]);
     redis_copy_text(part[1], adjustment_r->subject, sizeof adjustment_r->subject);
     return adjustment_r->change > 0;
 }

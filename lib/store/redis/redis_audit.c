@@ -69,14 +69,17 @@ static int add_reset(struct seen_words *words, struct text *detail)
     return 1;
 }
 
-/* "5 UNTIL", or "-" for none. */
+/* "5 UNTIL" or "PLAN UNTIL", or "-" for none. */
 static struct adjustment read_adjustment(struct seen_words *words, enum adjust_kind kind, int rule)
 {
     const char *value = next_word(words);
     struct adjustment adjustment = {
         .kind = kind, .rule = (enum rule)rule, .removed = strcmp(value, "-") == 0};
     if (!adjustment.removed) {
-        adjustment.value = (int32_t)strtol(value, NULL, 10);
+        if (kind == ADJUST_PLAN)
+            snprintf(adjustment.plan, sizeof adjustment.plan, "%s", value);
+        else
+            adjustment.value = (int32_t)strtol(value, NULL, 10);
         adjustment.until_ms = next_end(words);
     }
     return adjustment;

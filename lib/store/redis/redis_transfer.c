@@ -361,8 +361,12 @@ static void put_adjustment(struct redis_pipeline *pipeline, const struct transfe
     freed_by(text_free) struct text kept = {0};
     text_addf(&kept, "[%lld,", (long long)adjustment->change);
     text_add_json(&kept, adjustment->subject);
-    text_addf(&kept, ",\"%s\",\"%s\",0,%d,%lld]", rule, kind, adjustment->value,
-              (long long)ends_ms);
+    text_addf(&kept, ",\"%s\",\"%s\",0,", rule, kind);
+    if (adjustment->kind == ADJUST_PLAN)
+        text_add_json(&kept, adjustment->plan);
+    else
+        text_add_int(&kept, adjustment->value);
+    text_addf(&kept, ",%lld]", (long long)ends_ms);
     ADD(pipeline, TEXT("HSET"), TEXT("sg:adjustments"), TEXT(field), TEXT(text_string(&kept)));
     ADD(pipeline, TEXT("ZADD"), TEXT("sg:adjustments:changes"), NUMBER(adjustment->change),
         TEXT(field));

@@ -377,6 +377,8 @@ void sqlite_read_older(sqlite3_stmt *row, struct arena *arena, struct record *re
 extern const struct judge_operations sqlite_judge;
 extern const struct suspension_operations sqlite_suspensions;
 extern const struct adjustment_operations sqlite_adjustments;
+/* Its value, or the name of its plan: the column takes a text too. */
+void sqlite_bind_adjusted(sqlite3_stmt *put, int column, const struct adjustment *adjustment);
 extern const struct record_operations sqlite_records;
 extern const struct audit_operations sqlite_audit;
 extern const struct kept_operations sqlite_kept;

@@ -5,6 +5,23 @@
 #include "store/lifetimes.h"
 #include "store/sqlite/sqlite.h"
 
+void sqlite_bind_adjusted(sqlite3_stmt *put, int column, const struct adjustment *adjustment)
+{
+    if (adjustment->kind == ADJUST_PLAN)
+        sqlite_bind_string(put, column, adjustment->plan);
+    else
+        sqlite3_bind_int64(put, column, adjustment->value);
+}
+
+/* What sqlite_bind_adjusted put there. */
+static void read_adjusted(sqlite3_stmt *row, int column, struct adjustment *adjustment)
+{
+    if (adjustment->kind == ADJUST_PLAN)
+        sqlite_copy_text(row, column, adjustment->plan, sizeof adjustment->plan);
+    else
+        adjustment->value = sqlite3_column_int(row, column);
+}
+
 static int put_adjustment(struct sqlite_backend *backend, const struct adjustment *adjustment,
                           int64_t now_ms)
 {
@@ -13,7 +30,7 @@ static int put_adjustment(struct sqlite_backend *backend, const struct adjustmen
     sqlite_bind_string(put, 2, rule_table[adjustment->rule].name);
     sqlite3_bind_int64(put, 3, adjustment->kind);
     sqlite3_bind_int64(put, 4, adjustment->removed);
-    sqlite3_bind_int64(put, 5, adjustment->value);
+    sqlite_bind_adjusted(put, 5, adjustment);
     sqlite3_bind_int64(put, 6, adjustment->until_ms);
     sqlite3_bind_int64(put, 7, now_ms);
     if (sqlite_do(backend, put) < 0)
@@ -34,10 +51,10 @@ static int adjustment_in_force(struct sqlite_backend *backend, const struct adju
     sqlite3_bind_int64(get, 3, like->kind);
     sqlite3_bind_int64(get, 4, now_ms);
     int found = sqlite_row(backend, get);
-    *adjustment_r = (struct adjustment){.removed = true};
+    *adjustment_r = (struct adjustment){.kind = like->kind, .removed = true};
     if (found > 0) {
         adjustment_r->removed = false;
-        adjustment_r->value = sqlite3_column_int(get, 0);
+        read_adjusted(get, 0, adjustment_r);
         adjustment_r->until_ms = sqlite3_column_int64(get, 1);
         sqlite3_reset(get);
     }
@@ -101,9 +118,9 @@ static void read_adjustment(sqlite3_stmt *list, struct adjustment *adjustment_r)
         .rule = known ? (enum rule)rule : RULE_COUNT,
         .kind = known ? (enum adjust_kind)kind : ADJUST_LIMIT,
         .removed = sqlite3_column_int(list, 4) != 0,
-        .value = sqlite3_column_int(list, 5),
         .until_ms = sqlite3_column_int64(list, 6),
     };
+    read_adjusted(list, 5, adjustment_r);
     sqlite_copy_text(list, 1, adjustment_r->subject, sizeof adjustment_r->subject);
 }
 

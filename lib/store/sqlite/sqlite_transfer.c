@@ -541,7 +541,7 @@ static int put_adjustment(struct sqlite_backend *backend, sqlite3_stmt *put,
     sqlite_bind_string(put, 2, adjustment->subject);
     sqlite_bind_string(put, 3, rule_table[adjustment->rule].name);
     sqlite3_bind_int64(put, 4, adjustment->kind);
-    sqlite3_bind_int64(put, 5, adjustment->value);
+    sqlite_bind_adjusted(put, 5, adjustment);
     sqlite3_bind_int64(put, 6, adjustment->until_ms);
     sqlite3_bind_int64(put, 7, now_ms);
     return 1;

@@ -150,6 +150,23 @@ START_TEST(test_the_same_waits_once)
 }
 END_TEST
 
+/* A plan with a limit above ten times the settings', or without one that they have. */
+START_TEST(test_a_plan)
+{
+    rig_begin(_i, WITH("desk.second_approval=yes", "plan.ten.messages_per_day=6000",
+                       "plan.more.messages_per_day=6001", "plan.none.messages_per_hour=5",
+                       "plan.none.off_domain_per_day=off"));
+#define PLAN(value) "{'action':'plan','subject':'" ALICE "','note':'n','value':'" value "'}"
+    ask(&admin, PLAN("none"), NOW);
+    const char *id = ask(&admin, PLAN("more"), NOW);
+    do_action(&admin, PLAN("ten"), NOW);
+    ck_assert_int_eq(answer(&second, id, AGREED, NOW + 1), 200);
+    check_member(view_mailbox(ALICE, NOW + 1), "plan.name", "more");
+    do_action(&admin, PLAN("default"), NOW + 2);
+    check_member(view_mailbox(ALICE, NOW + 2), "plan", "null");
+}
+END_TEST
+
 /* The same person in a shell and at the desk is one person. */
 START_TEST(test_a_shell_is_no_second_person)
 {
@@ -373,7 +390,8 @@ int main(void)
     Suite *suite = suite_create("second approval");
     TCase *cases = desk_case(suite, "second approval");
     const TTest *tests[] = {test_off_by_default, test_another_one_agrees,
-                            test_refused_withdrawn_and_too_late, test_the_same_waits_once, test_a_shell_is_no_second_person,
+                            test_refused_withdrawn_and_too_late, test_the_same_waits_once,
+                            test_a_plan, test_a_shell_is_no_second_person,
                             test_any_name_is_audited, test_in_steps, test_lower_and_longer,
                             test_beside_its_domain, test_no_more_than_so_many,
                             test_a_token_is_no_second_person, test_a_claim_ends, test_answered_once,

@@ -12,7 +12,7 @@
         "limits.webmail.messages_per_hour=6", "limits.smtp.messages_per_hour=off",          \
         "limits.webmail.off_domain_per_hour_per_ip=off", "suspension.volume=2h, 3h",        \
         "mta.forwarding_networks=192.0.2.0/24", "log.keep_admitted=8d",                     \
-        "suspension.retries_before_restart=3"
+        "suspension.retries_before_restart=3", "plan.school.messages_per_day=4"
 
 enum { STEPS = 500, MOMENTS = 150 };
 
@@ -49,6 +49,11 @@ static void act_somehow(int number, int64_t now_ms)
     if (percent(10))
         adjustment = (struct adjustment){.subject = ALICE, .kind = ADJUST_EXEMPT,
                                          .removed = percent(60), .until_ms = now_ms + HOUR_MS};
+    else if (percent(20)) {
+        adjustment.kind = ADJUST_PLAN;
+        adjustment.rule = 0;
+        strcpy(adjustment.plan, percent(50) ? "school" : "gone");
+    }
     switch (below(6)) {
     case 0:
         ck_assert_int_eq(store_suspend(store, ALICE, cause, &durations, &action, &made), 1);

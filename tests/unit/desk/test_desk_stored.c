@@ -239,8 +239,12 @@ END_TEST
 
 START_TEST(each_kind_is_told)
 {
+    const struct action action = {NOW, "ada", "a contract"};
+    const struct adjustment plan = {.subject = ALICE, .kind = ADJUST_PLAN, .plan = "school",
+                                    .until_ms = UNTIL_LIFTED};
     rig_begin(_i, EVERYTHING);
     put_all(ALICE, NOW);
+    ck_assert_int_eq(store_adjust(store, &plan, &action), 1);
     freed_by(end_told) struct told told = told_of(ALICE, NOW + MINUTE_MS);
     for (size_t i = 0; i < STORED_KINDS; i++)
         ck_assert_msg((told.of_kind[i] > 0) == (kind_at(i)->fate != STORED_OF_NOBODY),
@@ -249,6 +253,8 @@ START_TEST(each_kind_is_told)
     ck_assert_ptr_null(strstr(told.text.data, "other@x.test"));
     ck_assert_ptr_null(strstr(told.text.data, "secret"));
     ck_assert_ptr_null(strstr(told.text.data, "\"by\""));
+    ck_assert_ptr_nonnull(strstr(told.text.data, "\"change\":\"plan\",\"rule\":null,"
+                                                 "\"plan\":\"school\""));
 }
 END_TEST
 

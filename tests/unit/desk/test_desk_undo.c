@@ -211,6 +211,23 @@ START_TEST(puts_nothing_back)
 }
 END_TEST
 
+START_TEST(a_plan)
+{
+    rig_begin(_i, WITH(SMALL, "plan.school.messages_per_day=9", "plan.free.messages_per_day=2"));
+    do_action(&admin, ON("plan") ",'value':'school'}", NOW);
+    int64_t first = newest().number;
+    do_action(&admin, ON("plan") ",'value':'free','for':'1h'}", NOW + 1);
+    int64_t number = newest().number;
+    refused(&admin, first, "{}", false, NOW + 2, 409, "ada has changed it since");
+    refused(&supporter, number, "{}", false, NOW + 2, 403, "");
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY, NOW + 2), 2);
+    undo(&admin, number, "{}", false, NOW + 3);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY, NOW + 4), 9);
+    check_member(view_mailbox(ALICE, NOW + 4), "plan",
+                 "{'name':'school','of':'mailbox','lost':false,'until':null}");
+}
+END_TEST
+
 /* ---- many ------------------------------------------------------------------------------------ */
 
 #define EXTRA(subject, messages)                                                            \
@@ -444,6 +461,7 @@ int main(void)
     tcase_add_loop_test(cases, what_is_not_put_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, puts_a_limit_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, puts_nothing_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, a_plan, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, no_way_round_others, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, what_two_agreed_on, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, undoes_a_batch, 0, BACKEND_KINDS);

@@ -75,11 +75,11 @@ START_TEST(limits)
     ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * 2); /* nothing forwards */
     check_member(view, "limits.10",
                  "{'rule':'off_domain_per_day','channel':'webmail','limit':57,'default':20,'source':"
-                 "'domain','extra':7,'until':'2025-11-23T05:40:00Z','extra_until':"
+                 "'domain','plan':null,'extra':7,'until':'2025-11-23T05:40:00Z','extra_until':"
                  "'2025-11-22T07:40:00Z','setting':'limits.webmail.off_domain_per_day'}");
     check_member(view, "limits.15",
                  "{'rule':'messages_per_hour','channel':'smtp','limit':2,'default':null,'source':"
-                 "'mailbox','extra':0,'until':null,'extra_until':null,"
+                 "'mailbox','plan':null,'extra':0,'until':null,'extra_until':null,"
                  "'setting':'limits.smtp.messages_per_hour'}");
     check_member(view, "limits.8.source", "settings");
     check_member(view, "windows.2.rule", "messages_per_hour");
@@ -133,6 +133,50 @@ START_TEST(forwarding)
     check_member(view, "timeline.0.detail",
                  "{'before':{'messages':1,'off_domain':2,'forwarded':3},"
                  "'after':{'messages':0,'off_domain':0}}");
+}
+END_TEST
+
+/* Who may give it, what is said of it, and which limits it brings. */
+START_TEST(plans)
+{
+    rig_begin(_i, WITH(SMALL, "plan.school.messages_per_day=9", "plan.free.messages_per_day=1",
+                       "plan.free.recipients_per_message=4"));
+#define PLAN(subject, value) \
+    "{'action':'plan','subject':'" subject "','note':'n','value':'" value "'}"
+    refuse_action(&supporter, PLAN(ALICE, "school"), NOW, 403, "");
+    const char *text = refuse_action(&admin, PLAN(ALICE, "shool"), NOW, 400, "value");
+    rig_check_has(text, "school or free");
+    refuse_action(&admin, PLAN(ALICE, "default"), NOW, 409, "subject");
+    do_action(&admin, PLAN("@example.test", "school"), NOW);
+    struct json_object *view = view_mailbox(ALICE, NOW);
+    check_member(view, "plan", "{'name':'school','of':'domain','lost':false,'until':null}");
+    check_member(view, "windows.0.limit", "9");
+    struct json_object *preview = preview_action(&admin, PLAN(ALICE, "free"), NOW);
+    check_member(preview, "asked.changes.0.plan", "free");
+    check_member(preview, "asked.changes.0.rule", "null");
+    check_member(preview, "asked.changes.0.limits.0",
+                 "{'rule':'recipients_per_message','channel':'webmail','before':300,'after':4}");
+    do_action(&admin, PLAN(ALICE, "free"), NOW);
+    send_one("a", 1, NOW);
+    struct verdict verdict = send_one("b", 1, NOW);
+    ck_assert_str_eq(rig_reasons(&verdict), "messages_per_day");
+    struct json_object *why = view_decision(verdict.decision, NOW);
+    check_member(why, "rules.4.source", "plan");
+    check_member(why, "rules.4.plan", "free");
+    check_member(why, "rules.4.limit", "1");
+    check_member(why, "rules.5.source", "settings");
+    check_member(why, "rules.5.plan", "null");
+    check_member(view_status(ALICE, 0, NOW), "plan", "free");
+    rig_reload(WITH(SMALL));
+    check_member(view_status(ALICE, 0, NOW), "plan", "null");
+    view = view_mailbox(ALICE, NOW);
+    check_member(view, "plan", "{'name':'free','of':'mailbox','lost':true,'until':null}");
+    check_member(view, "windows.0.limit", "5");
+    do_action(&admin, PLAN(ALICE, "default"), NOW);
+    check_member(view_mailbox(ALICE, NOW), "plan.name", "school");
+    view = VIEW(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "example.test", NULL, NOW, &made,
+                             &fault));
+    check_member(view, "plan", "{'name':'school','of':'domain','lost':true,'until':null}");
 }
 END_TEST
 
@@ -290,12 +334,12 @@ START_TEST(explain_admitted)
     check_member(view, "rules.1.field", "to");
     check_member(view, "rules.2", /* the own domain is none of this rule's */
                  "{'rule':'recipients_per_domain','over_time':false,'limit':50,'source':"
-                 "'settings','extra':0,'setting':'limits.webmail.recipients_per_domain','count':2,"
+                 "'settings','plan':null,'extra':0,'setting':'limits.webmail.recipients_per_domain','count':2,"
                  "'used_before':null,'cost':null,'used_after':null,'checked':"
                  "true,'broken':false}");
     check_member(view, "rules.5",
                  "{'rule':'off_domain_per_day','over_time':true,'limit':20,'source':'settings',"
-                 "'extra':0,'setting':'limits.webmail.off_domain_per_day','count':null,"
+                 "'plan':null,'extra':0,'setting':'limits.webmail.off_domain_per_day','count':null,"
                  "'used_before':4,'cost':3,'used_after':7,'checked':true,'broken':false}");
     check_member(view, "rules.6.limit", "null");
     check_member(view, "rules.6.checked", "false");
@@ -503,7 +547,8 @@ int main(void)
     Suite *suite = suite_create("desk views");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
-        mailbox, shadow, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
+        mailbox, shadow, limits, forwarding, plans, exempt_by,
+        timeline, timeline_pages, wrong_input, explain_admitted,
         explain_refused, repeated, redeemed, bypassed, strange_facts, decisions, simulate,
         explain_refused, repeated, redeemed, bypassed, words_of_older_records, decisions, simulate,
     };

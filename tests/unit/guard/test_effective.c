@@ -17,14 +17,17 @@
 static int64_t monotonic_ms = 1000; /* moved on by tests */
 
 static struct effective *effective;
-static const struct limits defaults = {{[RULE_RECIPIENTS_PER_MESSAGE] = 300,
-                                        [RULE_RECIPIENTS_PER_FIELD] = 100,
-                                        [RULE_RECIPIENTS_PER_DOMAIN] = 50,
-                                        [RULE_HEADER_CHARS_PER_DOMAIN] = 0,
-                                        [RULE_MESSAGES_PER_DAY] = 600,
-                                        [RULE_OFF_DOMAIN_PER_DAY] = 1000,
-                                        [RULE_OFF_DOMAIN_PER_HOUR_PER_IP] = 500,
-                                        [RULE_MESSAGES_PER_HOUR] = LIMIT_OFF}};
+static const struct settings defaults = {
+    .limits[CHANNEL_WEBMAIL] = {{[RULE_RECIPIENTS_PER_MESSAGE] = 300,
+                                 [RULE_RECIPIENTS_PER_FIELD] = 100,
+                                 [RULE_RECIPIENTS_PER_DOMAIN] = 50,
+                                 [RULE_HEADER_CHARS_PER_DOMAIN] = 0,
+                                 [RULE_MESSAGES_PER_DAY] = 600,
+                                 [RULE_OFF_DOMAIN_PER_DAY] = 1000,
+                                 [RULE_OFF_DOMAIN_PER_HOUR_PER_IP] = 500,
+                                 [RULE_MESSAGES_PER_HOUR] = LIMIT_OFF}}};
+
+static const int32_t *const of_defaults = defaults.limits[CHANNEL_WEBMAIL].of;
 
 static void begin(int backend)
 {
@@ -64,7 +67,7 @@ static void unset(struct store *through, const char *subject, enum rule rule,
 
 static struct effective_limits limits_at(int64_t now_ms)
 {
-    return effective_limits(effective, &defaults, ALICE, EXAMPLE, now_ms);
+    return effective_limits(effective, &defaults, CHANNEL_WEBMAIL, ALICE, EXAMPLE, now_ms);
 }
 
 static int32_t limit_of(enum rule rule) { return limits_at(NOW).limits.of[rule]; }
@@ -136,7 +139,7 @@ START_TEST(test_precedence)
     struct effective_limits limits = limits_at(NOW);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         bool ours = rule == (int)one->rule;
-        ck_assert_msg(limits.limits.of[rule] == (ours ? one->limit : defaults.of[rule]),
+        ck_assert_msg(limits.limits.of[rule] == (ours ? one->limit : of_defaults[rule]),
                       "%s: %s is %d", one->name, rule_table[rule].name, limits.limits.of[rule]);
         ck_assert_msg(limits.source[rule] == (ours ? one->source : LIMIT_OF_SETTINGS), "%s: %s",
                       one->name, rule_table[rule].name);
@@ -163,10 +166,93 @@ START_TEST(test_whose)
         {"malice@" EXAMPLE, EXAMPLE, 2},
     };
     for (size_t i = 0; i < countof(whose); i++)
-        ck_assert_int_eq(effective_limits(effective, &defaults, whose[i].mailbox, whose[i].domain,
-                                          NOW)
+        ck_assert_int_eq(effective_limits(effective, &defaults, CHANNEL_WEBMAIL,
+                                          whose[i].mailbox, whose[i].domain, NOW)
                              .limits.of[RULE_MESSAGES_PER_DAY],
                          whose[i].limit);
+}
+END_TEST
+
+/* ---- plans -------------------------------------------------------------------------------- */
+
+static void give(const char *subject, const char *plan, int64_t until_ms)
+{
+    struct adjustment adjustment = {.kind = ADJUST_PLAN, .until_ms = until_ms};
+    struct action action = action_at(NOW);
+    strcpy(adjustment.subject, subject);
+    strcpy(adjustment.plan, plan);
+    adjustment.removed = plan[0] == '\0';
+    ck_assert_int_eq(store_adjust(store, &adjustment, &action), 1);
+}
+
+/* The defaults with plans "school", which says two limits, and "free", which says one. */
+static struct effective_limits with_plans(int64_t now_ms)
+{
+    struct settings settings = defaults;
+    settings.plan_count = 2;
+    for (size_t i = 0; i < settings.plan_count; i++)
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            settings.plans[i].limits.of[rule] = PLAN_LIMIT_NONE;
+    strcpy(settings.plans[0].name, "school");
+    settings.plans[0].limits.of[RULE_MESSAGES_PER_DAY] = 1000;
+    settings.plans[0].limits.of[RULE_OFF_DOMAIN_PER_DAY] = LIMIT_OFF;
+    strcpy(settings.plans[1].name, "free");
+    settings.plans[1].limits.of[RULE_MESSAGES_PER_DAY] = 7;
+    refresh();
+    return effective_limits(effective, &settings, CHANNEL_WEBMAIL, ALICE, EXAMPLE, now_ms);
+}
+
+static void check_plan(const struct effective_limits *limits, const char *name, int32_t messages,
+                       enum limit_source source)
+{
+    ck_assert_str_eq(limits->plan.name, name);
+    ck_assert_int_eq(limits->limits.of[RULE_MESSAGES_PER_DAY], messages);
+    ck_assert_int_eq(limits->source[RULE_MESSAGES_PER_DAY], source);
+}
+
+START_TEST(test_plan)
+{
+    begin(_i);
+    struct effective_limits limits = with_plans(NOW);
+    check_plan(&limits, "", 600, LIMIT_OF_SETTINGS);
+    give("@" EXAMPLE, "school", UNTIL_LIFTED);
+    limits = with_plans(NOW);
+    check_plan(&limits, "school", 1000, LIMIT_OF_PLAN);
+    ck_assert(!limits.plan.of_mailbox && !limits.plan.is_lost);
+    ck_assert_int_eq(limits.limits.of[RULE_OFF_DOMAIN_PER_DAY], LIMIT_OFF);
+    ck_assert_int_eq(limits.limits.of[RULE_RECIPIENTS_PER_MESSAGE], 300);
+    ck_assert_int_eq(limits.source[RULE_RECIPIENTS_PER_MESSAGE], LIMIT_OF_SETTINGS);
+    give(ALICE, "free", NOW + 1000); /* goes before, whole: nothing of the domain's is left */
+    limits = with_plans(NOW);
+    check_plan(&limits, "free", 7, LIMIT_OF_PLAN);
+    ck_assert(limits.plan.of_mailbox);
+    ck_assert_int_eq(limits.until_ms[RULE_MESSAGES_PER_DAY], NOW + 1000);
+    ck_assert_int_eq(limits.limits.of[RULE_OFF_DOMAIN_PER_DAY], 1000);
+    limits = with_plans(NOW + 1000);
+    check_plan(&limits, "school", 1000, LIMIT_OF_PLAN);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 50, UNTIL_LIFTED);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 3, UNTIL_LIFTED);
+    limits = with_plans(NOW);
+    check_plan(&limits, "free", 53, LIMIT_OF_DOMAIN); /* what staff set goes before any plan */
+    give("@" EXAMPLE, "", UNTIL_LIFTED);
+    give(ALICE, "", UNTIL_LIFTED);
+    limits = with_plans(NOW);
+    check_plan(&limits, "", 53, LIMIT_OF_DOMAIN);
+}
+END_TEST
+
+/* One that the settings have no more gives nothing, nor does the domain's in its place. */
+START_TEST(test_lost_plan)
+{
+    begin(_i);
+    give("@" EXAMPLE, "school", UNTIL_LIFTED);
+    give(ALICE, "gone", UNTIL_LIFTED);
+    struct effective_limits limits = with_plans(NOW);
+    check_plan(&limits, "gone", 600, LIMIT_OF_SETTINGS);
+    ck_assert(limits.plan.is_lost && limits.plan.of_mailbox);
+    struct adjustment known;
+    ck_assert_int_eq(effective_adjustment(effective, ALICE, 0, ADJUST_PLAN, NOW, &known), 1);
+    ck_assert_str_eq(known.plan, "gone");
 }
 END_TEST
 
@@ -254,7 +340,8 @@ enum { MANY = 150 }; /* more than two pages of what the store tells at once */
 
 static int32_t limit_of_number(int number)
 {
-    return effective_limits(effective, &defaults, arena_printf(arena, "user%d@" EXAMPLE, number),
+    return effective_limits(effective, &defaults, CHANNEL_WEBMAIL,
+                            arena_printf(arena, "user%d@" EXAMPLE, number),
                             EXAMPLE, NOW)
         .limits.of[RULE_MESSAGES_PER_DAY];
 }
@@ -358,7 +445,7 @@ START_TEST(test_of_a_newer_version)
     struct effective_limits limits = limits_at(NOW);
     for (int rule = 0; rule < RULE_COUNT; rule++)
         ck_assert_int_eq(limits.limits.of[rule],
-                         rule == RULE_MESSAGES_PER_HOUR ? 6 : defaults.of[rule]);
+                         rule == RULE_MESSAGES_PER_HOUR ? 6 : of_defaults[rule]);
 }
 END_TEST
 
@@ -375,7 +462,7 @@ START_TEST(test_longest_mailbox)
     begin(_i);
     set(store, mailbox, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     refresh();
-    ck_assert_int_eq(effective_limits(effective, &defaults, mailbox, domain, NOW)
+    ck_assert_int_eq(effective_limits(effective, &defaults, CHANNEL_WEBMAIL, mailbox, domain, NOW)
                          .limits.of[RULE_MESSAGES_PER_DAY],
                      5);
 }
@@ -395,7 +482,8 @@ END_TEST
 
 static struct effective_limits limits_if(const struct adjustment *changes, size_t count)
 {
-    return effective_limits_if(effective, &defaults, ALICE, EXAMPLE, changes, count, NOW);
+    return effective_limits_if(effective, &defaults, CHANNEL_WEBMAIL, ALICE, EXAMPLE,
+                               changes, count, NOW);
 }
 
 /* Imagined changes go before what is known, and leave it as it is. */
@@ -435,6 +523,8 @@ int main(void)
     tcase_add_checked_fixture(cases, NULL, end);
     tcase_add_loop_test(cases, test_precedence, 0, BACKEND_KINDS * (int)countof(precedences));
     tcase_add_loop_test(cases, test_whose, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_plan, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lost_plan, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_end_by_itself, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_replaced_and_removed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_through_another_handle, 0, BACKEND_KINDS);

@@ -127,6 +127,16 @@ static const struct {
     {"[fcgi]\n# \xFF\n", 2, "it is no valid UTF-8"},
     {"[fcgi]\nthreads = 5\n  6\n", 3, "is no setting"},
     {"[domains]\n  a.test\n", 2, "is no setting"},
+    {"[plan.school]\nmessages = 5\n", 2, "plan.school.messages: no limit has this name"},
+    {"[plan.school]\nmessages_per_day = x\n", 2,
+     "plan.school.messages_per_day: \"x\" is no number; expected 0 to 1000000000 or off"},
+    {"[plan.a]\nmessages_per_day = 5\n[plan.b]\nmessages_per_day = 5\n[plan.a]\n"
+     "messages_per_day = 5\n", 6, "plan.a.messages_per_day: is set a second time; first at line 2"},
+    {"[plan.]\n", 1, "[plan.]: expected plan. and 1 to 31 small letters"},
+    {"[plan.School]\n", 1, "[plan.School]: expected"},
+    {"[plan.1]\nmessages_per_day = 5\n", 1, "[plan.1]: expected"},
+    {"[plan.a1234567890123456789012345678901]\n", 1, "expected plan. and 1 to 31"},
+    {"[plan]\n", 1, "[plan]: no such section"},
     {"[domains]\nown_domains = a.test\n[domains]\n  b.test\n", 4, "is no setting"},
     {"[domains]\nown_domains = a.test\n  b..test\n", 3, "\"b..test\": "},
     {"[domains]\nown_domains = a.test b.test\nown_domains = c.test\n  d.test b.test\n", 3,
@@ -410,6 +420,48 @@ START_TEST(test_round_trip)
 }
 END_TEST
 
+START_TEST(test_plans)
+{
+    write_beside("a.conf", "[plan.school]\nmessages_per_day = 5\nmessages_per_hour = 6\n"
+                           "[plan.free]\n");
+    must_read("include = a.conf\n[plan.school]\nmessages_per_day = 1000\noff_domain_per_day = off\n"
+              "[guard]\nmode = observe\n[plan.school]\nrecipients_per_message = 0\n");
+    ck_assert_uint_eq(settings->plan_count, 2);
+    const struct plan *plan = settings_plan(settings, "school");
+    static const struct limits expected = {{0, PLAN_LIMIT_NONE, PLAN_LIMIT_NONE, PLAN_LIMIT_NONE,
+                                            1000, LIMIT_OFF, PLAN_LIMIT_NONE, 6, PLAN_LIMIT_NONE,
+                                            PLAN_LIMIT_NONE}};
+    ck_assert_mem_eq(plan->limits.of, expected.of, sizeof expected.of);
+    ck_assert_ptr_nonnull(settings_plan(settings, "free"));
+    ck_assert_ptr_null(settings_plan(settings, "schoo"));
+    freed_by(free_string) char *changed = printed(true);
+    ck_assert_str_eq(changed, "[guard]\nmode = observe\n\n[plan.school]\n"
+                              "recipients_per_message = 0\nmessages_per_day = 1000\n"
+                              "off_domain_per_day = off\nmessages_per_hour = 6\n\n[plan.free]\n");
+    check_round_trip(true);
+    static const char *const override = "plan.school.messages_per_day=7";
+    const char *name = NULL;
+    struct settings *other = NULL;
+    ck_assert_int_eq(settings_read(path, &override, 1, &other, &problem), 1);
+    ck_assert_int_eq(settings_plan(other, "school")->limits.of[RULE_MESSAGES_PER_DAY], 7);
+    ck_assert_uint_eq(settings_differences(settings, other, &name, 1), 1);
+    ck_assert_str_eq(name, "plan");
+    settings_free(&other);
+}
+END_TEST
+
+START_TEST(test_no_more_plans_than_there_may_be)
+{
+    freed_by(text_free) struct text content = {0};
+    for (int i = 0; i < PLANS_MAX; i++)
+        text_addf(&content, "[plan.p%d]\n", i);
+    must_read(text_string(&content));
+    text_add(&content, "[plan.p0]\n[plan.one-more]\n");
+    ck_assert_int_eq(read_text(text_string(&content)), 0);
+    ck_assert_str_eq(problem.text, "[plan.one-more]: more than 64 plans");
+}
+END_TEST
+
 START_TEST(test_only_what_was_changed)
 {
     must_read("");
@@ -531,6 +583,8 @@ static void add_file_tests(TCase *cases)
     tcase_add_test(cases, test_passwords_are_not_shown);
     tcase_add_test(cases, test_all_faults_are_told_at_once);
     tcase_add_test(cases, test_more_faults_than_are_kept);
+    tcase_add_test(cases, test_plans);
+    tcase_add_test(cases, test_no_more_plans_than_there_may_be);
     tcase_add_test(cases, test_what_is_included_comes_before_the_own_file);
     tcase_add_loop_test(cases, test_bad_include, 0, countof(bad_includes));
     tcase_add_test(cases, test_the_line_of_a_long_path_is_shown);

@@ -435,6 +435,43 @@ START_TEST(test_adjust_exempt)
 }
 END_TEST
 
+/* Its name is what is kept, also one that looks like a number to a program. */
+START_TEST(test_adjust_plan)
+{
+    struct audit log[3];
+    struct store_page page = {.max = countof(log)};
+    backend_begin(_i);
+    struct adjustment plan = adjustment_of(ALICE, (enum rule)0, ADJUST_PLAN, 0, UNTIL_LIFTED);
+    strcpy(plan.plan, "infinity");
+    adjust(plan, NOW);
+    ck_assert_uint_eq(changes_after(0), 1);
+    ck_assert_int_eq(changes[0].kind, ADJUST_PLAN);
+    ck_assert_str_eq(changes[0].plan, "infinity");
+    ck_assert_int_eq(changes[0].until_ms, UNTIL_LIFTED);
+    int64_t seen = changes[0].change;
+    strcpy(plan.plan, "e-9");
+    plan.until_ms = NOW + DAY_MS;
+    adjust(plan, NOW + 1);
+    ck_assert_uint_eq(changes_after(seen), 1);
+    ck_assert_str_eq(changes[0].plan, "e-9");
+    plan.removed = true;
+    plan.plan[0] = '\0';
+    adjust(plan, NOW + 2);
+    ck_assert_uint_eq(changes_after(changes[0].change), 1);
+    ck_assert(changes[0].removed);
+    ck_assert_int_eq(store_audit(store, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, 3);
+    ck_assert_str_eq(log[0].action, "plan");
+    assert_json(log[0].detail, "/before", NULL);
+    assert_json(log[0].detail, "/after/value", "infinity");
+    assert_json(log[1].detail, "/before/value", "infinity");
+    assert_json(log[1].detail, "/after/value", "e-9");
+    assert_json(log[1].detail, "/after/until", "2025-11-23T05:40:00Z");
+    assert_json(log[2].detail, "/before/value", "e-9");
+    assert_json(log[2].detail, "/after", NULL);
+}
+END_TEST
+
 /* The calendar's corners, as text_add_time writes them. */
 START_TEST(test_dates_in_audit)
 {
@@ -628,6 +665,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_audit, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_audit_before, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_adjust_exempt, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust_plan, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_dates_in_audit, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hard_texts, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_shared, 0, BACKEND_KINDS);

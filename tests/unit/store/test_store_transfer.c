@@ -172,6 +172,12 @@ static void random_staff(struct store *by, int64_t now_ms)
                                     .removed = percent(30)};
     snprintf(adjustment.subject, sizeof adjustment.subject, "%s",
              percent(50) ? mailbox : "@example.test");
+    if (percent(30)) {
+        adjustment.rule = 0;
+        adjustment.kind = ADJUST_PLAN;
+        adjustment.value = 0;
+        snprintf(adjustment.plan, sizeof adjustment.plan, "plan-%d", below(3));
+    }
     struct audited audited = {"note", mailbox, "{\"n\":1}", &action};
     int answer = 1;
     switch (below(7)) {
@@ -427,9 +433,10 @@ static void add_staff(struct text *out, struct store *by, int64_t now_ms)
     MUST(by, store_adjustments(by, 0, adjustments, &page));
     for (size_t i = 0; i < page.count; i++)
         if (!adjustments[i].removed && adjustments[i].until_ms > now_ms)
-            text_addf(out, "adjustment %lld %s %d %d %d %lld\n", (long long)adjustments[i].change,
-                      adjustments[i].subject, (int)adjustments[i].rule, (int)adjustments[i].kind,
-                      adjustments[i].value, (long long)adjustments[i].until_ms);
+            text_addf(out, "adjustment %lld %s %d %d %d %s %lld\n",
+                      (long long)adjustments[i].change, adjustments[i].subject,
+                      (int)adjustments[i].rule, (int)adjustments[i].kind, adjustments[i].value,
+                      adjustments[i].plan, (long long)adjustments[i].until_ms);
     page.max = countof(suspended);
     MUST(by, store_suspended(by, "", now_ms, suspended, &page));
     for (size_t i = 0; i < page.count; i++) {
