@@ -411,6 +411,7 @@ int main(void)
     chance_begin();
     Suite *suite = suite_create("identity");
     TCase *cases = rig_case(suite, "identity");
+    tcase_set_tags(cases, "one_thread");
     tcase_set_timeout(cases, 120);
     tcase_add_loop_test(cases, test_rows, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hosted, 0, BACKEND_KINDS);
@@ -424,7 +425,9 @@ int main(void)
     tcase_add_loop_test(cases, test_suspends, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_does_not_suspend, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_model, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_at_once, 0, BACKEND_KINDS);
+    TCase *threads = rig_case(suite, "identity, with threads");
+    tcase_set_timeout(threads, 120);
+    tcase_add_loop_test(threads, test_at_once, 0, BACKEND_KINDS);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

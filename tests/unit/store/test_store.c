@@ -664,6 +664,7 @@ static Suite *suite(void)
 {
     Suite *suite = suite_create("store");
     TCase *cases = backends_case(suite, "judge");
+    tcase_set_tags(cases, "one_thread");
     tcase_add_loop_test(cases, test_channels_of_an_ip, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_forwarding, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limit, 0, BOTH_ROOMS_ALL_RULES);

@@ -702,6 +702,7 @@ static Suite *suite(void)
 {
     Suite *suite = suite_create("store recipients");
     TCase *cases = backends_case(suite, "recipients");
+    tcase_set_tags(cases, "one_thread");
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, test_against_model, 0, 2 * BACKEND_KINDS);
     tcase_add_loop_test(cases, test_to_the_millisecond, 0, BACKEND_KINDS);
@@ -714,10 +715,12 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_record, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many_recipients, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_most_of_one, 0, 1);
-    tcase_add_loop_test(cases, test_parallel_clients, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_past_pairs_go, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_wrong_clock, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
+    TCase *threads = backends_case(suite, "recipients, with threads");
+    tcase_set_timeout(threads, 300);
+    tcase_add_loop_test(threads, test_parallel_clients, 0, BACKEND_KINDS);
     return suite;
 }
 
