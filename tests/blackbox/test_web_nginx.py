@@ -9,9 +9,9 @@ import urllib.parse
 
 import pytest
 
-from programs import PATIENCE, TREE, Guard, Nginx, eventually, free_port
+from programs import (PATIENCE, TREE, Guard, Nginx, eventually, free_port, nginx_example,
+                      replaced)
 from stores import SqliteStore
-from test_gate import configuration, replaced
 from web import BASE, FORM, PASSWORD, Browser, Client, Web
 
 PORTS = (8080, 8081, 8082)
@@ -29,7 +29,7 @@ class Front:
         self.port = ports[8080]
         self.web = Web(folder, store, {"web": {
             "base_url": f"http://127.0.0.1:{self.port}/sending", **(web or {})}}).hire().start()
-        text = changed(configuration(folder, self.guard, ports, free_port(), []))
+        text = changed(nginx_example(folder, self.guard, ports, free_port()))
         text = replaced(text, r"127\.0\.0\.1:9401", f"127.0.0.1:{self.web.port}")
         text = replaced(text, r"server_tokens off;", f"server_tokens off; {more}")
         self.nginx = Nginx(folder, text).start(ports.values())
