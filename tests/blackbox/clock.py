@@ -27,7 +27,9 @@ class Clock:
         self.set((int(time.time()) + 60) * SECOND)
         self.environment = {
             "LD_PRELOAD": str(_LIBRARIES[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
+            "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1",
+            # Otherwise each wait for a condition that has an end, by the monotonic clock, ends at once.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
 
     def set(self, now_ms):
         self.now_ms = int(now_ms)
