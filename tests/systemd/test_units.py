@@ -554,6 +554,14 @@ def done_as_documented(first):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture
+def enabled():
+    systemctl("enable", *UNITS)
+    yield
+    systemctl("disable", *UNITS)
+
+
+@pytest.mark.usefixtures("enabled")
 def test_a_backup_of_sqlite_is_restored():
     pathlib.Path("/root/sendguard-copy.db").unlink(missing_ok=True)
     start(*UNITS)
@@ -562,7 +570,7 @@ def test_a_backup_of_sqlite_is_restored():
     assert mode("/root/sendguard-copy.db") == 0o600
     sendguard("suspend", "alice@example.test", "--note", "after the backup")
     assert submit() == 403
-    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback\n"
+    done_as_documented("sudo systemctl stop 'sendguard*'\n"
                        "sudo rm -f /var/lib/sendguard/sendguard.db")
     assert owner(DATABASE) == "sendguard:sendguard" and mode(DATABASE) == 0o600
     assert used_today() == 1
@@ -589,6 +597,7 @@ def redis_keys():
     return run("redis-cli", "-s", "/run/redis/redis-server.sock", "DBSIZE").stdout.strip()
 
 
+@pytest.mark.usefixtures("enabled")
 def test_a_move_to_redis_and_back(redis):
     places = {"web": {"listen": WEB}, "mta": {"listen": MTA}}
     url = "redis+unix:///run/redis/redis-server.sock?db=0"
@@ -596,7 +605,7 @@ def test_a_move_to_redis_and_back(redis):
     start(*UNITS)
     assert submit() == 200
     sendguard("suspend", "bob@example.test", "--note", "before the move")
-    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback\n"
+    done_as_documented("sudo systemctl stop 'sendguard*'\n"
                        "sudo sendguard store migrate")
     configure(store={"url": url}, **places)
     checked = as_documented("docs/operate.md", "sudo sendguard-fcgi --check\nsudo systemctl start")
@@ -618,6 +627,7 @@ def test_a_move_to_redis_and_back(redis):
     assert redis_keys() == "0"
 
 
+@pytest.mark.usefixtures("enabled")
 def test_a_backup_of_redis_is_restored(redis):
     configure(store={"url": "redis+unix:///run/redis/redis-server.sock"}, web={"listen": WEB},
               mta={"listen": MTA})
@@ -627,10 +637,10 @@ def test_a_backup_of_redis_is_restored(redis):
     assert mode("/root/sendguard-copy.rdb") == 0o600
     sendguard("suspend", "alice@example.test", "--note", "after the backup")
     assert submit() == 403
-    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback redis-server")
+    done_as_documented("sudo systemctl stop 'sendguard*' redis-server")
     done_as_documented("sudo redis-cli -s /run/redis/redis-server.sock CONFIG SET appendonly yes")
     assert re.search(r"^appendonly yes$", redis.read_text(), re.M)
-    done_as_documented("sudo systemctl start sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback\n")
+    done_as_documented("sudo systemctl start sendguard.target\n")
     assert used_today() == 1
     all_work()
     stop()
