@@ -40,7 +40,7 @@ static int read_cursor(struct doctor *doctor, struct json_object **cursor_r)
         doctor_says(doctor, DOCTOR_SKIP, "sendguard doctor store", "the store does not answer: %s",
                     store_error(store));
     else if (found == 0)
-        doctor_says(doctor, DOCTOR_SKIP, "systemctl start sendguard-feedback, on the mail server",
+        doctor_says(doctor, DOCTOR_SKIP, "systemctl restart sendguard-feedback, on the mail server",
                     "nothing has followed %s of this machine yet",
                     doctor->settings->feedback_source);
     if (found > 0)
