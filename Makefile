@@ -307,6 +307,9 @@ install: programs man
 	cp -r README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example docs templates \
 		$(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
+	mkdir $(SHARE)/sendguard/nginx
+	for part in http locations; do sed -n "/# {$$part/,/# }$$part/{/# [{}]$$part/!{s/^    //p;/^$$/p}}" nginx.conf.example \
+		> $(SHARE)/sendguard/nginx/$$part.conf || exit 1; done
 	cp -r contrib/dovecot $(SHARE)/sendguard/
 	cp -r contrib/panels contrib/profiles contrib/webmail $(SHARE)/sendguard/
 	[ -n "$(DESTDIR)" ] || id sendguard >/dev/null 2>&1 || \

@@ -8,8 +8,11 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import stat
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -152,6 +155,48 @@ def test_the_documents_name_the_paths_of_the_package(installed):
              for found in re.findall(r"/usr/local/s?bin/sendguard\S*|/usr/local/share/\S+",
                                      path.read_bytes().decode(errors="replace"))]
     assert not named
+
+
+def test_links_of_the_documents_lead_to_files_of_the_packages(installed):
+    install("nginx-light", "php-fpm", "roundcube-sqlite3", package("roundcube-sendguard"))
+    shown = pathlib.Path("/usr/share/doc/sendguard")
+    of_the_source = {"LICENSE", "CONTRIBUTING.md", "../contrib/container/Containerfile",
+                     "../contrib/container/compose.yml"}
+    broken = {f"{path}: {link}" for path in shown.rglob("*.md")
+              for link in re.findall(r"\]\(([^)#\s:]+)[)#]", path.read_text())
+              if link not in of_the_source and not (path.parent / link).exists()}
+    assert not broken
+    run("apt-get", "-qy", "purge", "roundcube-sendguard")
+
+
+def answered(request):
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_an_nginx_that_serves_a_webmail_takes_the_parts_for_it(installed):
+    install("nginx-light")
+    parts = pathlib.Path("/usr/share/sendguard/nginx")
+    site = pathlib.Path("/etc/nginx/sites-enabled/webmail")
+    copies = [pathlib.Path("/etc/nginx/conf.d/sendguard.conf"), pathlib.Path("/etc/nginx/snippets/sendguard.conf")]
+    for part, copy in zip((parts / "http.conf", parts / "locations.conf"), copies):
+        shutil.copy(part, copy)
+    site.write_text("server {\n    listen 127.0.0.1:8080;\n    include snippets/sendguard.conf;\n}\n")
+    run("nginx", "-t")
+    run("systemctl", "restart", "nginx")
+    assert answered("http://127.0.0.1:8080/sending/desk/") == 200
+    assert answered("http://127.0.0.1:8080/sending/metrics") == 404
+    message = b'{"mailbox": "alice@example.test", "ip": "192.0.2.1", "to": ["bob@example.org"]}'
+    assert answered(urllib.request.Request("http://127.0.0.1:8081/sendguard/submissions", message,
+                                           {"Content-Type": "application/json"})) == 200
+    run("systemctl", "stop", "sendguard-web")
+    assert answered("http://127.0.0.1:8080/sending/desk/") == 503
+    for path in (*copies, site):
+        path.unlink()
+    run("systemctl", "stop", "nginx")
 
 
 def test_the_plugin_is_where_roundcube_looks():
