@@ -133,7 +133,8 @@ static bool match_kept(const struct stored_match *match, enum kept_kind kind,
            (tree == NULL && stored_match_text(match, kept->value));
 }
 
-/* Kept for the mailbox in its key alone: what is in it is that mailbox's, whomever it names. */
+/* Kept for the mailbox in its key alone: what is in it is that mailbox's, also names
+ * of others. */
 static bool is_of_one(enum value_kind kind)
 {
     switch (kind) {

@@ -26,7 +26,7 @@ int whole_read(struct whole_store *whole, struct arena *arena, enum transfer_kin
  * gone already is none the less. 1 or -1: some may be removed. */
 int whole_remove_records(struct whole_store *whole, const struct transfer_item *items,
                          size_t count) must_check;
-/* What was removed, by whomever, leaves the files too, as far as they are ours: the write-ahead log
+/* What anybody removed leaves the files too, as far as they are ours: the write-ahead log
  * of SQLite is copied back and cut. 1; 0: a program reads an old state, and the log stays as it is;
  * -1. Of Redis always 1: its files are the server's. */
 int whole_cut_log(struct whole_store *whole) must_check;
