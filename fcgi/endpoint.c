@@ -9,7 +9,7 @@
 #include "fcgi/answer.h"
 #include "fcgi/body.h"
 #include "fcgi/request.h"
-#include "guard/problem_text.h"
+#include "guard/problem_place.h"
 
 enum { PIECE_BYTES = 16 * 1024 };
 
@@ -246,8 +246,8 @@ static void tell_problem(struct endpoint_exchange *exchange, const struct proble
     const struct catalogue *catalogue = snapshot_catalogue(snapshot);
     const char *asked = exchange->submission.lang; /* NULL when nothing was read */
     const struct answer_place place = {
-        .english = problem_text_place(catalogue, exchange->arena, "en", problem->where),
-        .told = problem_text_place(catalogue, exchange->arena, catalogue_language(catalogue, asked),
+        .english = problem_place_text(catalogue, exchange->arena, "en", problem->where),
+        .told = problem_place_text(catalogue, exchange->arena, catalogue_language(catalogue, asked),
                                    problem->where),
         .shown = exchange->request.forward != NULL,
     };

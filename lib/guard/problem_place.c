@@ -1,4 +1,4 @@
-#include "guard/problem_text.h"
+#include "guard/problem_place.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static const char *ordinal(unsigned long number)
     return number == 1 ? "first" : last == 1 ? "one" : last == 2 ? "two" : last == 3 ? "few" : "other";
 }
 
-const char *problem_text_place(const struct catalogue *catalogue, struct arena *arena,
+const char *problem_place_text(const struct catalogue *catalogue, struct arena *arena,
                                const char *language, const char *where)
 {
     int field = 0;
