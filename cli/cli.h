@@ -63,6 +63,9 @@ struct cli_subject {
     const char *where; /* for errors: "names.txt:3: bob@x.test", "bob@x.test"; NULL: it is the only one */
 };
 enum { CLI_SUBJECTS_MAX = 1000 };
+/* For what reads or writes the whole store: pages of a busy database come later than the services
+ * would wait. */
+enum { CLI_WHOLE_STORE_MS = 60 * 1000 };
 
 struct cli {
     const struct command *command;

@@ -5,8 +5,7 @@
 #include "cli/views.h"
 #include "desk/stored.h"
 
-/* Pages of a busy database come later than the services would wait. */
-enum { TIMEOUT_MS = 60000, FORM = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE };
+enum { FORM = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE };
 
 /* How many of each kind there are; in the order of `all`. */
 struct of_each {
@@ -98,7 +97,7 @@ static int run_with_key(struct cli *cli)
     struct problem problem = {0};
     struct stored_source source = {cli->settings->store_url,
                                    program_store_options(cli->settings)};
-    source.options.timeout_ms = TIMEOUT_MS;
+    source.options.timeout_ms = CLI_WHOLE_STORE_MS;
     found.cli = cli;
     int status = cli_answer(cli, desk_stored(&cli->desk, &source, cli->words[0], cli->now_ms,
                                              as_json ? print_entry : count_entry, &found,

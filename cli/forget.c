@@ -3,9 +3,6 @@
 #include "cli/views.h"
 #include "desk/stored.h"
 
-/* Pages of a busy database come later than the services would wait. */
-enum { TIMEOUT_MS = 60000 };
-
 static void print_kinds(struct json_object *view, const char *name, bool stays)
 {
     struct json_object *one;
@@ -17,20 +14,15 @@ static void print_kinds(struct json_object *view, const char *name, bool stays)
     }
 }
 
-static size_t length_of(struct json_object *view, const char *name)
-{
-    return json_object_array_length(json_member(view, name));
-}
-
 static void print_forgotten(struct cli *cli, struct json_object *view)
 {
     struct json_object *one;
     bool done = json_is_true(view, "done");
     printf("%s of %s:%s\n", done ? "Removed" : "Would be removed",
            print_member(cli->arena, view, "mailbox", ""),
-           length_of(view, "goes") > 0 ? "" : " nothing");
+           views_list_length(view, "goes") > 0 ? "" : " nothing");
     print_kinds(view, "goes", false);
-    if (length_of(view, "stays") > 0)
+    if (views_list_length(view, "stays") > 0)
         printf("\nWhat %s:\n", done ? "stays" : "would stay");
     print_kinds(view, "stays", true);
     printf("\n%s, where no address is: %s\n",
@@ -52,7 +44,7 @@ static int run_with_key(struct cli *cli)
     struct stored_source source = {cli->settings->store_url,
                                    program_store_options(cli->settings)};
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
-    source.options.timeout_ms = TIMEOUT_MS;
+    source.options.timeout_ms = CLI_WHOLE_STORE_MS;
     int status = preview ? -1 : cli_read_note(cli, &action);
     if (status < 0)
         status = cli_answer(cli, desk_forget(&cli->desk, &source, cli->words[0],

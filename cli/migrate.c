@@ -7,9 +7,6 @@
 #include "cli/cli.h"
 #include "store/transfer.h"
 
-/* Items may be many: a busy database answers later than the services would wait. */
-enum { TIMEOUT_MS = 60000 };
-
 static volatile sig_atomic_t ending;
 
 static void end(int number)
@@ -98,7 +95,7 @@ int cli_run_migrate(struct cli *cli)
     struct transfer_order order = {
         .from_url = cli->words[0], .to_url = cli->words[1], .options = program_store_options(cli->settings),
         .now_ms = cli->now_ms, .progress = show_progress, .context = &seen};
-    order.options.timeout_ms = TIMEOUT_MS;
+    order.options.timeout_ms = CLI_WHOLE_STORE_MS;
     order.options.replicas = 0; /* FROM and TO need not have as many */
     int status = become_owner(cli);
     if (status >= 0)
