@@ -165,9 +165,9 @@ static int plan_number(struct reading *reading, const char *section)
 {
     struct settings *settings = reading->settings;
     const char *name = section + strlen(plan_prefix);
-    for (size_t i = 0; i < settings->plan_count; i++)
-        if (strcmp(settings->plans[i].name, name) == 0)
-            return (int)i;
+    const struct plan *known = settings_plan(settings, name);
+    if (known != NULL)
+        return (int)(known - settings->plans);
     bool fits = rule_plan_name_fits(name);
     if (fits && settings->plan_count < PLANS_MAX) {
         struct plan *plan = &settings->plans[settings->plan_count];
