@@ -319,7 +319,8 @@ static bool has_batch(struct json_object *list, const char *action, const char *
     return false;
 }
 
-/* "actions". Of what was done together the newest alone, lest one step fills the list. 1 or -1. */
+/* "actions". Of what was done together the newest alone: one step is not to fill the list. 1 or
+ * -1. */
 static int add_actions(const struct context *context, struct json_object *view)
 {
     struct audit *entries = arena_alloc(context->arena, ACTS_PAGE * sizeof *entries);

@@ -143,7 +143,8 @@ struct transfer_operations {
     /* Puts the items of a page as they are, 1..TRANSFER_PAGE of them. 1 or -1. Not asked for what is kept, senders, windows near a limit and counters. */
     int (*write)(struct backend *backend, const struct transfer_item *items, size_t count,
                  int64_t now_ms);
-    /* As store/whole.h says. cut_log NULL: there is none of ours. */
+    /* As whole_remove_records and whole_cut_log of store/whole.h. cut_log NULL: the backend writes no
+     * log itself. */
     int (*remove_records)(struct backend *backend, const struct transfer_item *items,
                           size_t count);
     int (*cut_log)(struct backend *backend);
